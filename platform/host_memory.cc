@@ -1,0 +1,47 @@
+#include "platform/host_memory.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "platform/bytes.h"
+
+namespace hotset {
+
+constexpr uint64_t kHugePageBytes = 2u << 20;  // x86-64 and most arm64 kernels
+
+Result<std::unique_ptr<HostArena>> HostArena::create(uint64_t size_bytes) {
+  const uint64_t rounded = align_up(std::max<uint64_t>(size_bytes, 1), 4096);
+  void* data = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) {
+    return error(Code::kOutOfMemory, "the system refused %s of memory", format_bytes(size_bytes).c_str());
+  }
+  if (rounded >= 4 * kHugePageBytes) ::madvise(data, rounded, MADV_HUGEPAGE);
+  return std::unique_ptr<HostArena>(new HostArena(static_cast<std::byte*>(data), rounded));
+}
+
+HostArena::~HostArena() { ::munmap(data_, size_bytes_); }
+
+HostMemoryInfo host_memory_info() {
+  HostMemoryInfo info;
+  std::FILE* file = std::fopen("/proc/meminfo", "re");
+  if (!file) return info;
+  char line[256];
+  while (std::fgets(line, sizeof line, file)) {
+    unsigned long long kib = 0;
+    if (std::sscanf(line, "MemTotal: %llu", &kib) == 1) info.total_bytes = kib * 1024;
+    if (std::sscanf(line, "MemAvailable: %llu", &kib) == 1) info.available_bytes = kib * 1024;
+  }
+  std::fclose(file);
+  return info;
+}
+
+uint64_t peak_resident_bytes() {
+  rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace hotset

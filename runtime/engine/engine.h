@@ -1,0 +1,247 @@
+// Engine: one model opened under a VRAM budget. Session: one timeline of tokens on it.
+//
+// This header is all that a program needs to run models; the command-line tool uses nothing else.
+//
+// An Engine is made once and may be used by any thread for the calls marked const. A Session belongs to one thread at a
+// time; Session::request_stop alone may be called from anywhere, also from a signal handler. Sessions of one
+// engine share its expert cache: for now one session runs at a time (the engine keeps a lock). The engine outlives
+// its sessions. Nothing here throws, prints or exits; errors are a Status with one line that says what to do.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/bytes.h"
+#include "platform/status.h"
+
+namespace hotset {
+
+using TokenId = int32_t;
+
+enum class KvType { kF16, kF32 };
+
+// How far a load is. `total_bytes` is the size of all weights.
+struct LoadProgress {
+  uint64_t done_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+
+// What an engine is opened with. The option table (option_table.h) states each field's flag, help and default.
+struct EngineOptions {
+  std::string model_path;             // a .gguf, or the first part of a split one
+  std::string device = "auto";        // "auto", an index of list_devices(), or part of a device's name
+  std::optional<ByteSize> vram;       // hard budget for all device memory; unset: 90 % of what is free
+  uint32_t context_tokens = 0;        // 0: the model's own context length, at most 4096
+  uint32_t batch_tokens = 512;        // most prompt tokens per pass
+  uint32_t threads = 0;               // host threads; 0: one per core
+  std::string policy = "lru";         // eviction policy of the expert cache
+  KvType kv_type = KvType::kF16;      // element type of the KV cache
+  bool validation = false;            // open the device under the Vulkan validation layer
+  std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
+};
+
+// How the next token is picked. Temperature 0 is greedy. Order: repeat penalty, top-k, top-p, min-p, temperature.
+struct SamplerOptions {
+  uint64_t seed = 0;          // 0: from the system's entropy
+  float temperature = 0.8f;
+  uint32_t top_k = 40;        // 0: all
+  float top_p = 0.95f;        // 1: all
+  float min_p = 0.05f;        // 0: all
+  float repeat_penalty = 1.0f;  // 1: none; divides positive and multiplies negative logits of recent tokens
+  uint32_t repeat_last_n = 64;
+};
+
+struct ChatMessage {
+  std::string role;  // "system", "user", "assistant"
+  std::string content;
+};
+
+// A Vulkan device as `hotset devices` shows it.
+struct DeviceHeap {
+  uint64_t size_bytes = 0;
+  uint64_t budget_bytes = 0;  // what the driver says this process may use; size where it says nothing
+  uint64_t used_bytes = 0;
+  bool device_local = false;
+  bool host_visible = false;
+};
+struct DeviceReport {
+  uint32_t index = 0;
+  std::string name;
+  std::string driver;       // driver name and version
+  std::string api_version;  // "1.4.305"
+  std::string kind;         // "discrete", "integrated", "software", "virtual", "other"
+  bool usable = false;
+  std::string why_not;      // what is missing when not usable
+  uint32_t subgroup_size = 0;
+  uint64_t max_allocation_bytes = 0;
+  uint64_t max_storage_range_bytes = 0;
+  uint32_t max_shared_bytes = 0;
+  bool has_transfer_queue = false;  // a queue family of its own for transfers
+  std::vector<DeviceHeap> heaps;
+  std::vector<std::string> queues;    // one line a family: "0: 1 x graphics compute transfer"
+  std::vector<std::string> features;  // names of the features that matter and are present
+};
+Result<std::vector<DeviceReport>> list_devices();
+
+// A model file as `hotset inspect` shows it.
+struct MetadataLine {
+  std::string key;
+  std::string type;
+  std::string value;  // arrays are shortened
+};
+struct TensorLine {
+  std::string name;
+  std::string type;
+  std::vector<uint64_t> shape;  // innermost first
+  uint64_t size_bytes = 0;
+  uint64_t file_offset_bytes = 0;
+  uint32_t part = 0;  // which file of a split model
+};
+struct BudgetLine {
+  uint64_t vram_bytes = 0;
+  double expert_share = 0;  // of all experts that fit the cache, 0..1
+};
+struct ModelReport {
+  std::string path;
+  std::string architecture;
+  std::string name;
+  uint64_t file_bytes = 0;
+  uint64_t parameter_count = 0;
+  uint32_t layers = 0;
+  uint32_t moe_layers = 0;
+  uint32_t experts = 0;       // per MoE layer
+  uint32_t experts_used = 0;  // top-k
+  uint64_t expert_bytes_min = 0;
+  uint64_t expert_bytes_max = 0;
+  uint64_t all_expert_bytes = 0;
+  uint64_t dense_bytes = 0;
+  uint32_t context_tokens = 0;
+  uint32_t vocab_size = 0;
+  bool runnable = false;
+  std::string why_not;
+  uint64_t least_vram_bytes = 0;       // smallest budget that runs, at the default context and batch
+  std::vector<BudgetLine> budgets;     // what fits at which budget
+  std::vector<MetadataLine> metadata;
+  std::vector<TensorLine> tensors;
+};
+Result<ModelReport> inspect_model(const std::string& path);
+
+// Bytes and time of one link over a session's life.
+struct LinkStats {
+  uint64_t bytes = 0;
+  uint64_t busy_ns = 0;  // time in which at least one transfer was under way
+};
+
+struct SessionStats {
+  uint64_t prompt_tokens = 0;
+  uint64_t prompt_ns = 0;
+  uint64_t decode_tokens = 0;
+  uint64_t decode_ns = 0;
+  uint64_t expert_lookups = 0;  // (token, layer, expert) in decode; (chunk, layer, distinct expert) in prefill
+  uint64_t expert_hits = 0;
+  uint64_t decode_lookups = 0;  // the decode share of the two above
+  uint64_t decode_hits = 0;
+  uint64_t stall_ns = 0;        // time in which the token waited for an expert's bytes
+  LinkStats host_to_device;
+  uint64_t submits = 0;         // queue submits
+  uint64_t decode_submits = 0;
+  uint64_t vram_used_bytes = 0;
+  uint64_t vram_peak_bytes = 0;  // never above vram_budget_bytes
+  uint64_t vram_budget_bytes = 0;
+  uint64_t ram_used_bytes = 0;   // the expert arena
+  uint64_t ram_peak_bytes = 0;   // of the process
+  uint64_t cache_slots = 0;
+  uint64_t cache_bytes = 0;
+  uint64_t load_ns = 0;          // opening the engine
+  uint64_t logits_hash = 0;      // FNV-1a over the bytes of every position's logits that were read
+};
+
+class Engine;
+
+enum class StopReason { kLength, kEndOfText, kContextFull, kRequested };
+
+// Receives text as whole UTF-8 characters; false ends the generation.
+using TextSink = std::function<bool(std::string_view text)>;
+// Receives the logits of one position: float [vocab].
+using LogitsSink = std::function<void(uint32_t position, std::span<const float> logits)>;
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // Appends tokens to the timeline: several as batched prefill, one as a decode step. With a sink, the logits of every
+  // position are handed over in order. Errors: a token outside the vocabulary, context full, device lost, stop requested.
+  virtual Status feed(std::span<const TokenId> tokens, const LogitsSink& sink = {}) = 0;
+
+  // Logits after the last fed token, [vocab]; empty before the first. Valid until the next call.
+  virtual std::span<const float> logits() const = 0;
+
+  // Picks from logits() and remembers the token for the repeat penalty; does not feed it.
+  virtual TokenId sample() = 0;
+  virtual void set_sampler(const SamplerOptions& options) = 0;
+
+  // Feeds `prompt`, then samples and feeds until the end of text, `max_tokens` (0: until the context is full),
+  // the sink's no, or request_stop(). What was generated stays on the timeline.
+  virtual Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) = 0;
+
+  // Drops all tokens from `position` on; 0 starts anew. The expert cache stays as it is.
+  virtual void rewind(uint32_t position) = 0;
+  virtual uint32_t position() const = 0;
+
+  // Makes a running feed or generate end soon. Safe in a signal handler.
+  virtual void request_stop() = 0;
+  // Forgets an earlier request_stop().
+  virtual void clear_stop() = 0;
+
+  virtual SessionStats stats() const = 0;
+};
+
+class Engine {
+ public:
+  // Opens the model on a device. Errors: what is wrong with the file, the device, or the budget (and the least that works).
+  static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  virtual Result<std::unique_ptr<Session>> create_session() = 0;
+
+  virtual uint32_t vocab_size() const = 0;
+  virtual uint32_t context_tokens() const = 0;
+  virtual const std::string& device_name() const = 0;
+  virtual const std::string& model_name() const = 0;
+  virtual uint64_t load_ns() const = 0;
+
+  // Text to ids. `parse_special` recognises special tokens in the text; `add_special` adds the beginning token where the
+  // model wants one. Error: text that is not valid UTF-8.
+  virtual Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
+  // Ids to bytes; special tokens are shown when `show_special`. Error: an id outside the vocabulary.
+  virtual Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const = 0;
+  virtual bool is_end_of_generation(TokenId id) const = 0;
+
+  // The messages through the model's own chat template, ready to tokenise with parse_special. Error: no template, or
+  // one that this build cannot render.
+  virtual Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const = 0;
+  virtual bool has_chat_template() const = 0;
+};
+
+// The model that ships with the program, from the source tree or the installed prefix. Error: not found, and where it
+// was looked for.
+Result<std::string> shipped_model_path();
+
+// Only the tokenizer of a model file, without a device. The same calls as on Engine.
+class TextModel {
+ public:
+  static Result<std::unique_ptr<TextModel>> open(const std::string& model_path);
+  virtual ~TextModel() = default;
+  virtual uint32_t vocab_size() const = 0;
+  virtual Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
+  virtual Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const = 0;
+};
+
+}  // namespace hotset
