@@ -9,14 +9,14 @@ struct Scope {
   VkAccessFlags2 read_write;
 };
 
-Scope scope_of(Access access) {
-  switch (access) {
-    case Access::kShader:
+Scope scope_of(WorkKind kind) {
+  switch (kind) {
+    case WorkKind::kShader:
       return {VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT,
               VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT};
-    case Access::kTransfer:
+    case WorkKind::kTransfer:
       return {VK_PIPELINE_STAGE_2_COPY_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT, VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT};
-    case Access::kHost:
+    case WorkKind::kHost:
       return {VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_WRITE_BIT, VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_HOST_WRITE_BIT};
   }
   return {};
@@ -71,7 +71,7 @@ void Recorder::copy(const Buffer& from, uint64_t from_offset, const Buffer& to, 
   device_.fn().vkCmdCopyBuffer(commands_, from.handle(), to.handle(), 1, &region);
 }
 
-void Recorder::barrier(Access before, Access after) {
+void Recorder::barrier(WorkKind before, WorkKind after) {
   const Scope source = scope_of(before);
   const Scope target = scope_of(after);
   VkMemoryBarrier2 memory = {VK_STRUCTURE_TYPE_MEMORY_BARRIER_2, nullptr, source.stage, source.write, target.stage, target.read_write};

@@ -14,7 +14,7 @@
 namespace hotset {
 
 // Who wrote before and who reads or writes after a barrier.
-enum class Access { kShader, kTransfer, kHost };
+enum class WorkKind { kShader, kTransfer, kHost };
 
 class CommandPool {
  public:
@@ -50,7 +50,7 @@ class Recorder {
   void copy(const Buffer& from, uint64_t from_offset, const Buffer& to, uint64_t to_offset, uint64_t size_bytes);
 
   // Makes earlier writes of `before` visible to later work of `after` (execution and memory).
-  void barrier(Access before, Access after);
+  void barrier(WorkKind before, WorkKind after);
 
   uint32_t barrier_count() const { return barriers_; }
   uint32_t dispatch_count() const { return dispatches_; }

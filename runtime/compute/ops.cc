@@ -7,18 +7,18 @@ Status Ops::begin(VkCommandBuffer commands) {
   status_ = ok_status();
   HOTSET_RETURN_IF_ERROR(recorder_.begin(commands));
   // What earlier segments of the same submit or queue wrote.
-  recorder_.barrier(Access::kShader, Access::kShader);
+  recorder_.barrier(WorkKind::kShader, WorkKind::kShader);
   return ok_status();
 }
 
 Status Ops::end() {
-  recorder_.barrier(Access::kShader, Access::kHost);
+  recorder_.barrier(WorkKind::kShader, WorkKind::kHost);
   const Status ended = recorder_.end();
   return status_.ok() ? ended : status_;
 }
 
 void Ops::order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes) {
-  if (hazards_.note(reads, writes)) recorder_.barrier(Access::kShader, Access::kShader);
+  if (hazards_.note(reads, writes)) recorder_.barrier(WorkKind::kShader, WorkKind::kShader);
 }
 
 const Program* Ops::program(const ProgramKey& key) {
