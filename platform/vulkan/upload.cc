@@ -1,0 +1,32 @@
+#include "platform/vulkan/upload.h"
+
+namespace hotset {
+
+Uploader::Uploader(DeviceMemory& memory, const ProgramCache& programs, uint64_t staging_bytes, bool force_staging)
+    : memory_(memory),
+      device_(memory.device()),
+      staging_bytes_(staging_bytes),
+      force_staging_(force_staging),
+      pool_(device_, device_.transfer().family()),
+      recorder_(device_, programs) {}
+
+Status Uploader::prepare() {
+  if (commands_ != VK_NULL_HANDLE) return ok_status();
+  HOTSET_ASSIGN(staging_, memory_.allocate(staging_bytes_, MemoryKind::kStaging, "staging"));
+  HOTSET_ASSIGN(commands_, pool_.allocate());
+  return ok_status();
+}
+
+Status Uploader::upload(const Buffer& target, uint64_t offset_bytes, uint64_t size_bytes, const FillFunction& fill) {
+  HOTSET_CHECK(size_bytes <= staging_bytes_ && offset_bytes + size_bytes <= target.size_bytes());
+  if (!target.mapped().empty() && !force_staging_) return fill(target.mapped().subspan(offset_bytes, size_bytes));
+  HOTSET_RETURN_IF_ERROR(prepare());
+  HOTSET_RETURN_IF_ERROR(fill(staging_.mapped().subspan(0, size_bytes)));
+  HOTSET_RETURN_IF_ERROR(recorder_.begin(commands_, true));
+  recorder_.copy(staging_, 0, target, offset_bytes, size_bytes);
+  HOTSET_RETURN_IF_ERROR(recorder_.end());
+  HOTSET_ASSIGN(const TimelinePoint point, device_.transfer().submit(std::span(&commands_, 1)));
+  return device_.transfer().wait(point.value);
+}
+
+}  // namespace hotset

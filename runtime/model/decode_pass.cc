@@ -1,0 +1,109 @@
+#include "runtime/model/decode_pass.h"
+
+#include <algorithm>
+
+#include "platform/clock.h"
+
+namespace hotset {
+
+DecodePass::DecodePass(const Model& model, Workspace& workspace)
+    : model_(model),
+      ws_(workspace),
+      pool_(model.device, model.device.compute().family()),
+      ops_(model.device, model.programs, workspace.control.address),
+      layers_(model_, workspace, ops_),
+      rope_(model.spec.rope),
+      chosen_(model.spec.layers[0].moe.route.used),
+      served_(model.spec.layers.size()),
+      window_(static_cast<uint32_t>(model.spec.layers.size()) + 1) {}
+
+Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Workspace& workspace) {
+  std::unique_ptr<DecodePass> pass(new DecodePass(model, workspace));
+  HOTSET_RETURN_IF_ERROR(pass->record());
+  return pass;
+}
+
+Status DecodePass::record() {
+  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
+  for (uint32_t i = 0; i <= layer_count; ++i) {
+    HOTSET_ASSIGN(const VkCommandBuffer commands, pool_.allocate());
+    segments_.push_back(commands);
+    HOTSET_RETURN_IF_ERROR(ops_.begin(commands));
+    if (i == 0) layers_.embed(1);
+    else layers_.experts_decode(i - 1);
+    if (i < layer_count) {
+      layers_.attention(i, 1, Phase::kDecode);
+      layers_.route_decode(i);
+    } else {
+      layers_.head(0, 1, Phase::kDecode);
+    }
+    HOTSET_RETURN_IF_ERROR(ops_.end());
+  }
+  return ok_status();
+}
+
+Status DecodePass::run(uint32_t token, uint32_t position) {
+  auto& control = ws_.host<shaders::Control>(ws_.control)[0];
+  control.position = position;
+  ws_.host<uint32_t>(ws_.tokens)[0] = token;
+  rope_.fill(position, 1, ws_.host<float>(ws_.rope));
+  std::fill(served_.begin(), served_.end(), false);
+
+  const uint32_t end = static_cast<uint32_t>(segments_.size());
+  bool missed = false;
+  for (uint32_t next = 0; next < end;) {
+    control.stop = 0;
+    const uint32_t count = std::min(window_, end - next);
+    HOTSET_RETURN_IF_ERROR(submit(next, count));
+    const uint32_t stop = control.stop;
+    if (stop == 0) {
+      next += count;
+      continue;
+    }
+    missed = true;
+    window_ = std::max(1u, window_ / 2);
+    HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
+    next = stop;  // the segment that begins with this layer's experts
+  }
+  if (!missed) window_ = std::min(end, window_ * 2);
+  note_hits();
+  return ok_status();
+}
+
+Status DecodePass::submit(uint32_t first, uint32_t count) {
+  const std::span<const VkCommandBuffer> run(segments_.data() + first, count);
+  const size_t waits = link_point_.value != 0 ? 1 : 0;
+  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(run, std::span(&link_point_, waits)));
+  link_point_ = {};
+  return model_.device.compute().wait(point.value);
+}
+
+Status DecodePass::serve_misses(uint32_t layer) {
+  const uint64_t start_ns = now_ns();
+  const std::span<const uint16_t> ids = chosen(layer);
+  HOTSET_ASSIGN(const Acquired acquired, model_.residency.acquire(layer, ids, Access::kDecode));
+  const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
+  const size_t row = size_t{layer} * model_.experts.experts();
+  for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.host_table[row + ids[i]];
+  // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
+  model_.residency.retire(layer, ids, 0);
+  if (acquired.ready_value != 0) link_point_ = model_.link.point(acquired.ready_value);
+  served_[layer] = true;
+  stall_ns_ += now_ns() - start_ns;
+  return ok_status();
+}
+
+void DecodePass::note_hits() {
+  for (uint32_t layer = 0; layer < served_.size(); ++layer) {
+    if (!served_[layer]) model_.residency.touch(layer, chosen(layer));
+  }
+  model_.residency.end_token();
+}
+
+std::span<const uint16_t> DecodePass::chosen(uint32_t layer) {
+  const std::span<const uint32_t> log = ws_.host<uint32_t>(ws_.route_log).subspan(size_t{layer} * chosen_.size(), chosen_.size());
+  std::transform(log.begin(), log.end(), chosen_.begin(), [](uint32_t id) { return static_cast<uint16_t>(id); });
+  return chosen_;
+}
+
+}  // namespace hotset

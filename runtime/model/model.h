@@ -1,0 +1,28 @@
+// Model: what a decoder needs of an opened model, as references. Everything outlives the decoder.
+#pragma once
+
+#include <vector>
+
+#include "offload/expert_table.h"
+#include "offload/link_vulkan.h"
+#include "offload/residency.h"
+#include "runtime/compute/programs.h"
+#include "runtime/model/dense_weights.h"
+#include "runtime/model/model_spec.h"
+#include "runtime/model/workspace.h"
+
+namespace hotset {
+
+struct Model {
+  Device& device;
+  Programs& programs;
+  const ModelSpec& spec;
+  const DenseWeights& weights;
+  const ExpertTable& experts;
+  Residency& residency;
+  VulkanLink& link;
+  uint64_t device_table = 0;          // address of the residency's table, uint64 [layers][experts]
+  std::span<const uint64_t> host_table;  // the same, as the host sees it
+};
+
+}  // namespace hotset

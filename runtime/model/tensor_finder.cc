@@ -1,0 +1,44 @@
+#include "runtime/model/tensor_finder.h"
+
+namespace hotset {
+namespace {
+
+std::string shape_text(uint64_t d0, uint64_t d1, uint64_t d2) {
+  std::string text = std::to_string(d0);
+  if (d1 > 1 || d2 > 1) text += " x " + std::to_string(d1);
+  if (d2 > 1) text += " x " + std::to_string(d2);
+  return text;
+}
+
+}  // namespace
+
+std::string layer_tensor(uint32_t layer, const char* part) { return "blk." + std::to_string(layer) + "." + part; }
+
+Result<const TensorInfo*> TensorFinder::find(const std::string& name, uint64_t d0, uint64_t d1, uint64_t d2) const {
+  const TensorInfo* tensor = file_.find_tensor(name);
+  if (!tensor) return error(Code::kCorrupt, "the tensor '%s' is missing", name.c_str());
+  if (tensor->dims[0] != d0 || tensor->dims[1] != d1 || tensor->dims[2] != d2 || tensor->dims[3] != 1) {
+    return error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name.c_str(),
+                 shape_text(tensor->dims[0], tensor->dims[1], tensor->dims[2]).c_str(), shape_text(d0, d1, d2).c_str());
+  }
+  return tensor;
+}
+
+Result<const TensorInfo*> TensorFinder::vector(const std::string& name, uint32_t size) const {
+  HOTSET_ASSIGN(const TensorInfo* tensor, find(name, size, 1, 1));
+  if (tensor->type != BlockType::kF32) {
+    return error(Code::kUnsupported, "the tensor '%s' is %s, expected F32", name.c_str(), block_type_name(tensor->type));
+  }
+  return tensor;
+}
+
+Result<MatrixSpec> TensorFinder::matrix(const std::string& name, uint32_t rows, uint32_t cols) const {
+  HOTSET_ASSIGN(const TensorInfo* tensor, find(name, cols, rows, 1));
+  return MatrixSpec{tensor, 0, rows, cols};
+}
+
+Result<const TensorInfo*> TensorFinder::stack(const std::string& name, uint32_t experts, uint32_t rows, uint32_t cols) const {
+  return find(name, cols, rows, experts);
+}
+
+}  // namespace hotset
