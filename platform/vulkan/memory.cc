@@ -1,0 +1,140 @@
+#include "platform/vulkan/memory.h"
+
+#include <utility>
+
+#include "platform/bytes.h"
+
+namespace hotset {
+namespace {
+
+constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+
+// What a memory type must have for a kind, and what is preferred, strongest first.
+struct TypeWish {
+  VkMemoryPropertyFlags required;
+  VkMemoryPropertyFlags preferred;
+  VkMemoryPropertyFlags avoided;
+};
+
+TypeWish wish_of(MemoryKind kind) {
+  switch (kind) {
+    case MemoryKind::kDevice: return {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, kMappable, 0};
+    case MemoryKind::kShared: return {kMappable, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
+    case MemoryKind::kReadback: return {kMappable, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT};
+    case MemoryKind::kStaging: return {kMappable, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
+  }
+  return {};
+}
+
+VkBufferCreateInfo buffer_info(uint64_t size_bytes) {
+  VkBufferCreateInfo info = {VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
+  info.size = size_bytes;
+  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+               VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+  return info;
+}
+
+}  // namespace
+
+Buffer::~Buffer() {
+  if (owner_) owner_->free(*this);
+}
+
+void Buffer::swap(Buffer& other) noexcept {
+  std::swap(owner_, other.owner_);
+  std::swap(buffer_, other.buffer_);
+  std::swap(memory_, other.memory_);
+  std::swap(address_, other.address_);
+  std::swap(size_bytes_, other.size_bytes_);
+  std::swap(charged_bytes_, other.charged_bytes_);
+  std::swap(mapped_, other.mapped_);
+}
+
+int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
+  const TypeWish wish = wish_of(kind);
+  const VkPhysicalDeviceMemoryProperties& memory = device_.memory_properties();
+  int best = -1;
+  int best_score = -1;
+  for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
+    const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
+    if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required) continue;
+    // Mapped device memory is only worth taking from the heap that holds the VRAM, not from a small window into it.
+    const bool window = kind == MemoryKind::kDevice &&
+                        memory.memoryHeaps[memory.memoryTypes[i].heapIndex].size < device_.budget().total_bytes;
+    const int score = ((flags & wish.preferred) == wish.preferred ? 4 : 0) + ((flags & wish.avoided) == 0 ? 2 : 0) - (window ? 8 : 0) + 8;
+    if (score > best_score) {
+      best_score = score;
+      best = static_cast<int>(i);
+    }
+  }
+  return best;
+}
+
+Result<uint64_t> DeviceMemory::charge_of(uint64_t size_bytes, MemoryKind kind) const {
+  const VkBufferCreateInfo info = buffer_info(size_bytes);
+  VkDeviceBufferMemoryRequirements query = {VK_STRUCTURE_TYPE_DEVICE_BUFFER_MEMORY_REQUIREMENTS, nullptr, &info};
+  VkMemoryRequirements2 needs = {VK_STRUCTURE_TYPE_MEMORY_REQUIREMENTS_2, nullptr, {}};
+  device_.fn().vkGetDeviceBufferMemoryRequirements(device_.handle(), &query, &needs);
+  const int type = find_type(needs.memoryRequirements.memoryTypeBits, kind);
+  if (type < 0) return error(Code::kDevice, "the device has no memory of the kind needed");
+  const VkPhysicalDeviceMemoryProperties& memory = device_.memory_properties();
+  const uint32_t heap = memory.memoryTypes[type].heapIndex;
+  const bool counts = (memory.memoryHeaps[heap].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
+  return counts ? needs.memoryRequirements.size : 0;
+}
+
+Result<Buffer> DeviceMemory::allocate(uint64_t size_bytes, MemoryKind kind, const char* what) {
+  HOTSET_CHECK(size_bytes > 0);
+  if (size_bytes > device_.limits().max_allocation_bytes) {
+    return error(Code::kOutOfMemory, "%s: %s in one piece, the device allows %s", what, format_bytes(size_bytes).c_str(),
+                 format_bytes(device_.limits().max_allocation_bytes).c_str());
+  }
+  HOTSET_ASSIGN(const uint64_t charge, charge_of(size_bytes, kind));
+  if (used_bytes_ + charge > budget_bytes_) {
+    return error(Code::kOverBudget, "%s: %s more would pass the VRAM budget of %s (%s in use)", what, format_bytes(charge).c_str(),
+                 format_bytes(budget_bytes_).c_str(), format_bytes(used_bytes_).c_str());
+  }
+  Buffer buffer;
+  buffer.owner_ = this;
+  buffer.size_bytes_ = size_bytes;
+  const VkBufferCreateInfo info = buffer_info(size_bytes);
+  HOTSET_VK("vkCreateBuffer", device_.fn().vkCreateBuffer(device_.handle(), &info, nullptr, &buffer.buffer_));
+  VkMemoryRequirements needs = {};
+  device_.fn().vkGetBufferMemoryRequirements(device_.handle(), buffer.buffer_, &needs);
+  const int type = find_type(needs.memoryTypeBits, kind);
+  if (type < 0) return error(Code::kDevice, "%s: the device has no memory of the kind needed", what);
+  const Status bound = bind(buffer, static_cast<uint32_t>(type), needs.size);
+  if (!bound.ok()) return bound.with_context(what);
+  buffer.charged_bytes_ = charge;
+  used_bytes_ += charge;
+  peak_bytes_ = std::max(peak_bytes_, used_bytes_);
+  return buffer;
+}
+
+Status DeviceMemory::bind(Buffer& buffer, uint32_t type, uint64_t memory_bytes) {
+  const VolkDeviceTable& fn = device_.fn();
+  VkMemoryAllocateFlagsInfo flags = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
+  flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+  VkMemoryAllocateInfo info = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags, memory_bytes, type};
+  HOTSET_VK("vkAllocateMemory", fn.vkAllocateMemory(device_.handle(), &info, nullptr, &buffer.memory_));
+  HOTSET_VK("vkBindBufferMemory", fn.vkBindBufferMemory(device_.handle(), buffer.buffer_, buffer.memory_, 0));
+  VkBufferDeviceAddressInfo address = {VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, buffer.buffer_};
+  buffer.address_ = fn.vkGetBufferDeviceAddress(device_.handle(), &address);
+  if ((device_.memory_properties().memoryTypes[type].propertyFlags & kMappable) == kMappable) {
+    void* mapped = nullptr;
+    HOTSET_VK("vkMapMemory", fn.vkMapMemory(device_.handle(), buffer.memory_, 0, VK_WHOLE_SIZE, 0, &mapped));
+    buffer.mapped_ = static_cast<std::byte*>(mapped);
+  }
+  return ok_status();
+}
+
+void DeviceMemory::free(Buffer& buffer) {
+  const VolkDeviceTable& fn = device_.fn();
+  fn.vkDestroyBuffer(device_.handle(), buffer.buffer_, nullptr);
+  fn.vkFreeMemory(device_.handle(), buffer.memory_, nullptr);
+  used_bytes_ -= buffer.charged_bytes_;
+  buffer.owner_ = nullptr;
+}
+
+}  // namespace hotset

@@ -1,0 +1,84 @@
+// Device memory under a hard budget, and buffers in it.
+//
+// One DeviceMemory per engine. Every byte from a device-local heap counts against its budget: weights, KV, scratch,
+// slots, and staging too where host and device share the heap. It outlives its buffers. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "platform/status.h"
+#include "platform/vulkan/device.h"
+
+namespace hotset {
+
+enum class MemoryKind {
+  kDevice,    // fastest for the GPU; mapped too where the driver maps such memory (software, integrated, ReBAR)
+  kShared,    // written by the host, read by the GPU: small tables; device-local where mappable, always mapped
+  kReadback,  // written by the GPU, read by the host: cached where possible, always mapped
+  kStaging,   // source of copies: host memory, always mapped
+};
+
+class DeviceMemory;
+
+// A buffer with its own allocation and a 64-bit address for shaders. Move-only; freed by its destructor.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Buffer();
+
+  VkBuffer handle() const { return buffer_; }
+  uint64_t address() const { return address_; }
+  uint64_t size_bytes() const { return size_bytes_; }
+  // Host view; empty when the memory is not mapped. Coherent: no flush needed.
+  std::span<std::byte> mapped() const { return {mapped_, mapped_ ? size_bytes_ : 0}; }
+
+ private:
+  friend class DeviceMemory;
+  void swap(Buffer& other) noexcept;
+
+  DeviceMemory* owner_ = nullptr;
+  VkBuffer buffer_ = VK_NULL_HANDLE;
+  VkDeviceMemory memory_ = VK_NULL_HANDLE;
+  uint64_t address_ = 0;
+  uint64_t size_bytes_ = 0;
+  uint64_t charged_bytes_ = 0;  // what it takes of the budget
+  std::byte* mapped_ = nullptr;
+};
+
+class DeviceMemory {
+ public:
+  DeviceMemory(Device& device, uint64_t budget_bytes) : device_(device), budget_bytes_(budget_bytes) {}
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+  // Error: over budget (says by how much), larger than the device allows in one piece, refused by the driver.
+  // `what` names the buffer in errors: "KV cache".
+  Result<Buffer> allocate(uint64_t size_bytes, MemoryKind kind, const char* what);
+
+  // What allocate would charge for a buffer of this size, with the driver's padding. 0 for memory that is not device-local.
+  Result<uint64_t> charge_of(uint64_t size_bytes, MemoryKind kind) const;
+
+  Device& device() { return device_; }
+  uint64_t budget_bytes() const { return budget_bytes_; }
+  uint64_t used_bytes() const { return used_bytes_; }
+  uint64_t peak_bytes() const { return peak_bytes_; }
+
+ private:
+  friend class Buffer;
+  int find_type(uint32_t allowed_types, MemoryKind kind) const;
+  Status bind(Buffer& buffer, uint32_t type, uint64_t memory_bytes);
+  void free(Buffer& buffer);
+
+  Device& device_;
+  const uint64_t budget_bytes_;
+  uint64_t used_bytes_ = 0;
+  uint64_t peak_bytes_ = 0;
+};
+
+}  // namespace hotset

@@ -1,0 +1,92 @@
+#include "platform/vulkan/queue.h"
+
+#include "platform/vulkan/device.h"
+
+namespace hotset {
+
+std::vector<VkQueueFamilyProperties> queue_families(VkPhysicalDevice device) {
+  uint32_t count = 0;
+  vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+  return families;
+}
+
+int find_compute_family(const std::vector<VkQueueFamilyProperties>& families) {
+  for (size_t i = 0; i < families.size(); ++i) {
+    if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+int find_own_transfer_family(const std::vector<VkQueueFamilyProperties>& families) {
+  constexpr VkQueueFlags busy = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT | VK_QUEUE_VIDEO_DECODE_BIT_KHR;
+  for (size_t i = 0; i < families.size(); ++i) {
+    const VkQueueFlags flags = families[i].queueFlags;
+    if ((flags & VK_QUEUE_TRANSFER_BIT) && !(flags & busy)) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+Queue::Queue(const Device& device, VkQueue queue, uint32_t family, std::shared_ptr<std::mutex> lock)
+    : device_(device), queue_(queue), family_(family), lock_(std::move(lock)) {}
+
+Queue::~Queue() {
+  if (timeline_ == VK_NULL_HANDLE) return;
+  static_cast<void>(wait(last_value_));
+  device_.fn().vkDestroySemaphore(device_.handle(), timeline_, nullptr);
+}
+
+Status Queue::init() {
+  VkSemaphoreTypeCreateInfo type = {VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+  type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+  VkSemaphoreCreateInfo info = {VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+  HOTSET_VK("vkCreateSemaphore", device_.fn().vkCreateSemaphore(device_.handle(), &info, nullptr, &timeline_));
+  return ok_status();
+}
+
+// One submit takes at most this many command buffers and waits: two a layer for the deepest models known.
+constexpr size_t kMaxCommandBuffers = 512;
+constexpr size_t kMaxWaits = 4;
+
+Result<TimelinePoint> Queue::submit(std::span<const VkCommandBuffer> commands, std::span<const TimelinePoint> waits) {
+  HOTSET_CHECK(commands.size() <= kMaxCommandBuffers && waits.size() <= kMaxWaits);
+  VkCommandBufferSubmitInfo buffers[kMaxCommandBuffers];
+  VkSemaphoreSubmitInfo wait_infos[kMaxWaits];
+  for (size_t i = 0; i < commands.size(); ++i) buffers[i] = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands[i], 0};
+  for (size_t i = 0; i < waits.size(); ++i) {
+    wait_infos[i] = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, waits[i].semaphore, waits[i].value, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, 0};
+  }
+  std::lock_guard guard(*lock_);
+  VkSemaphoreSubmitInfo signal = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, timeline_, last_value_ + 1, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, 0};
+  VkSubmitInfo2 info = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
+  info.commandBufferInfoCount = static_cast<uint32_t>(commands.size());
+  info.pCommandBufferInfos = buffers;
+  info.waitSemaphoreInfoCount = static_cast<uint32_t>(waits.size());
+  info.pWaitSemaphoreInfos = wait_infos;
+  info.signalSemaphoreInfoCount = 1;
+  info.pSignalSemaphoreInfos = &signal;
+  HOTSET_VK("vkQueueSubmit2", device_.fn().vkQueueSubmit2(queue_, 1, &info, VK_NULL_HANDLE));
+  ++last_value_;
+  ++submit_count_;
+  return TimelinePoint{timeline_, last_value_};
+}
+
+Status Queue::wait(uint64_t value, uint64_t timeout_ns) const {
+  VkSemaphoreWaitInfo info = {VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
+  info.semaphoreCount = 1;
+  info.pSemaphores = &timeline_;
+  info.pValues = &value;
+  const VkResult result = device_.fn().vkWaitSemaphores(device_.handle(), &info, timeout_ns);
+  if (result == VK_TIMEOUT) return error(Code::kDevice, "the device made no progress for %llu s", static_cast<unsigned long long>(timeout_ns / 1'000'000'000));
+  HOTSET_VK("vkWaitSemaphores", result);
+  return ok_status();
+}
+
+uint64_t Queue::completed() const {
+  uint64_t value = 0;
+  static_cast<void>(device_.fn().vkGetSemaphoreCounterValue(device_.handle(), timeline_, &value));
+  return value;
+}
+
+}  // namespace hotset
