@@ -1,0 +1,75 @@
+#include "offload/host_tier.h"
+
+#include <utility>
+
+namespace hotset {
+namespace {
+
+constexpr uint64_t kProgressBytes = 16u << 20;  // a few calls a second from a slow disk, no cost from a fast one
+
+uint64_t file_bytes(const ExpertTable& table) {
+  uint64_t total = 0;
+  for (uint32_t layer = 0; layer < table.layers(); ++layer) {
+    for (uint32_t piece = 0; piece < table.pieces(layer); ++piece) {
+      total += table.piece({static_cast<uint16_t>(layer), 0}, piece).file.size_bytes * table.experts();
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena) : table_(table), arena_(std::move(arena)) {
+  uint64_t offset_bytes = 0;
+  for (uint32_t layer = 0; layer < table.layers(); ++layer) {
+    layer_offsets_bytes_.push_back(offset_bytes);
+    offset_bytes += table.record_bytes(layer) * table.experts();
+  }
+}
+
+Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table) {
+  HOTSET_ASSIGN(auto arena, HostArena::create(table.total_bytes()));
+  return std::unique_ptr<HostTier>(new HostTier(table, std::move(arena)));
+}
+
+std::span<const std::byte> HostTier::bytes(ExpertId id) const {
+  const uint64_t record_bytes = table_.record_bytes(id.layer);
+  return std::as_const(*arena_).bytes().subspan(layer_offsets_bytes_[id.layer] + id.expert * record_bytes, record_bytes);
+}
+
+std::span<std::byte> HostTier::piece_bytes(ExpertId id, const ExpertPiece& piece) {
+  const uint64_t record = layer_offsets_bytes_[id.layer] + id.expert * table_.record_bytes(id.layer);
+  return arena_->bytes().subspan(record + piece.record_offset_bytes, piece.file.size_bytes);
+}
+
+Status HostTier::load(const ReadFunction& read, const ProgressFunction& progress) {
+  const uint64_t total_bytes = file_bytes(table_);
+  uint64_t done_bytes = 0;
+  uint64_t told_bytes = 0;
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
+    // Piece by piece over all experts: a stacked tensor is then read from its first byte to its last, so that the
+    // system's read-ahead works; the records' interleaving costs only where the bytes land.
+    for (uint32_t p = 0; p < table_.pieces(layer); ++p) {
+      for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
+        const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
+        const ExpertPiece piece = table_.piece(id, p);
+        HOTSET_RETURN_IF_ERROR(read(piece.file, piece_bytes(id, piece)));
+        done_bytes += piece.file.size_bytes;
+        if (!progress || (done_bytes - told_bytes < kProgressBytes && done_bytes != total_bytes)) continue;
+        told_bytes = done_bytes;
+        if (!progress(done_bytes, total_bytes)) return error(Code::kCancelled, "loading was stopped");
+      }
+    }
+  }
+  return ok_status();
+}
+
+Status HostTier::load(std::span<const std::unique_ptr<File>> parts, const ProgressFunction& progress) {
+  const auto read = [parts](const ByteRange& range, std::span<std::byte> out) {
+    if (range.part >= parts.size()) return error(Code::kInvalidArgument, "file part %u of %zu is not open", range.part, parts.size());
+    return parts[range.part]->read(range.offset_bytes, out);
+  };
+  return load(read, progress);
+}
+
+}  // namespace hotset

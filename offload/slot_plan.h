@@ -1,0 +1,28 @@
+// How a byte budget becomes expert slots, and slots become device buffers. Pure functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "offload/expert_table.h"
+#include "platform/status.h"
+
+namespace hotset {
+
+// The least device bytes of expert slots that work: `top_k` slots for every layer, so that a token can hold its experts
+// of all layers at once and no layer ever takes from another what that one needs for its next token.
+// `top_k` is at most table.experts().
+uint64_t least_slot_bytes(const ExpertTable& table, uint32_t top_k);
+
+// Slots per size class [classes] for `budget_bytes`: each class gets the same share of its experts as far as the floor of
+// top_k slots a layer and the number of its experts allow. Slots never need more than the budget.
+// Errors: kOverBudget with the least bytes that work; kInvalidArgument when top_k is 0 or above the experts per layer.
+Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budget_bytes, uint32_t top_k);
+
+// The slab sizes that hold `slots_per_class` with not a byte to spare, none above `max_slab_bytes`.
+// Error: kInvalidArgument when a record is larger than a slab may be.
+Result<std::vector<uint64_t>> plan_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class,
+                                         uint64_t max_slab_bytes);
+
+}  // namespace hotset

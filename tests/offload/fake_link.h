@@ -1,0 +1,84 @@
+// A link into plain memory, whose copies arrive when the test says so and which fails when the test says so.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "offload/link.h"
+
+namespace hotset::test {
+
+class FakeLink final : public DeviceLink {
+ public:
+  explicit FakeLink(std::vector<uint64_t> slab_sizes_bytes) {
+    for (const uint64_t bytes : slab_sizes_bytes) slabs_.emplace_back(bytes);
+  }
+
+  // Delayed: copies arrive with complete(); else at once, and submit() returns 0.
+  bool delayed = false;
+  // The n-th call from now fails (1: the next); 0: none.
+  int fail_copy_in = 0;
+  int fail_submit_in = 0;
+  uint32_t discards = 0;
+
+  Status copy(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes) override {
+    if (fail_copy_in > 0 && --fail_copy_in == 0) return error(Code::kDevice, "made to fail");
+    auto& target = slabs_.at(index_of(slab));
+    if (offset_bytes + from.size() > target.size()) return error(Code::kInvalidArgument, "copy past the end of a slab");
+    stats_.bytes += from.size();
+    ++stats_.copies;
+    open_.push_back({from, slab, offset_bytes, 0});
+    return ok_status();
+  }
+
+  Result<uint64_t> submit() override {
+    if (fail_submit_in > 0 && --fail_submit_in == 0) return error(Code::kDevice, "made to fail");
+    ++submitted_;
+    for (Copy copy : open_) {
+      copy.value = submitted_;
+      sent_.push_back(copy);
+    }
+    open_.clear();
+    if (delayed) return submitted_;
+    complete(submitted_);
+    return uint64_t{0};
+  }
+
+  void discard() override {
+    ++discards;
+    open_.clear();
+  }
+  uint64_t completed() override { return completed_; }
+  DeviceLinkStats stats() const override { return stats_; }
+
+  // The timeline reaches `value`.
+  void complete(uint64_t value) {
+    size_t kept = 0;
+    for (const Copy& copy : sent_) {
+      if (copy.value > value) sent_[kept++] = copy;
+      else std::memcpy(slabs_[index_of(copy.slab)].data() + copy.offset_bytes, copy.from.data(), copy.from.size());
+    }
+    sent_.resize(kept);
+    completed_ = std::max(completed_, value);
+  }
+  uint64_t submitted() const { return submitted_; }
+
+  const std::vector<std::byte>& slab(uint32_t index) const { return slabs_[index]; }
+  size_t slab_count() const { return slabs_.size(); }
+
+ private:
+  struct Copy {
+    std::span<const std::byte> from;
+    SlabId slab{0};
+    uint64_t offset_bytes = 0;
+    uint64_t value = 0;
+  };
+  std::vector<std::vector<std::byte>> slabs_;
+  std::vector<Copy> open_;
+  std::vector<Copy> sent_;
+  uint64_t submitted_ = 0;
+  uint64_t completed_ = 0;
+  DeviceLinkStats stats_;
+};
+
+}  // namespace hotset::test

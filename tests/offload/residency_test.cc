@@ -1,0 +1,235 @@
+#include "offload/residency.h"
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "tests/offload/rig.h"
+
+using namespace hotset;
+using test::Rig;
+
+namespace {
+
+std::vector<uint16_t> range(uint16_t from, uint16_t to) {
+  std::vector<uint16_t> ids(to - from);
+  std::iota(ids.begin(), ids.end(), from);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("residency: a miss is copied and published, a hit is neither") {
+  Rig rig(test::make_table(8, {100, 900}), {6, 6}, 2);
+  CHECK(std::count(rig.device_table.begin(), rig.device_table.end(), 0u) == 16);
+  const Acquired first = rig.use(0, {3, 5});
+  CHECK(first.hits == 0);
+  CHECK(first.misses == 2);
+  CHECK(first.ready_value == 0);
+  CHECK(rig.address(0, 3) != 0);
+  CHECK(rig.holds_its_bytes(0, 3));
+  CHECK(rig.holds_its_bytes(0, 5));
+  const Acquired second = rig.use(0, {5, 3, 5});
+  CHECK(second.hits == 2);
+  CHECK(second.misses == 0);
+  rig.use(1, {3});
+  CHECK(rig.holds_its_bytes(1, 3));
+  rig.residency->end_token();
+  const ResidencyStats stats = rig.residency->stats();
+  CHECK(stats.lookups == 5);
+  CHECK(stats.hits == 2);
+  CHECK(stats.misses == 3);
+  CHECK(stats.decode_lookups == 5);
+  CHECK(stats.decode_hits == 2);
+  CHECK(stats.uploads == 3);
+  CHECK(stats.upload_bytes == 2 * rig.table.record_bytes(0) + rig.table.record_bytes(1));
+  CHECK(stats.upload_bytes == rig.link->stats().bytes);
+  CHECK(stats.evictions == 0);
+  CHECK(stats.tokens == 1);
+  CHECK(stats.residents == 3);
+  CHECK(stats.slots == 12);
+  CHECK(rig.residency->resident(1, 3));
+  CHECK(!rig.residency->resident(1, 4));
+  CHECK(!rig.residency->resident(9, 400));
+}
+
+TEST_CASE("residency: the evicted leave the device table") {
+  Rig rig(test::make_table(8, {100}), {3}, 2);
+  rig.use(0, {0, 1});
+  rig.use(0, {2});
+  rig.use(0, {0});
+  const uint64_t address = rig.address(0, 1);
+  rig.use(0, {7});
+  CHECK(rig.address(0, 1) == 0);
+  CHECK(rig.address(0, 7) == address);
+  CHECK(rig.holds_its_bytes(0, 7));
+  CHECK(rig.residency->stats().evictions == 1);
+}
+
+TEST_CASE("residency: touch makes recent without copies; strangers are passed over") {
+  Rig rig(test::make_table(8, {100}), {3}, 2);
+  rig.use(0, {0, 1});
+  rig.use(0, {2});
+  rig.residency->touch(0, std::vector<uint16_t>{0, 6, 60000});
+  rig.residency->touch(5, std::vector<uint16_t>{0});
+  CHECK(rig.residency->stats().hits == 1);
+  rig.use(0, {3});
+  CHECK(rig.residency->resident(0, 0));
+  CHECK(!rig.residency->resident(0, 1));
+}
+
+TEST_CASE("residency: pinned experts stay until the GPU has passed") {
+  Rig rig(test::make_table(8, {100}), {2}, 2);
+  Residency& r = *rig.residency;
+  const std::vector<uint16_t> ids = {0, 1};
+  const std::vector<uint16_t> others = {2, 3};
+  REQUIRE(r.acquire(0, ids, Access::kDecode).ok());
+  CHECK(r.acquire(0, others, Access::kDecode).status().code() == Code::kOverBudget);
+  REQUIRE(r.check().ok());
+  r.retire(0, ids, 5);
+  r.advance(4);
+  CHECK(r.acquire(0, others, Access::kDecode).status().code() == Code::kOverBudget);
+  CHECK(r.resident(0, 0));
+  r.advance(5);
+  CHECK(r.acquire(0, others, Access::kDecode).ok());
+  CHECK(!r.resident(0, 0));
+  CHECK(r.check().ok());
+}
+
+TEST_CASE("residency: bad ids are refused and pin nothing") {
+  Rig rig(test::make_table(8, {100}), {2}, 2);
+  CHECK(rig.residency->acquire(0, std::vector<uint16_t>{0, 8}, Access::kDecode).status().code() == Code::kInvalidArgument);
+  CHECK(rig.residency->acquire(1, std::vector<uint16_t>{0}, Access::kDecode).status().code() == Code::kInvalidArgument);
+  CHECK(rig.residency->stats().residents == 0);
+  CHECK(rig.use(0, {}).misses == 0);
+  rig.use(0, {0, 1});
+  rig.use(0, {2, 3});  // would fail were anything still pinned
+}
+
+TEST_CASE("residency: a late copy is waited for by everybody who uses the expert, and by nobody afterwards") {
+  Rig rig(test::make_table(8, {100}), {4}, 2);
+  rig.link->delayed = true;
+  CHECK(rig.use(0, {0}).ready_value == 1);
+  CHECK(rig.use(0, {1}).ready_value == 2);
+  CHECK(rig.use(0, {0}).ready_value == 1);     // a hit whose bytes are still on the way
+  CHECK(rig.use(0, {0, 1}).ready_value == 2);
+  rig.link->complete(1);
+  CHECK(rig.use(0, {0}).ready_value == 0);
+  CHECK(rig.use(0, {0, 1}).ready_value == 2);
+  rig.link->complete(2);
+  CHECK(rig.use(0, {1, 0}).ready_value == 0);
+  CHECK(rig.holds_its_bytes(0, 0));
+  CHECK(rig.holds_its_bytes(0, 1));
+}
+
+TEST_CASE("residency: whatever call of the link fails, nothing is pinned and the table is true") {
+  for (int call = 1; call <= 4; ++call) {
+    CAPTURE(call);
+    Rig rig(test::make_table(8, {100}), {4}, 3);
+    rig.use(0, {0, 1});
+    rig.use(0, {2, 3});
+    if (call <= 3) rig.link->fail_copy_in = call;
+    else rig.link->fail_submit_in = 1;
+    const auto acquired = rig.residency->acquire(0, std::vector<uint16_t>{3, 4, 5, 6}, Access::kDecode);
+    CHECK(acquired.status().code() == Code::kDevice);
+    CHECK(rig.link->discards == 1);
+    const Status status = rig.residency->check();
+    CHECK_MESSAGE(status.ok(), status.message());
+    for (uint16_t id = 4; id < 7; ++id) CHECK(!rig.residency->resident(0, id));
+    CHECK(rig.residency->resident(0, 3));
+    rig.use(0, {4, 5, 6, 7});  // all four slots can be had
+    for (uint16_t id = 4; id < 8; ++id) CHECK(rig.holds_its_bytes(0, id));
+  }
+}
+
+TEST_CASE("residency: the smallest budget holds a token's experts of all layers at once") {
+  Rig rig(test::make_table(8, {100, 100, 900, 100}), {6, 2}, 2);
+  for (uint16_t token = 0; token < 4; ++token) {
+    for (uint32_t layer = 0; layer < 4; ++layer) {
+      const std::vector<uint16_t> ids = {static_cast<uint16_t>(2 * token), static_cast<uint16_t>(2 * token + 1)};
+      const auto acquired = rig.residency->acquire(layer, ids, Access::kDecode);
+      REQUIRE_MESSAGE(acquired.ok(), acquired.status().message());
+      rig.residency->retire(layer, ids, token + 1);
+    }
+    for (uint32_t layer = 0; layer < 4; ++layer) CHECK(rig.residents(layer) == 2);
+    rig.residency->advance(token + 1);
+  }
+}
+
+TEST_CASE("residency: waves of a scan fit at every budget") {
+  for (uint32_t slots = 6; slots <= 48; ++slots) {
+    CAPTURE(slots);
+    Rig rig(test::make_table(16, {100, 100, 100}), {slots}, 2);
+    Residency& r = *rig.residency;
+    std::vector<std::pair<uint32_t, std::vector<uint16_t>>> waves;
+    uint64_t gpu_value = 0;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (uint32_t layer = 0; layer < 3; ++layer) {
+        const uint32_t wave = r.max_scan_wave(layer);
+        REQUIRE(wave >= 2);
+        for (uint32_t from = 0; from < 16; from += wave) {
+          const auto ids = range(static_cast<uint16_t>(from), static_cast<uint16_t>(std::min(16u, from + wave)));
+          const uint64_t in_flight = r.scan_depth(layer) - 1;
+          r.advance(gpu_value - std::min(gpu_value, in_flight));
+          const auto acquired = r.acquire(layer, ids, Access::kScan);
+          REQUIRE_MESSAGE(acquired.ok(), acquired.status().message());
+          for (const uint16_t id : ids) CHECK(rig.holds_its_bytes(layer, id));
+          r.retire(layer, ids, ++gpu_value);
+          REQUIRE(r.check().ok());
+        }
+      }
+    }
+    if (slots >= 12) CHECK(r.scan_depth(0) == 2);
+    if (slots == 48) CHECK(r.stats().misses == 48);  // with room for all, the second pass only hits
+  }
+}
+
+TEST_CASE("residency: a prefill scan leaves at least three quarters of decode's experts in place") {
+  constexpr uint32_t kLayers = 5;
+  constexpr uint32_t kExperts = 32;
+  Rig rig(test::make_table(kExperts, {100, 100, 100, 100, 100}), {kLayers * kExperts / 4}, 2);
+  Residency& r = *rig.residency;
+  // A hot set that fills the cache.
+  for (uint16_t round = 0; round < 4; ++round) {
+    for (uint32_t layer = 0; layer < kLayers; ++layer) rig.use(layer, {static_cast<uint16_t>(2 * round), static_cast<uint16_t>(2 * round + 1)});
+  }
+  REQUIRE(r.stats().residents == kLayers * 8);
+  uint64_t gpu_value = 0;
+  for (uint32_t layer = 0; layer < kLayers; ++layer) {
+    const uint32_t wave = r.max_scan_wave(layer);
+    for (uint32_t from = 0; from < kExperts; from += wave) {
+      const auto ids = range(static_cast<uint16_t>(from), static_cast<uint16_t>(from + wave));
+      r.advance(gpu_value == 0 ? 0 : gpu_value - 1);  // two waves at a time
+      REQUIRE(r.acquire(layer, ids, Access::kScan).ok());
+      r.retire(layer, ids, ++gpu_value);
+    }
+  }
+  uint32_t kept = 0;
+  for (uint32_t layer = 0; layer < kLayers; ++layer) {
+    for (uint32_t expert = 0; expert < 8; ++expert) kept += r.resident(layer, expert) ? 1 : 0;
+  }
+  MESSAGE("kept ", kept, " of ", kLayers * 8);
+  CHECK(kept >= kLayers * 8 * 3 / 4);
+}
+
+TEST_CASE("residency: parts that do not go together are refused") {
+  const ExpertTable table = test::make_table(8, {100, 100});
+  const auto host = test::make_host(table);
+  test::FakeLink link({1u << 20});
+  std::vector<uint64_t> device_table(16);
+  std::vector<uint64_t> short_table(15);
+  const Slab slab{SlabId{0}, 0x1000, 1u << 20};
+  const Slab small{SlabId{0}, 0x1000, 4096};
+  const std::vector<uint32_t> slots = {4};
+  const std::vector<uint32_t> few = {3};
+  const std::vector<uint32_t> two_classes = {4, 4};
+  const ResidencyParts good{table, *host, link, device_table, {&slab, 1}, slots, 2, "lru"};
+  CHECK(Residency::create(good).ok());
+  const ResidencyParts rows[] = {
+      {table, *host, link, short_table, {&slab, 1}, slots, 2, "lru"},  {table, *host, link, device_table, {&small, 1}, slots, 2, "lru"},
+      {table, *host, link, device_table, {&slab, 1}, few, 2, "lru"},   {table, *host, link, device_table, {&slab, 1}, two_classes, 2, "lru"},
+      {table, *host, link, device_table, {&slab, 1}, slots, 0, "lru"}, {table, *host, link, device_table, {&slab, 1}, slots, 9, "lru"},
+      {table, *host, link, device_table, {&slab, 1}, slots, 2, "fifo"},
+  };
+  for (const ResidencyParts& parts : rows) CHECK(Residency::create(parts).status().code() == Code::kInvalidArgument);
+}
