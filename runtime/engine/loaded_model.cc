@@ -1,0 +1,138 @@
+#include "runtime/engine/loaded_model.h"
+
+#include <algorithm>
+
+#include "platform/bytes.h"
+#include "platform/file.h"
+#include "platform/log.h"
+#include "runtime/model/family.h"
+
+namespace hotset {
+namespace {
+
+// Of what the device has free, when no budget is given: peers measured twofold losses past the edge of VRAM.
+constexpr double kDefaultBudgetShare = 0.9;
+constexpr uint64_t kUploadStagingBytes = 8u << 20;
+
+uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device) {
+  if (!options.vram) return static_cast<uint64_t>(static_cast<double>(device.free_bytes) * kDefaultBudgetShare);
+  const uint64_t wanted = options.vram->resolve(device.free_bytes);
+  if (wanted > device.free_bytes) {
+    log_line(LogLevel::kWarn, "the VRAM budget of %s is more than the device has free; %s are used", format_bytes(wanted).c_str(),
+             format_bytes(device.free_bytes).c_str());
+  }
+  return std::min(wanted, device.free_bytes);
+}
+
+ByteRange range_of(const TensorInfo* tensor) { return {tensor->part, tensor->file_offset_bytes, tensor->size_bytes}; }
+
+}  // namespace
+
+Result<ExpertTable> build_expert_table(const GgufFile& file, const ModelSpec& spec) {
+  std::vector<uint64_t> part_sizes;
+  for (size_t i = 0; i < file.part_count(); ++i) part_sizes.push_back(file.part(i).size_bytes());
+  ExpertTableBuilder builder(std::move(part_sizes));
+  for (const LayerSpec& layer : spec.layers) {
+    const ByteRange tensors[] = {range_of(layer.moe.gate), range_of(layer.moe.up), range_of(layer.moe.down)};
+    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(layer.moe.route.experts, tensors));
+  }
+  return std::move(builder).build();
+}
+
+Result<uint32_t> pick_context(uint32_t wanted_tokens, const ModelConfig& config) {
+  if (wanted_tokens == 0) return std::min(config.context_length, kDefaultContextTokens);
+  constexpr uint32_t kMostTokens = 1u << 24;
+  if (wanted_tokens > kMostTokens) return error(Code::kInvalidArgument, "a context of %u tokens is more than the %u that can be run", wanted_tokens, kMostTokens);
+  if (wanted_tokens > config.context_length) {
+    log_line(LogLevel::kWarn, "a context of %u tokens is longer than the %u that the model was made for", wanted_tokens, config.context_length);
+  }
+  return wanted_tokens;
+}
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& options, const GgufFile& file) {
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel());
+  HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
+  HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
+  HOTSET_RETURN_IF_ERROR(loaded->allocate());
+  HOTSET_RETURN_IF_ERROR(loaded->load(options, file));
+  HOTSET_RETURN_IF_ERROR(loaded->make_residency(options));
+  return loaded;
+}
+
+Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file) {
+  HOTSET_ASSIGN(spec_, describe_model(file));
+  HOTSET_ASSIGN(ExpertTable experts, build_expert_table(file, spec_));
+  experts_ = std::make_unique<ExpertTable>(std::move(experts));
+  HOTSET_ASSIGN(device_, Device::open({options.device, options.validation}));
+  const auto cache = cache_directory();
+  if (!cache.ok()) log_line(LogLevel::kInfo, "pipelines are not kept: %s", cache.status().message().c_str());
+  HOTSET_ASSIGN(programs_, Programs::create(*device_, cache.ok() ? *cache : std::string()));
+  return ok_status();
+}
+
+Status LoadedModel::plan_budget(const EngineOptions& options) {
+  if (options.batch_tokens == 0) return error(Code::kInvalidArgument, "--batch must be at least 1");
+  HOTSET_ASSIGN(const uint32_t context, pick_context(options.context_tokens, spec_.config));
+  const uint64_t budget = resolve_budget(options, device_->budget());
+  memory_ = std::make_unique<DeviceMemory>(*device_, budget);
+  WorkspaceShape shape;
+  shape.context_tokens = context;
+  shape.batch_tokens = std::min(options.batch_tokens, context);
+  shape.kv = options.kv_type == KvType::kF16 ? KvElement::kF16 : KvElement::kF32;
+  HOTSET_ASSIGN(plan_, plan_memory(*memory_, spec_, *experts_, budget, shape));
+  if (plan_.workspace.batch_tokens < shape.batch_tokens) {
+    log_line(LogLevel::kInfo, "prompts go in chunks of %u tokens so that activations fit the VRAM budget", plan_.workspace.batch_tokens);
+  }
+  return ok_status();
+}
+
+Status LoadedModel::allocate() {
+  HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
+  HOTSET_ASSIGN(device_table_, memory_->allocate(experts_->count() * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
+  for (const uint64_t bytes : plan_.slab_bytes) {
+    HOTSET_ASSIGN(Buffer slab, memory_->allocate(bytes + kSlabPadding, MemoryKind::kDevice, "expert slots"));
+    slabs_.push_back(std::move(slab));
+  }
+  return ok_status();
+}
+
+Status LoadedModel::load(const EngineOptions& options, const GgufFile& file) {
+  Uploader uploader(*memory_, programs_->cache(), kUploadStagingBytes);
+  uint64_t total_bytes = experts_->total_bytes();
+  for (const uint64_t bytes : plan_.dense_slab_bytes) total_bytes += bytes;
+  const auto progress = [&](uint64_t done) { return !options.on_progress || options.on_progress({done, total_bytes}); };
+  HOTSET_ASSIGN(weights_, DenseWeights::load(file, spec_, *memory_, uploader, max_slab_bytes(*device_), progress));
+  return load_experts(options, file, weights_->size_bytes());
+}
+
+Status LoadedModel::load_experts(const EngineOptions& options, const GgufFile& file, uint64_t dense_bytes) {
+  HOTSET_ASSIGN(host_, HostTier::create(*experts_));
+  const auto read = [&](const ByteRange& range, std::span<std::byte> out) { return file.part(range.part).read(range.offset_bytes, out); };
+  const auto progress = [&](uint64_t done, uint64_t total) {
+    return !options.on_progress || options.on_progress({dense_bytes + done, dense_bytes + total});
+  };
+  return host_->load(read, progress);
+}
+
+Status LoadedModel::make_residency(const EngineOptions& options) {
+  HOTSET_ASSIGN(link_, LinkVulkan::create(*memory_, slabs_, {}));
+  std::vector<Slab> slabs;
+  for (size_t i = 0; i < slabs_.size(); ++i) slabs.push_back({SlabId{static_cast<uint32_t>(i)}, slabs_[i].address(), plan_.slab_bytes[i]});
+  const std::span<std::byte> table = device_table_.mapped();
+  const std::span<uint64_t> entries(reinterpret_cast<uint64_t*>(table.data()), experts_->count());
+  const ResidencyParts parts = {*experts_, *host_, *link_, entries, slabs, plan_.slots_per_class, spec_.config.experts_used, options.policy};
+  HOTSET_ASSIGN(residency_, Residency::create(parts));
+  return ok_status();
+}
+
+Model LoadedModel::model() {
+  const auto* entries = reinterpret_cast<const uint64_t*>(device_table_.mapped().data());
+  return {*device_, *programs_, spec_, *weights_, *experts_, *residency_, *link_, device_table_.address(), {entries, experts_->count()}};
+}
+
+void LoadedModel::save_programs() {
+  const Status saved = programs_->cache().save();
+  if (!saved.ok()) log_line(LogLevel::kInfo, "pipelines were not kept: %s", saved.message().c_str());
+}
+
+}  // namespace hotset

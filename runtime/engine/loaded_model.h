@@ -1,0 +1,72 @@
+// LoadedModel: one model on one device: everything that Engine owns, made in the order in which it depends.
+//
+// Owned by the engine, which hands out references. open() does all of the work of a load; after it only the residency and
+// the workspace change, by the one session that runs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "offload/host_tier.h"
+#include "offload/link_vulkan.h"
+#include "offload/residency.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/memory_plan.h"
+#include "runtime/model/model.h"
+
+namespace hotset {
+
+class LoadedModel {
+ public:
+  static Result<std::unique_ptr<LoadedModel>> open(const EngineOptions& options, const GgufFile& file);
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+
+  Model model();
+  Workspace& workspace() { return *workspace_; }
+  const MemoryPlan& plan() const { return plan_; }
+  const ModelSpec& spec() const { return spec_; }
+  const Device& device() const { return *device_; }
+  Device& device() { return *device_; }
+  const DeviceMemory& memory() const { return *memory_; }
+  const LinkVulkan& link() const { return *link_; }
+  Residency& residency() { return *residency_; }
+  uint64_t host_bytes() const { return host_ ? host_->size_bytes() : 0; }
+  // Keeps the pipelines made so far for the next start; a failure only costs time then.
+  void save_programs();
+
+ private:
+  LoadedModel() = default;
+  Status describe(const EngineOptions& options, const GgufFile& file);
+  Status plan_budget(const EngineOptions& options);
+  Status allocate();
+  Status load(const EngineOptions& options, const GgufFile& file);
+  Status load_experts(const EngineOptions& options, const GgufFile& file, uint64_t dense_bytes);
+  Status make_residency(const EngineOptions& options);
+
+  // In the order in which they depend on each other; destroyed in reverse.
+  ModelSpec spec_;
+  std::unique_ptr<ExpertTable> experts_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<DeviceMemory> memory_;
+  std::unique_ptr<Programs> programs_;
+  MemoryPlan plan_;
+  std::unique_ptr<Workspace> workspace_;
+  Buffer device_table_;  // uint64 [layers][experts]
+  std::vector<Buffer> slabs_;
+  std::unique_ptr<DenseWeights> weights_;
+  std::unique_ptr<HostTier> host_;
+  std::unique_ptr<LinkVulkan> link_;
+  std::unique_ptr<Residency> residency_;
+};
+
+// The expert table of a model: each MoE layer's gate, up and down as one record an expert. Error: ranges outside the file,
+// sizes that do not divide.
+Result<ExpertTable> build_expert_table(const GgufFile& file, const ModelSpec& spec);
+
+// The context to run with: the one asked for, or the model's own up to kDefaultContextTokens. Error: 0 layers of it fit.
+Result<uint32_t> pick_context(uint32_t wanted_tokens, const ModelConfig& config);
+constexpr uint32_t kDefaultContextTokens = 4096;
+
+}  // namespace hotset

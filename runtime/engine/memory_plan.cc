@@ -1,0 +1,118 @@
+#include "runtime/engine/memory_plan.h"
+
+#include <algorithm>
+
+#include "offload/slot_plan.h"
+#include "platform/bytes.h"
+
+namespace hotset {
+namespace {
+
+// Activations may take this share of what the dense weights and the KV cache leave.
+constexpr uint64_t kWorkspaceShare = 8;
+
+class Charges {
+ public:
+  explicit Charges(const DeviceMemory& memory) : memory_(memory) {}
+  void add(uint64_t& sum, uint64_t size_bytes, MemoryKind kind) {
+    const auto charge = memory_.charge_of(size_bytes, kind);
+    if (charge.ok()) sum += *charge;
+    else if (status_.ok()) status_ = charge.status();
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  const DeviceMemory& memory_;
+  Status status_;
+};
+
+uint32_t largest_top_k(const ModelSpec& spec) {
+  uint32_t most = 0;
+  for (const LayerSpec& layer : spec.layers) most = std::max(most, layer.moe.route.used);
+  return most;
+}
+
+// Everything but the slots, for one batch size.
+Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
+  MemoryPlan plan;
+  plan.workspace = shape;
+  Charges charges(memory);
+  plan.dense_slab_bytes = DenseWeights::plan_slabs(spec, max_slab_bytes(memory.device()));
+  for (const uint64_t bytes : plan.dense_slab_bytes) charges.add(plan.dense_bytes, bytes, MemoryKind::kDevice);
+  const WorkspaceBytes workspace = Workspace::plan(memory.device(), spec, shape);
+  charges.add(plan.workspace_bytes, workspace.scratch, MemoryKind::kDevice);
+  charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
+  charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);
+  for (size_t i = 0; i < spec.layers.size(); ++i) charges.add(plan.kv_bytes, workspace.kv_layer, MemoryKind::kDevice);
+  charges.add(plan.table_bytes, experts.count() * sizeof(uint64_t), MemoryKind::kShared);
+  HOTSET_RETURN_IF_ERROR(charges.status());
+  return plan;
+}
+
+// Device bytes of slots: slabs with their padding.
+Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& experts, const std::vector<uint32_t>& slots, MemoryPlan& plan) {
+  HOTSET_ASSIGN(plan.slab_bytes, plan_slabs(experts, slots, max_slab_bytes(memory.device()) - kSlabPadding));
+  uint64_t total = 0;
+  Charges charges(memory);
+  for (const uint64_t bytes : plan.slab_bytes) charges.add(total, bytes + kSlabPadding, MemoryKind::kDevice);
+  HOTSET_RETURN_IF_ERROR(charges.status());
+  return total;
+}
+
+// The slots that fit `available_bytes` with the padding that their slabs take.
+Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t available_bytes, MemoryPlan& plan) {
+  uint64_t wanted = available_bytes;
+  for (int round = 0; round < 8; ++round) {
+    HOTSET_ASSIGN(plan.slots_per_class, plan_slots(experts, wanted, top_k));
+    HOTSET_ASSIGN(plan.slot_bytes, charge_slots(memory, experts, plan.slots_per_class, plan));
+    if (plan.slot_bytes <= available_bytes) return ok_status();
+    const uint64_t excess = plan.slot_bytes - available_bytes;
+    wanted = wanted > excess ? wanted - excess : 0;
+  }
+  return error(Code::kOverBudget, "the expert slots do not fit their share of the budget");
+}
+
+Result<uint64_t> least_slot_charge(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k) {
+  MemoryPlan plan;
+  HOTSET_ASSIGN(const auto slots, plan_slots(experts, least_slot_bytes(experts, top_k), top_k));
+  return charge_slots(memory, experts, slots, plan);
+}
+
+}  // namespace
+
+uint64_t max_slab_bytes(const Device& device) { return std::min(kMaxSlabBytes, device.limits().max_allocation_bytes); }
+
+Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, uint64_t budget_bytes,
+                               const WorkspaceShape& shape) {
+  const uint32_t top_k = largest_top_k(spec);
+  HOTSET_ASSIGN(const uint64_t least_slots, least_slot_charge(memory, experts, top_k));
+  WorkspaceShape least_shape = shape;
+  least_shape.batch_tokens = std::min(shape.batch_tokens, kLeastBatchTokens);
+  HOTSET_ASSIGN(const MemoryPlan least, plan_fixed(memory, spec, experts, least_shape));
+  const uint64_t least_bytes = least.fixed_bytes() + least_slots;
+  if (budget_bytes < least_bytes) {
+    return error(Code::kOverBudget,
+                 "a VRAM budget of %s is too small: this model with a context of %u tokens needs at least %s (%llu bytes); raise --vram or lower --ctx",
+                 format_bytes(budget_bytes).c_str(), shape.context_tokens, format_bytes(least_bytes).c_str(),
+                 static_cast<unsigned long long>(least_bytes));
+  }
+  MemoryPlan plan = least;
+  for (uint32_t batch = shape.batch_tokens; batch > least_shape.batch_tokens; batch /= 2) {
+    WorkspaceShape tried = shape;
+    tried.batch_tokens = batch;
+    HOTSET_ASSIGN(const MemoryPlan candidate, plan_fixed(memory, spec, experts, tried));
+    const uint64_t rest = budget_bytes - std::min(budget_bytes, candidate.dense_bytes + candidate.kv_bytes + candidate.table_bytes);
+    const bool fits = candidate.fixed_bytes() + least_slots <= budget_bytes;
+    const bool all_fit = candidate.fixed_bytes() + experts.total_bytes() + kSlabPadding * 64 <= budget_bytes;
+    if (fits && (all_fit || candidate.workspace_bytes <= rest / kWorkspaceShare)) {
+      plan = candidate;
+      break;
+    }
+  }
+  HOTSET_RETURN_IF_ERROR(plan_cache(memory, experts, top_k, budget_bytes - plan.fixed_bytes(), plan));
+  plan.budget_bytes = budget_bytes;
+  plan.least_bytes = least_bytes;
+  return plan;
+}
+
+}  // namespace hotset

@@ -1,0 +1,151 @@
+#include "runtime/model/prefill_pass.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "platform/clock.h"
+
+namespace hotset {
+
+PrefillPass::PrefillPass(const Model& model, Workspace& workspace, const std::atomic<bool>& stop)
+    : model_(model),
+      ws_(workspace),
+      stop_(stop),
+      pool_(model.device, model.device.compute().family()),
+      ops_(model.device, model.programs, workspace.control.address),
+      layers_(model_, workspace, ops_),
+      rope_(model.spec.rope),
+      batch_(model.experts.experts(), static_cast<uint32_t>(workspace.pairs.size_bytes / sizeof(uint32_t))) {}
+
+Result<std::unique_ptr<PrefillPass>> PrefillPass::create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop) {
+  std::unique_ptr<PrefillPass> pass(new PrefillPass(model, workspace, stop));
+  HOTSET_RETURN_IF_ERROR(pass->allocate());
+  return pass;
+}
+
+Status PrefillPass::allocate() {
+  for (RingEntry& entry : ring_) {
+    HOTSET_ASSIGN(entry.commands, pool_.allocate());
+  }
+  return ok_status();
+}
+
+Result<PrefillPass::RingEntry*> PrefillPass::next_entry() {
+  RingEntry& entry = ring_[ring_next_];
+  ring_next_ = (ring_next_ + 1) % kRing;
+  HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry.value));
+  HOTSET_RETURN_IF_ERROR(ops_.begin(entry.commands));
+  return &entry;
+}
+
+Status PrefillPass::submit(RingEntry& entry) {
+  HOTSET_RETURN_IF_ERROR(ops_.end());
+  const size_t waits = link_point_.value != 0 ? 1 : 0;
+  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(std::span(&entry.commands, 1), std::span(&link_point_, waits)));
+  link_point_ = {};
+  entry.value = point.value;
+  return ok_status();
+}
+
+Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
+  const uint32_t n = static_cast<uint32_t>(tokens.size());
+  HOTSET_CHECK(n > 0 && n <= ws_.shape().batch_tokens);
+  auto& control = ws_.host<shaders::Control>(ws_.control)[0];
+  control.position = position;
+  control.stop = 0;
+  std::transform(tokens.begin(), tokens.end(), ws_.host<uint32_t>(ws_.tokens).begin(), [](int32_t token) { return static_cast<uint32_t>(token); });
+  rope_.fill(position, n, ws_.host<float>(ws_.rope));
+  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
+  for (uint32_t i = 0; i < layer_count; ++i) {
+    const Status done = layer(i, n);
+    if (!done.ok()) {
+      static_cast<void>(drain_waves(0));  // pins end before the caller goes on
+      return done;
+    }
+  }
+  HOTSET_ASSIGN(RingEntry* entry, next_entry());
+  layers_.combine(layer_count - 1, n);
+  if (last && !each) layers_.head(n - 1, 1, Phase::kBatch);
+  HOTSET_RETURN_IF_ERROR(submit(*entry));
+  HOTSET_RETURN_IF_ERROR(drain_waves(0));
+  HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
+  return each ? read_logits(n, position, each) : ok_status();
+}
+
+Status PrefillPass::layer(uint32_t layer, uint32_t n) {
+  if (stop_) return error(Code::kCancelled, "stopped on request");
+  HOTSET_ASSIGN(RingEntry* entry, next_entry());
+  if (layer == 0) layers_.embed(n);
+  else layers_.combine(layer - 1, n);
+  layers_.attention(layer, n, Phase::kBatch);
+  layers_.route_batch(layer, n);
+  HOTSET_RETURN_IF_ERROR(submit(*entry));
+  HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
+  return expert_waves(layer, n);
+}
+
+Status PrefillPass::expert_waves(uint32_t layer, uint32_t n) {
+  const uint32_t used = model_.spec.layers[layer].moe.route.used;
+  const std::span<const uint32_t> ids = ws_.host<uint32_t>(ws_.ids).subspan(0, size_t{n} * used);
+  // Residents first: a newcomer may take the place of one that is still to be used.
+  batch_.group(ids, [&](uint32_t expert) { return model_.residency.resident(layer, expert) ? 0u : 1u; });
+  std::copy(batch_.pairs().begin(), batch_.pairs().end(), ws_.host<uint32_t>(ws_.pairs).begin());
+  const std::span<const uint16_t> experts = batch_.experts();
+  const uint32_t wave_size = model_.residency.max_scan_wave(layer);
+  uint32_t tile_cursor = 0;
+  for (size_t first = 0; first < experts.size(); first += wave_size) {
+    HOTSET_RETURN_IF_ERROR(drain_waves(model_.residency.scan_depth(layer) - 1));
+    const size_t count = std::min<size_t>(wave_size, experts.size() - first);
+    HOTSET_RETURN_IF_ERROR(wave(layer, experts.subspan(first, count), tile_cursor));
+  }
+  return ok_status();
+}
+
+Status PrefillPass::wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor) {
+  const uint64_t start_ns = now_ns();
+  HOTSET_ASSIGN(const Acquired acquired, model_.residency.acquire(layer, ids, Access::kScan));
+  if (acquired.misses != 0) stall_ns_ += now_ns() - start_ns;
+  if (acquired.ready_value != 0) link_point_ = model_.link.point(acquired.ready_value);
+  const std::span<shaders::ExpertTile> tiles = ws_.host<shaders::ExpertTile>(ws_.tiles);
+  const uint32_t first_tile = tile_cursor;
+  for (const uint16_t id : ids) {
+    const uint64_t address = model_.host_table[size_t{layer} * model_.experts.experts() + id];
+    tile_cursor += batch_.write_tiles(id, address, Ops::kTilePairs, tiles.subspan(tile_cursor));
+  }
+  auto submitted = [&]() -> Result<uint64_t> {
+    HOTSET_ASSIGN(RingEntry* entry, next_entry());
+    layers_.experts_batch(layer, first_tile, tile_cursor - first_tile);
+    HOTSET_RETURN_IF_ERROR(submit(*entry));
+    return entry->value;
+  }();
+  model_.residency.retire(layer, ids, submitted.ok() ? *submitted : 0);
+  if (!submitted.ok()) return submitted.status();
+  wave_values_[waves_in_flight_++] = *submitted;
+  return ok_status();
+}
+
+Status PrefillPass::drain_waves(uint32_t waves) {
+  while (waves_in_flight_ > waves) {
+    HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(wave_values_[0]));
+    model_.residency.advance(wave_values_[0]);
+    wave_values_[0] = wave_values_[1];
+    --waves_in_flight_;
+  }
+  return ok_status();
+}
+
+Status PrefillPass::read_logits(uint32_t n, uint32_t position, const LogitsFunction& each) {
+  const uint32_t vocab = model_.spec.vocab;
+  for (uint32_t first = 0; first < n; first += ws_.logit_rows) {
+    const uint32_t rows = std::min(ws_.logit_rows, n - first);
+    HOTSET_ASSIGN(RingEntry* entry, next_entry());
+    layers_.head(first, rows, Phase::kBatch);
+    HOTSET_RETURN_IF_ERROR(submit(*entry));
+    HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
+    const std::span<const float> logits = ws_.host<float>(ws_.logits);
+    for (uint32_t row = 0; row < rows; ++row) each(position + first + row, logits.subspan(size_t{row} * vocab, vocab));
+  }
+  return ok_status();
+}
+
+}  // namespace hotset

@@ -1,0 +1,77 @@
+// PrefillPass: a chunk of prompt tokens through the model, layer by layer.
+//
+// Per layer: attention and router for the whole chunk, one wait to learn the experts, then the experts in waves that fit the
+// cache: each touched expert is paged in at most once a layer, and while one wave computes the next one's bytes come. Scans
+// leave the decode set of the cache alone (Access::kScan). Works at the smallest budget, with waves of a few experts.
+//
+// One thread. Steady state allocates nothing.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "platform/vulkan/commands.h"
+#include "runtime/model/expert_batch.h"
+#include "runtime/model/layers.h"
+#include "runtime/model/model.h"
+#include "runtime/model/rope.h"
+#include "runtime/model/workspace.h"
+
+namespace hotset {
+
+class PrefillPass {
+ public:
+  // Logits of `position`: float [vocab].
+  using LogitsFunction = std::function<void(uint32_t position, std::span<const float> logits)>;
+
+  // `stop` is looked at between layers: set, it ends the pass with kCancelled.
+  static Result<std::unique_ptr<PrefillPass>> create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop);
+
+  // Feeds at most batch_tokens tokens from `position` on. With `each`, hands over the logits of every position; else, with
+  // `last`, leaves the last position's in row 0 of the workspace's logits. After an error the expert cache is
+  // consistent and the chunk was not fed.
+  Status run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each);
+
+  uint64_t stall_ns() const { return stall_ns_; }  // waited for experts
+
+ private:
+  // Command buffers that are recorded anew while earlier ones still run.
+  struct RingEntry {
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    uint64_t value = 0;  // on the compute timeline when its last submit is done
+  };
+  static constexpr uint32_t kRing = 4;
+
+  PrefillPass(const Model& model, Workspace& workspace, const std::atomic<bool>& stop);
+  Status allocate();
+  Result<RingEntry*> next_entry();
+  // Ends and submits what was recorded since next_entry().
+  Status submit(RingEntry& entry);
+  Status layer(uint32_t layer, uint32_t n);
+  Status expert_waves(uint32_t layer, uint32_t n);
+  Status wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor);
+  // Until at most `waves` expert waves are in flight.
+  Status drain_waves(uint32_t waves);
+  Status read_logits(uint32_t n, uint32_t position, const LogitsFunction& each);
+
+  const Model model_;
+  Workspace& ws_;
+  const std::atomic<bool>& stop_;
+  CommandPool pool_;
+  Ops ops_;
+  Layers layers_;
+  RopeTable rope_;
+  ExpertBatch batch_;
+  std::array<RingEntry, kRing> ring_ = {};
+  uint32_t ring_next_ = 0;
+  std::array<uint64_t, 2> wave_values_ = {};  // timeline values of the waves in flight, oldest first
+  uint32_t waves_in_flight_ = 0;
+  TimelinePoint link_point_;
+  uint64_t stall_ns_ = 0;
+};
+
+}  // namespace hotset
