@@ -1,7 +1,8 @@
 // DeviceLink: the way of bytes from host memory into device slabs.
 //
-// One owner thread. Copies are put into effect in the order in which they were enqueued, so a slot that is written
-// twice ends with the later bytes. The source must keep its bytes until the value that submit() returned has passed.
+// One owner thread. Batches (the copies between two submits) take effect in order, so a slot that two of them write
+// ends with the later bytes; within a batch no byte is written twice. The source must keep its bytes until the
+// value that submit() returned has passed.
 #pragma once
 
 #include <cstdint>

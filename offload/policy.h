@@ -37,8 +37,8 @@ class Policy {
   virtual void touch(SlotId slot) = 0;
   virtual void erase(SlotId slot) = 0;
 
-  // The slot to empty for a demand of `layer`, among the layers of its size class: never a pinned one; only cold ones when
-  // `reach` is kCold. kNoSlot when there is none. Changes nothing. O(layers + pinned slots).
+  // The slot to empty for a demand of `layer`, among the layers of its size class: never a pinned one. When `reach` is
+  // kCold only cold ones, the layer's own before the others'. kNoSlot when there is none. Changes nothing. O(layers + pinned slots).
   virtual SlotId victim(uint32_t layer, Heat reach, const Pins& pins) const = 0;
 
   // How many tenants the layer has.

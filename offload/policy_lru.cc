@@ -64,6 +64,9 @@ SlotId PolicyLru::oldest_unpinned(uint32_t layer, Heat heat, const Pins& pins) c
 }
 
 SlotId PolicyLru::victim(uint32_t layer, Heat reach, const Pins& pins) const {
+  // A scan eats its own leavings first, so that the layers of a prefill do not rob one another.
+  const SlotId own = reach == Heat::kCold ? oldest_unpinned(layer, Heat::kCold, pins) : kNoSlot;
+  if (own != kNoSlot) return own;
   for (const Heat heat : {Heat::kCold, Heat::kHot}) {
     if (heat > reach) break;
     SlotId best = kNoSlot;

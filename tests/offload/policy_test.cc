@@ -103,6 +103,9 @@ TEST_CASE("lru: a cold reach never finds a hot one") {
   CHECK(s.victim(0, Heat::kCold) == index_of(kNoSlot));  // layer 1 is at its floor
   s.cold(1, {5});
   CHECK(s.victim(0, Heat::kCold) == 3);
+  s.cold(0, {6});
+  CHECK(s.victim(0, Heat::kCold) == 6);  // its own first,
+  CHECK(s.victim(0, Heat::kHot) == 3);   // while a decode takes the oldest
 }
 
 TEST_CASE("lru: the pinned stay, wherever they stand") {

@@ -3,6 +3,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <string>
 
 #include "tests/offload/rig.h"
 #include "tests/test_support.h"
@@ -71,12 +72,13 @@ TEST_CASE("replay: hit rates of the shipped routing traces") {
       {"generated.trace.txt", 2048, 25, 29}, {"generated.trace.txt", 2048, 50, 59}, {"generated.trace.txt", 2048, 75, 83},
   };
   for (const Row& row : rows) {
-    CAPTURE(row.name);
+    const std::string name = row.name;
+    CAPTURE(name);
     CAPTURE(row.percent);
-    const auto tokens = read_trace(row.name);
+    const auto tokens = read_trace(name);
     REQUIRE(tokens.size() == row.tokens);
     const double hit_rate = replay(tokens, row.percent);
-    MESSAGE(row.name, " at ", row.percent, " %: ", hit_rate, " %");
+    CAPTURE(hit_rate);
     // One memory for all layers moves slots to where reuse is; on this model, whose layers are much alike, that is worth
     // little either way. 3 points cover that and the rounding of the card.
     CHECK(hit_rate > row.per_layer - 3);

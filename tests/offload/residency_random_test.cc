@@ -36,11 +36,11 @@ class Walk {
     else if (action < 8) retire();
     else if (action == 8) advance();
     else if (pick(4) == 0) touch();
-    else rig_.link->complete(rig_.link->completed() + pick(3));
+    else rig_.link->complete(std::min(rig_.link->submitted(), rig_.link->completed() + pick(3)));
     verify();
   }
 
-  const ResidencyStats stats() const { return rig_.residency->stats(); }
+  ResidencyStats stats() const { return rig_.residency->stats(); }
   uint64_t refused() const { return refused_; }
 
  private:
