@@ -64,7 +64,7 @@ class DeviceMemory {
   // What allocate would charge for a buffer of this size, with the driver's padding. 0 for memory that is not device-local.
   Result<uint64_t> charge_of(uint64_t size_bytes, MemoryKind kind) const;
 
-  Device& device() { return device_; }
+  Device& device() const { return device_; }
   uint64_t budget_bytes() const { return budget_bytes_; }
   uint64_t used_bytes() const { return used_bytes_; }
   uint64_t peak_bytes() const { return peak_bytes_; }

@@ -1,11 +1,87 @@
 #include "runtime/engine/engine.h"
 
-namespace hotset {
+#include "platform/clock.h"
+#include "runtime/engine/loaded_model.h"
+#include "runtime/engine/model_text.h"
+#include "runtime/engine/session_impl.h"
 
-Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions&) { return error(Code::kUnsupported, "not linked yet"); }
-Result<std::unique_ptr<TextModel>> TextModel::open(const std::string&) { return error(Code::kUnsupported, "not linked yet"); }
-Result<std::vector<DeviceReport>> list_devices() { return error(Code::kUnsupported, "not linked yet"); }
-Result<ModelReport> inspect_model(const std::string&) { return error(Code::kUnsupported, "not linked yet"); }
-Result<std::string> shipped_model_path() { return error(Code::kUnsupported, "not linked yet"); }
+namespace hotset {
+namespace {
+
+class EngineImpl final : public Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> open(const EngineOptions& options) {
+    const uint64_t start_ns = now_ns();
+    std::unique_ptr<EngineImpl> engine(new EngineImpl());
+    HOTSET_ASSIGN(engine->file_, GgufFile::open(options.model_path));
+    HOTSET_ASSIGN(engine->text_, ModelText::open(*engine->file_));
+    HOTSET_ASSIGN(engine->loaded_, LoadedModel::open(options, *engine->file_));
+    engine->load_ns_ = now_ns() - start_ns;
+    return std::unique_ptr<Engine>(std::move(engine));
+  }
+
+  Result<std::unique_ptr<Session>> create_session() override {
+    if (session_open_.exchange(true)) return error(Code::kInvalidArgument, "this engine has a session already: close it first");
+    auto session = SessionImpl::create(*loaded_, *text_, load_ns_, session_open_);
+    if (!session.ok()) session_open_ = false;
+    return session;
+  }
+
+  uint32_t vocab_size() const override { return loaded_->spec().vocab; }
+  uint32_t context_tokens() const override { return loaded_->plan().workspace.context_tokens; }
+  const std::string& device_name() const override { return loaded_->device().name(); }
+  const std::string& model_name() const override { return loaded_->spec().config.name; }
+  uint64_t load_ns() const override { return load_ns_; }
+
+  Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override {
+    return text_->tokenizer().encode(text, add_special, parse_special);
+  }
+  Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const override {
+    return text_->tokenizer().decode(ids, show_special);
+  }
+  bool is_end_of_generation(TokenId id) const override { return text_->tokenizer().is_end_of_generation(id); }
+  Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const override {
+    return text_->apply_chat_template(messages, add_generation_prompt);
+  }
+  bool has_chat_template() const override { return text_->has_chat_template(); }
+
+ private:
+  EngineImpl() = default;
+
+  std::unique_ptr<GgufFile> file_;  // outlives what points into it
+  std::unique_ptr<ModelText> text_;
+  std::unique_ptr<LoadedModel> loaded_;
+  uint64_t load_ns_ = 0;
+  std::atomic<bool> session_open_{false};
+};
+
+class TextModelImpl final : public TextModel {
+ public:
+  static Result<std::unique_ptr<TextModel>> open(const std::string& model_path) {
+    std::unique_ptr<TextModelImpl> model(new TextModelImpl());
+    HOTSET_ASSIGN(model->file_, GgufFile::open(model_path));
+    HOTSET_ASSIGN(model->text_, ModelText::open(*model->file_));
+    return std::unique_ptr<TextModel>(std::move(model));
+  }
+  uint32_t vocab_size() const override { return text_->tokenizer().vocab_size(); }
+  Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override {
+    return text_->tokenizer().encode(text, add_special, parse_special);
+  }
+  Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const override {
+    return text_->tokenizer().decode(ids, show_special);
+  }
+
+ private:
+  TextModelImpl() = default;
+
+  std::unique_ptr<GgufFile> file_;
+  std::unique_ptr<ModelText> text_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) { return EngineImpl::open(options); }
+Result<std::unique_ptr<TextModel>> TextModel::open(const std::string& model_path) { return TextModelImpl::open(model_path); }
+Result<std::vector<DeviceReport>> list_devices() { return report_devices(); }
 
 }  // namespace hotset

@@ -162,7 +162,8 @@ class Session {
 
   // Picks from logits() and remembers the token for the repeat penalty; does not feed it.
   virtual TokenId sample() = 0;
-  virtual void set_sampler(const SamplerOptions& options) = 0;
+  // Error: an option outside what it can be.
+  virtual Status set_sampler(const SamplerOptions& options) = 0;
 
   // Feeds `prompt`, then samples and feeds until the end of text, `max_tokens` (0: until the context is full),
   // the sink's no, or request_stop(). What was generated stays on the timeline.

@@ -39,7 +39,7 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
   Charges charges(memory);
   plan.dense_slab_bytes = DenseWeights::plan_slabs(spec, max_slab_bytes(memory.device()));
   for (const uint64_t bytes : plan.dense_slab_bytes) charges.add(plan.dense_bytes, bytes, MemoryKind::kDevice);
-  const WorkspaceBytes workspace = Workspace::plan(memory.device(), spec, shape);
+  const WorkspaceBytes workspace = Workspace::plan(&memory.device(), spec, shape);
   charges.add(plan.workspace_bytes, workspace.scratch, MemoryKind::kDevice);
   charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
   charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);

@@ -10,6 +10,7 @@
 
 #include "offload/expert_table.h"
 #include "platform/vulkan/memory.h"
+#include "runtime/model/dense_weights.h"
 #include "runtime/model/model_spec.h"
 #include "runtime/model/workspace.h"
 

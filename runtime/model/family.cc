@@ -6,6 +6,9 @@
 namespace hotset {
 namespace {
 
+constexpr uint32_t kMaxHeadDim = 256;   // shaders/attention.comp keeps a head's sums in registers
+constexpr uint32_t kMaxExperts = 1024;  // shaders/route.comp
+
 constexpr std::array kFamilies = {
     Family{"qwen3moe", describe_qwen3moe},
 };
@@ -13,6 +16,20 @@ constexpr std::array kFamilies = {
 }  // namespace
 
 std::span<const Family> families() { return kFamilies; }
+
+Status check_kernel_limits(const ModelConfig& config) {
+  for (const uint32_t size : {config.key_length, config.value_length}) {
+    if (size % 8 != 0 || size > kMaxHeadDim) {
+      return error(Code::kUnsupported, "attention heads of %u values cannot be run: multiples of 8 up to %u can", size, kMaxHeadDim);
+    }
+  }
+  if (config.experts > kMaxExperts) return error(Code::kUnsupported, "%u experts a layer cannot be run: at most %u", config.experts, kMaxExperts);
+  if (config.experts_used > shaders::kMaxTopK) {
+    return error(Code::kUnsupported, "%u experts a token cannot be run: at most %u", config.experts_used, shaders::kMaxTopK);
+  }
+  if (config.embedding % 32 != 0) return error(Code::kUnsupported, "an embedding of %u values cannot be run: a multiple of 32 can", config.embedding);
+  return ok_status();
+}
 
 Result<ModelSpec> describe_model(const GgufFile& file) {
   HOTSET_ASSIGN(const ModelConfig config, read_model_config(file));

@@ -68,6 +68,7 @@ Result<MoeSpec> find_moe(const TensorFinder& find, uint32_t layer, const ModelCo
 
 Result<ModelSpec> describe_qwen3moe(const GgufFile& file, const ModelConfig& config) {
   if (!config.is_moe()) return error(Code::kCorrupt, "qwen3moe without experts: qwen3moe.expert_count is missing or 0");
+  HOTSET_RETURN_IF_ERROR(check_kernel_limits(config));
   const TensorFinder find(file);
   ModelSpec spec;
   spec.config = config;

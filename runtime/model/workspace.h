@@ -32,7 +32,8 @@ struct WorkspaceBytes {
 
 class Workspace {
  public:
-  static WorkspaceBytes plan(const Device& device, const ModelSpec& spec, const WorkspaceShape& shape);
+  // Without a device, what only the device knows (a few KiB of attention scratch) is left out.
+  static WorkspaceBytes plan(const Device* device, const ModelSpec& spec, const WorkspaceShape& shape);
   static Result<std::unique_ptr<Workspace>> create(DeviceMemory& memory, const ModelSpec& spec, const WorkspaceShape& shape);
 
   const WorkspaceShape& shape() const { return shape_; }
@@ -76,7 +77,7 @@ class Workspace {
 
  private:
   Workspace() = default;
-  WorkspaceBytes lay_out(const Device& device, const ModelSpec& spec, uint64_t scratch, uint64_t shared, uint64_t readback);
+  WorkspaceBytes lay_out(const Device* device, const ModelSpec& spec, uint64_t scratch, uint64_t shared, uint64_t readback);
   static bool in_buffer(const Tensor& tensor, const Buffer& buffer) {
     return tensor.address >= buffer.address() && tensor.address < buffer.address() + buffer.size_bytes();
   }

@@ -1,0 +1,43 @@
+#include "runtime/engine/model_text.h"
+
+#include "runtime/text/vocabulary.h"
+
+namespace hotset {
+namespace {
+
+constexpr const char* kTemplateKey = "tokenizer.chat_template";
+
+std::string text_of(const Tokenizer& tokenizer, TokenId id) { return id == kNoToken ? std::string() : std::string(tokenizer.piece(id)); }
+
+}  // namespace
+
+Result<std::unique_ptr<ModelText>> ModelText::open(const GgufFile& file) {
+  std::unique_ptr<ModelText> text(new ModelText());
+  HOTSET_ASSIGN(Vocabulary vocabulary, read_vocabulary(file));
+  HOTSET_ASSIGN(text->tokenizer_, Tokenizer::create(std::move(vocabulary)));
+  text->parse_template(file);
+  return text;
+}
+
+void ModelText::parse_template(const GgufFile& file) {
+  has_template_ = file.find(kTemplateKey) != nullptr;
+  if (!has_template_) return;
+  const auto source = file.get_string(kTemplateKey);
+  if (!source.ok()) {
+    template_status_ = source.status();
+    return;
+  }
+  auto parsed = ChatTemplate::parse(*source, text_of(*tokenizer_, tokenizer_->bos()), text_of(*tokenizer_, tokenizer_->eos()));
+  if (parsed.ok()) template_ = std::move(parsed).value();
+  else template_status_ = parsed.status();
+}
+
+Result<std::string> ModelText::apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const {
+  if (!has_template_) return error(Code::kUnsupported, "the model has no chat template: give a plain prompt with -p");
+  if (!template_) return template_status_.with_context("the model's chat template cannot be used");
+  std::vector<ChatTurn> turns;
+  for (const ChatMessage& message : messages) turns.push_back({message.role, message.content});
+  return template_->render(turns, add_generation_prompt);
+}
+
+}  // namespace hotset

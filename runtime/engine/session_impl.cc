@@ -1,0 +1,186 @@
+#include "runtime/engine/session_impl.h"
+
+#include <algorithm>
+
+#include "platform/clock.h"
+#include "platform/host_memory.h"
+#include "runtime/text/stream_decoder.h"
+
+namespace hotset {
+namespace {
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo: offset basis and prime of draft-eastlake-fnv).
+constexpr uint64_t kFnvBasis = 0xcbf29ce484222325ull;
+constexpr uint64_t kFnvPrime = 0x100000001b3ull;
+
+}  // namespace
+
+SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
+    : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
+  stats_.logits_hash = kFnvBasis;
+  residency_start_ = loaded.residency().stats();
+  link_start_ = loaded.link().stats();
+  submits_start_ = loaded.device().compute().submit_count();
+  sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
+}
+
+Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use) {
+  std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns, in_use));
+  const Model model = loaded.model();
+  HOTSET_ASSIGN(session->decode_, DecodePass::create(model, loaded.workspace()));
+  HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, loaded.workspace(), session->stop_));
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+SessionImpl::~SessionImpl() {
+  loaded_.save_programs();
+  in_use_ = false;
+}
+
+Status SessionImpl::check(std::span<const TokenId> tokens) const {
+  const uint32_t vocab = loaded_.spec().vocab;
+  for (const TokenId token : tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= vocab) return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
+  }
+  const uint32_t context = loaded_.plan().workspace.context_tokens;
+  if (tokens.size() > context - position_) {
+    return error(Code::kInvalidArgument, "%zu tokens at position %u do not fit the context of %u: shorten the prompt or raise --ctx", tokens.size(), position_,
+                 context);
+  }
+  return ok_status();
+}
+
+Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink) {
+  if (tokens.empty()) return ok_status();
+  HOTSET_RETURN_IF_ERROR(check(tokens));
+  return tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
+}
+
+Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
+  if (stop_) return error(Code::kCancelled, "stopped on request");
+  const uint64_t start_ns = now_ns();
+  const uint64_t submits = loaded_.device().compute().submit_count();
+  HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
+  stats_.decode_ns += now_ns() - start_ns;
+  stats_.decode_submits += loaded_.device().compute().submit_count() - submits;
+  ++stats_.decode_tokens;
+  has_logits_ = true;
+  hash_logits(first_logits());
+  sampler_->accept(token);
+  if (sink) sink(position_, first_logits());
+  ++position_;
+  return ok_status();
+}
+
+Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink) {
+  const uint32_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
+  PrefillPass::LogitsFunction each;
+  if (sink) {
+    each = [&](uint32_t position, std::span<const float> logits) {
+      hash_logits(logits);
+      sink(position, logits);
+    };
+  }
+  const uint64_t start_ns = now_ns();
+  for (size_t done = 0; done < tokens.size();) {
+    const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
+    const bool last = done + chunk.size() == tokens.size();
+    has_logits_ = false;
+    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_, last, each));
+    position_ += static_cast<uint32_t>(chunk.size());
+    done += chunk.size();
+  }
+  stats_.prompt_ns += now_ns() - start_ns;
+  stats_.prompt_tokens += tokens.size();
+  for (const TokenId token : tokens) sampler_->accept(token);
+  has_logits_ = !sink;  // with a sink, row 0 holds another position's logits
+  if (has_logits_) hash_logits(first_logits());
+  return ok_status();
+}
+
+std::span<const float> SessionImpl::first_logits() const {
+  Workspace& workspace = loaded_.workspace();
+  return workspace.host<float>(workspace.logits).subspan(0, loaded_.spec().vocab);
+}
+
+std::span<const float> SessionImpl::logits() const { return has_logits_ ? first_logits() : std::span<const float>(); }
+
+void SessionImpl::hash_logits(std::span<const float> logits) {
+  uint64_t hash = stats_.logits_hash;
+  for (const float& logit : logits) {
+    uint32_t bits = 0;
+    std::copy_n(reinterpret_cast<const std::byte*>(&logit), sizeof bits, reinterpret_cast<std::byte*>(&bits));
+    hash = (hash ^ bits) * kFnvPrime;
+  }
+  stats_.logits_hash = hash;
+}
+
+TokenId SessionImpl::sample() { return has_logits_ ? sampler_->sample(first_logits()) : 0; }
+
+Status SessionImpl::set_sampler(const SamplerOptions& options) {
+  HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
+  sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
+  return ok_status();
+}
+
+Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) {
+  const Status fed = feed(prompt, {});
+  if (fed.code() == Code::kCancelled) return StopReason::kRequested;
+  HOTSET_RETURN_IF_ERROR(fed);
+  if (!has_logits_) return error(Code::kInvalidArgument, "nothing to continue from: the prompt is empty");
+  StreamDecoder text(text_.tokenizer());
+  StopReason reason = StopReason::kLength;
+  for (uint32_t count = 0; max_tokens == 0 || count < max_tokens; ++count) {
+    const TokenId token = sample();
+    if (text_.tokenizer().is_end_of_generation(token)) {
+      reason = StopReason::kEndOfText;
+      break;
+    }
+    const std::string_view piece = text.next(token);
+    if (stop_ || (!piece.empty() && sink && !sink(piece))) {
+      reason = StopReason::kRequested;
+      break;
+    }
+    if (position_ >= loaded_.plan().workspace.context_tokens) {
+      reason = StopReason::kContextFull;
+      break;
+    }
+    if (max_tokens != 0 && count + 1 == max_tokens) break;  // the last token's successor is not asked for
+    const Status next = feed_one(token, {});
+    if (next.code() == Code::kCancelled) return StopReason::kRequested;
+    HOTSET_RETURN_IF_ERROR(next);
+  }
+  const std::string_view rest = text.finish();
+  if (!rest.empty() && sink) sink(rest);
+  return reason;
+}
+
+void SessionImpl::rewind(uint32_t position) {
+  if (position >= position_) return;
+  position_ = position;
+  has_logits_ = false;
+}
+
+SessionStats SessionImpl::stats() const {
+  SessionStats stats = stats_;
+  const ResidencyStats now = loaded_.residency().stats();
+  const DeviceLinkStats link = loaded_.link().stats();
+  stats.expert_lookups = now.lookups - residency_start_.lookups;
+  stats.expert_hits = now.hits - residency_start_.hits;
+  stats.decode_lookups = now.decode_lookups - residency_start_.decode_lookups;
+  stats.decode_hits = now.decode_hits - residency_start_.decode_hits;
+  stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
+  stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
+  stats.submits = loaded_.device().compute().submit_count() - submits_start_;
+  stats.vram_used_bytes = loaded_.memory().used_bytes();
+  stats.vram_peak_bytes = loaded_.memory().peak_bytes();
+  stats.vram_budget_bytes = loaded_.memory().budget_bytes();
+  stats.ram_used_bytes = loaded_.host_bytes();
+  stats.ram_peak_bytes = peak_resident_bytes();
+  stats.cache_slots = now.slots;
+  stats.cache_bytes = loaded_.plan().slot_bytes;
+  stats.load_ns = load_ns_;
+  return stats;
+}
+
+}  // namespace hotset

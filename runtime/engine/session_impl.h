@@ -1,0 +1,57 @@
+// SessionImpl: the Session of engine.h on a LoadedModel. One at a time per engine: it uses the engine's workspace.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "runtime/engine/engine.h"
+#include "runtime/engine/loaded_model.h"
+#include "runtime/engine/model_text.h"
+#include "runtime/model/decode_pass.h"
+#include "runtime/model/prefill_pass.h"
+#include "runtime/text/sampler.h"
+
+namespace hotset {
+
+class SessionImpl final : public Session {
+ public:
+  // `in_use` is cleared when the session ends.
+  static Result<std::unique_ptr<Session>> create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
+  ~SessionImpl() override;
+
+  Status feed(std::span<const TokenId> tokens, const LogitsSink& sink) override;
+  std::span<const float> logits() const override;
+  TokenId sample() override;
+  Status set_sampler(const SamplerOptions& options) override;
+  Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) override;
+  void rewind(uint32_t position) override;
+  uint32_t position() const override { return position_; }
+  void request_stop() override { stop_ = true; }
+  void clear_stop() override { stop_ = false; }
+  SessionStats stats() const override;
+
+ private:
+  SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
+  Status check(std::span<const TokenId> tokens) const;
+  Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
+  Status feed_one(TokenId token, const LogitsSink& sink);
+  std::span<const float> first_logits() const;
+  void hash_logits(std::span<const float> logits);
+
+  LoadedModel& loaded_;
+  const ModelText& text_;
+  const uint64_t load_ns_;
+  std::atomic<bool>& in_use_;
+  std::atomic<bool> stop_{false};
+  std::unique_ptr<DecodePass> decode_;
+  std::unique_ptr<PrefillPass> prefill_;
+  std::unique_ptr<Sampler> sampler_;
+  uint32_t position_ = 0;
+  bool has_logits_ = false;
+  SessionStats stats_;          // what is counted here; stats() adds the rest
+  ResidencyStats residency_start_;  // of the engine when the session began
+  DeviceLinkStats link_start_;
+  uint64_t submits_start_ = 0;
+};
+
+}  // namespace hotset
