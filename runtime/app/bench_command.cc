@@ -38,7 +38,7 @@ class BenchCommand : public Command {
   void add_flags(CLI::App& app) override {
     add_model_flags(app, flags_);
     const auto count = [&](const char* flag, uint32_t& field, const char* help, uint32_t least) {
-      app.add_option(flag, field, wrap_help(help))->type_name("N")->capture_default_str()->check(CLI::Range(least, 1u << 24));
+      app.add_option(flag, field, wrap_help(help))->type_name("N")->capture_default_str()->check(CLI::Range(least, 1u << 24).description(""));
     };
     count("--prompt-tokens", prompt_tokens_, "Length of the prompt, of tokens drawn by a fixed rule.", 1);
     count("--gen-tokens", gen_tokens_, "Tokens to decode after the prompt, the likeliest each time.", 0);

@@ -1,4 +1,5 @@
 // `hotset eval`: the logits of a list of tokens as a file, or the perplexity of a text.
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -14,6 +15,9 @@ namespace hotset {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "logits files are little-endian");
+
+// The window that perplexities of small models are mostly given for; a smaller context shortens it.
+constexpr uint32_t kUsualWindow = 512;
 
 // Where logits go: float32 [positions][vocab]. Keeps the first failure, since a sink cannot report one.
 class LogitsFile {
@@ -79,9 +83,8 @@ class EvalCommand : public Command {
         ->type_name("FILE");
     app.add_option("--window", window_, wrap_help("Tokens of one context when scoring; a window's first token is not scored. "
                                                   "Change it to compare with figures that used another."))
-        ->type_name("TOKENS")
-        ->capture_default_str()
-        ->check(CLI::Range(2u, 1u << 24));
+        ->type_name("TOKENS=512")
+        ->check(CLI::Range(2u, 1u << 24).description(""));
     app.add_option("--max-tokens", max_tokens_, wrap_help("Score only this many tokens of the text; 0 is all."))
         ->type_name("N")
         ->capture_default_str();
@@ -121,27 +124,28 @@ class EvalCommand : public Command {
   Status score_text(Console& console, Interrupt& interrupt) {
     HOTSET_ASSIGN(const std::string text, load_text(text_path_, TextEnd::kAsIs));
     HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
-    if (window_ > engine->context_tokens()) {
+    const uint32_t window = window_.value_or(std::min(kUsualWindow, engine->context_tokens()));
+    if (window > engine->context_tokens()) {
       return error(Code::kInvalidArgument, "a window of %u tokens does not fit the context of %u: raise --ctx or lower --window",
-                   window_, engine->context_tokens());
+                   window, engine->context_tokens());
     }
     HOTSET_ASSIGN(auto tokens, engine->tokenize(text, true, false));
     if (max_tokens_ != 0 && tokens.size() > max_tokens_) tokens.resize(max_tokens_);
     HOTSET_ASSIGN(const auto session, engine->create_session());
     interrupt.watch(session.get());
-    const auto sum = score(*session, tokens);
+    const auto sum = score(*session, tokens, window);
     interrupt.watch(nullptr);
     if (!sum.ok()) return sum.status();
     if (sum->scored_tokens == 0) return error(Code::kInvalidArgument, "'%s' is too short to score", text_path_.c_str());
     report(console, session->stats(),
-           {{"tokens", tokens.size()}, {"scored_tokens", sum->scored_tokens}, {"window", window_},
+           {{"tokens", tokens.size()}, {"scored_tokens", sum->scored_tokens}, {"window", window},
             {"mean_nll", sum->mean_nats()}, {"perplexity", sum->perplexity()}});
     return ok_status();
   }
 
-  Result<LikelihoodSum> score(Session& session, std::span<const TokenId> tokens) const {
+  Result<LikelihoodSum> score(Session& session, std::span<const TokenId> tokens, uint32_t window_tokens) const {
     LikelihoodSum sum;
-    for (const auto window : evaluation_windows(tokens, window_)) {
+    for (const auto window : evaluation_windows(tokens, window_tokens)) {
       session.rewind(0);
       // The last token is only foretold, so it need not be fed.
       HOTSET_RETURN_IF_ERROR(feed(session, window.first(window.size() - 1), one_by_one_,
@@ -171,7 +175,7 @@ class EvalCommand : public Command {
   std::string logits_path_;
   std::string text_path_;
   bool one_by_one_ = false;
-  uint32_t window_ = 512;
+  std::optional<uint32_t> window_;
   uint64_t max_tokens_ = 0;
 };
 

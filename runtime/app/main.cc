@@ -17,6 +17,18 @@ int wrong_flags(const Console& console, const CLI::App& app, const std::string& 
   return kWrongFlags;
 }
 
+// What is wrong when the command line names no command that there is; empty otherwise.
+std::string command_flaw(int argc, char** argv, const std::vector<std::unique_ptr<Command>>& commands) {
+  const std::string first = argc < 2 ? "" : argv[1];
+  if (first.starts_with('-')) return {};
+  std::string names;
+  for (const auto& command : commands) {
+    if (first == command->name()) return {};
+    names += (names.empty() ? "" : ", ") + std::string(command->name());
+  }
+  return argc < 2 ? "no command was given: " + names : "'" + first + "' is not a command: " + names;
+}
+
 int finish(const Console& console, const Status& status) {
   if (status.code() == Code::kCancelled) return kInterrupted;
   const Status result = status.ok() ? console.output_status() : status;
@@ -35,6 +47,8 @@ int run_program(int argc, char** argv, Console& console) {
     CLI::App* part = app.add_subcommand(command->name(), command->summary());
     command->add_flags(*part);
   }
+  const std::string flaw = command_flaw(argc, argv, commands);
+  if (!flaw.empty()) return wrong_flags(console, app, flaw);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

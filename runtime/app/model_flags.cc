@@ -36,8 +36,10 @@ void show_log(const Console& console, LogLevel level) {
 
 void add_option(CLI::App& app, const OptionSpec& spec, OptionSet& options) {
   const std::string flag = std::string("--") + spec.name;
+  const char* group = spec.group == OptionGroup::kEngine ? "Device and memory" : "Sampling";
   if (spec.kind == OptionKind::kSwitch) {
-    app.add_flag_callback(flag, [&spec, &options] { HOTSET_CHECK(spec.set(options, "true").ok()); }, wrap_help(spec.help));
+    app.add_flag_callback(flag, [&spec, &options] { HOTSET_CHECK(spec.set(options, "true").ok()); }, wrap_help(spec.help))
+        ->group(group);
     return;
   }
   // The check refuses what set() refuses, so the callback after it cannot fail.
@@ -50,7 +52,8 @@ void add_option(CLI::App& app, const OptionSpec& spec, OptionSet& options) {
       ->type_name(spec.value_name)
       ->default_str(default_text(spec))
       ->check(CLI::Validator(check, "", spec.name))
-      ->take_last();
+      ->take_last()
+      ->group(group);
 }
 
 }  // namespace
@@ -93,7 +96,7 @@ void add_model_flags(CLI::App& app, ModelFlags& flags) {
   app.add_option("--log-level", flags.log_level, wrap_help("Which messages of the engine are shown on stderr."))
       ->type_name("error|warn|info|debug")
       ->capture_default_str()
-      ->check(CLI::IsMember({"error", "warn", "info", "debug"}));
+      ->check(CLI::IsMember({"error", "warn", "info", "debug"}).description(""));
   app.add_flag("--verbose", flags.verbose,
                wrap_help("Say what is going on, and show the figures also when the output is piped."));
 }

@@ -19,12 +19,10 @@ class RunCommand : public Command {
 
   void add_flags(CLI::App& app) override {
     add_model_flags(app, flags_);
-    auto* prompt = app.add_option("-p,--prompt", prompt_, wrap_help("Text to continue. Without it and --file: standard input, "
-                                                                    "or a chat on a terminal."))
-                       ->type_name("PROMPT");
-    app.add_option("-f,--file", file_, wrap_help("Read the prompt from a file; - is standard input."))
-        ->type_name("FILE")
-        ->excludes(prompt);
+    app.add_option("-p,--prompt", prompt_, wrap_help("Text to continue. Without it and --file: standard input, or a chat on a "
+                                                     "terminal."))
+        ->type_name("PROMPT");
+    app.add_option("-f,--file", file_, wrap_help("Read the prompt from a file; - is standard input."))->type_name("FILE");
     app.add_option("-n,--max-tokens", max_tokens_,
                    wrap_help("Most tokens to write; 0 is until the text ends or the context is full. Without it: 256, and no "
                              "limit in a chat."))
@@ -35,6 +33,11 @@ class RunCommand : public Command {
     add_json_flag(app, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
   }
 
+  Status check_usage() const override {
+    if (prompt_ && file_) return error(Code::kInvalidArgument, "--prompt and --file were both given: one of them is enough");
+    return ok_status();
+  }
+
   Status execute(Console& console) override {
     Interrupt interrupt;
     const Status status = run(console, interrupt);
@@ -43,7 +46,7 @@ class RunCommand : public Command {
 
  private:
   Status run(Console& console, Interrupt& interrupt) {
-    const bool interactive = prompt_.empty() && file_.empty() && console.input_is_terminal() && !flags_.json;
+    const bool interactive = !prompt_ && !file_ && console.input_is_terminal() && !flags_.json;
     HOTSET_ASSIGN(const std::string prompt, interactive ? std::string() : load_prompt());
     HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
     if ((interactive || chat_) && !engine->has_chat_template()) {
@@ -61,9 +64,8 @@ class RunCommand : public Command {
   }
 
   Result<std::string> load_prompt() const {
-    if (!file_.empty()) return load_text(file_, TextEnd::kDropNewline);
-    if (!prompt_.empty()) return prompt_;
-    return load_text("-", TextEnd::kDropNewline);
+    if (prompt_) return *prompt_;
+    return load_text(file_.value_or("-"), TextEnd::kDropNewline);
   }
 
   Status write_once(const Engine& engine, Session& session, const std::string& prompt, Console& console, Interrupt& interrupt) {
@@ -102,8 +104,8 @@ class RunCommand : public Command {
   }
 
   ModelFlags flags_;
-  std::string prompt_;
-  std::string file_;
+  std::optional<std::string> prompt_;
+  std::optional<std::string> file_;
   std::string system_;
   std::optional<uint32_t> max_tokens_;
   bool chat_ = false;

@@ -13,14 +13,11 @@ class TokenizeCommand : public Command {
   const char* summary() const override { return "Turn text into token ids, or ids into text"; }
 
   void add_flags(CLI::App& app) override {
-    app.add_option("ARGS", arguments_, wrap_help("[MODEL] TEXT, or [MODEL] with --file or --decode. Without a model, the shipped "
-                                                 "one; without a text, standard input."))
-        ->type_name("")
-        ->expected(0, 2);
-    auto* file = app.add_option("-f,--file", file_, wrap_help("Read the text from a file; - is standard input."))->type_name("FILE");
+    app.add_option("MODEL", first_, wrap_help("A .gguf file; without it, the shipped model."))->type_name("");
+    app.add_option("TEXT", second_, wrap_help("The text; without it, --file or standard input."))->type_name("");
+    app.add_option("-f,--file", file_, wrap_help("Read the text from a file; - is standard input."))->type_name("FILE");
     app.add_option("--decode", decode_, wrap_help("Ids to turn into text: 1,2,3, or @FILE."))
         ->type_name("IDS")
-        ->excludes(file)
         ->check(CLI::Validator([](const std::string& text) { return token_list_flaw(text); }, "", "token list"));
     app.add_flag("--ids", ids_only_, wrap_help("Print the ids alone, as 1,2,3."));
     app.add_flag("--special", special_, wrap_help("Recognise special tokens in the text, and show them when decoding."));
@@ -28,44 +25,29 @@ class TokenizeCommand : public Command {
   }
 
   Status check_usage() const override {
-    if (arguments_.size() > 1 && from_elsewhere()) {
-      return error(Code::kInvalidArgument, "a text and --%s were given: one of them is enough", decode_.empty() ? "file" : "decode");
+    if (second_.has_value() + file_.has_value() + decode_.has_value() > 1) {
+      return error(Code::kInvalidArgument, "more than one of a text, --file and --decode was given: one is enough");
     }
     return ok_status();
   }
 
   Status execute(Console& console) override {
-    HOTSET_ASSIGN(const std::string path, resolve_model(model_argument()));
-    if (!decode_.empty()) return decode(console, path);
-    if (!from_elsewhere() && text_argument().empty() && console.input_is_terminal()) {
+    // A single argument is the text, unless the text comes from elsewhere or the argument is a model's name.
+    if (first_ && !second_ && !file_ && !decode_ && !first_->ends_with(".gguf")) second_.swap(first_);
+    HOTSET_ASSIGN(const std::string path, resolve_model(first_.value_or("")));
+    if (decode_) return decode(console, path);
+    if (!second_ && !file_ && console.input_is_terminal()) {
       return error(Code::kInvalidArgument, "there is no text: give it as an argument, with --file, or through a pipe");
     }
-    HOTSET_ASSIGN(const std::string text, text_to_encode());
+    HOTSET_ASSIGN(const std::string text, second_ ? Result<std::string>(*second_) : load_text(file_.value_or("-"), TextEnd::kAsIs));
     HOTSET_ASSIGN(const auto model, TextModel::open(path));
     HOTSET_ASSIGN(const auto ids, model->tokenize(text, false, special_));
     return show(console, *model, ids);
   }
 
  private:
-  bool from_elsewhere() const { return !file_.empty() || !decode_.empty(); }
-  // A single argument is the model when the text comes from elsewhere, or when it names a model file.
-  bool single_is_model() const { return arguments_.size() == 1 && (from_elsewhere() || arguments_[0].ends_with(".gguf")); }
-
-  std::string model_argument() const {
-    return arguments_.size() == 2 || single_is_model() ? arguments_[0] : std::string();
-  }
-  std::string text_argument() const {
-    return arguments_.empty() || single_is_model() ? std::string() : arguments_.back();
-  }
-
-  Result<std::string> text_to_encode() const {
-    if (!file_.empty()) return load_text(file_, TextEnd::kAsIs);
-    if (arguments_.empty() || single_is_model()) return load_text("-", TextEnd::kAsIs);
-    return text_argument();
-  }
-
   Status decode(Console& console, const std::string& path) const {
-    HOTSET_ASSIGN(const auto ids, load_token_list(decode_));
+    HOTSET_ASSIGN(const auto ids, load_token_list(*decode_));
     HOTSET_ASSIGN(const auto model, TextModel::open(path));
     HOTSET_ASSIGN(const std::string text, model->detokenize(ids, special_));
     if (json_) console.write(json_text({{"ids", ids}, {"text", text}}));
@@ -93,9 +75,10 @@ class TokenizeCommand : public Command {
     return ok_status();
   }
 
-  std::vector<std::string> arguments_;
-  std::string file_;
-  std::string decode_;
+  std::optional<std::string> first_;   // MODEL, or TEXT when it is alone
+  std::optional<std::string> second_;  // TEXT
+  std::optional<std::string> file_;
+  std::optional<std::string> decode_;
   bool ids_only_ = false;
   bool special_ = false;
   bool json_ = false;
