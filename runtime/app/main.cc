@@ -1,1 +1,73 @@
-int main() { return 0; }
+// The program: names its commands, parses the command line, and turns what came of it into an exit code.
+// 0: done. 1: it failed, one line on stderr says why. 2: wrong flags. 130: Ctrl-C.
+#include <clocale>
+
+#include "runtime/app/command.h"
+
+namespace {
+
+using namespace hotset;
+
+enum ExitCode { kDone = 0, kFailed = 1, kWrongFlags = 2, kInterrupted = 130 };
+
+int wrong_flags(const Console& console, const CLI::App& app, const std::string& message) {
+  const auto named = app.get_subcommands();
+  const std::string help = named.empty() ? "hotset --help" : "hotset " + named.front()->get_name() + " --help";
+  console.note("hotset: " + message + "; see '" + help + "'");
+  return kWrongFlags;
+}
+
+// What is wrong when the command line names no command that there is; empty otherwise.
+std::string command_flaw(int argc, char** argv, const std::vector<std::unique_ptr<Command>>& commands) {
+  const std::string first = argc < 2 ? "" : argv[1];
+  if (first.starts_with('-')) return {};
+  std::string names;
+  for (const auto& command : commands) {
+    if (first == command->name()) return {};
+    names += (names.empty() ? "" : ", ") + std::string(command->name());
+  }
+  return argc < 2 ? "no command was given: " + names : "'" + first + "' is not a command: " + names;
+}
+
+int finish(const Console& console, const Status& status) {
+  if (status.code() == Code::kCancelled) return kInterrupted;
+  const Status result = status.ok() ? console.output_status() : status;
+  if (result.ok()) return kDone;
+  console.note("hotset: " + result.message());
+  return kFailed;
+}
+
+int run_program(int argc, char** argv, Console& console) {
+  CLI::App app("Runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM.", "hotset");
+  app.set_version_flag("--version", "hotset " HOTSET_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(32);
+  const auto commands = make_commands();
+  for (const auto& command : commands) {
+    CLI::App* part = app.add_subcommand(command->name(), command->summary());
+    command->add_flags(*part);
+  }
+  const std::string flaw = command_flaw(argc, argv, commands);
+  if (!flaw.empty()) return wrong_flags(console, app, flaw);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    return wrong_flags(console, app, e.what());
+  }
+  for (const auto& command : commands) {
+    if (!app.got_subcommand(command->name())) continue;
+    const Status usage = command->check_usage();
+    return usage.ok() ? finish(console, command->execute(console)) : wrong_flags(console, app, usage.message());
+  }
+  return kWrongFlags;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Line editing needs to know how the terminal writes characters. Numbers stay in the C locale.
+  if (!std::setlocale(LC_CTYPE, "")) std::setlocale(LC_CTYPE, "C.UTF-8");
+  Console console;
+  return run_program(argc, argv, console);
+}

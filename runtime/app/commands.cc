@@ -1,0 +1,16 @@
+#include "runtime/app/command.h"
+
+namespace hotset {
+
+std::vector<std::unique_ptr<Command>> make_commands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(make_run_command());
+  commands.push_back(make_eval_command());
+  commands.push_back(make_bench_command());
+  commands.push_back(make_inspect_command());
+  commands.push_back(make_devices_command());
+  commands.push_back(make_tokenize_command());
+  return commands;
+}
+
+}  // namespace hotset

@@ -1,0 +1,90 @@
+// `hotset devices`: the Vulkan devices and what matters of them.
+#include "platform/bytes.h"
+#include "runtime/app/command.h"
+#include "runtime/app/json_writer.h"
+#include "runtime/app/model_flags.h"
+
+namespace hotset {
+namespace {
+
+std::string joined(const std::vector<std::string>& items, const char* separator) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : separator) + printable(item);
+  return text;
+}
+
+std::string heap_text(const DeviceHeap& heap) {
+  std::string text = format_bytes(heap.size_bytes) + ", budget " + format_bytes(heap.budget_bytes) + ", used " +
+                     format_bytes(heap.used_bytes);
+  if (heap.device_local) text += ", device local";
+  if (heap.host_visible) text += ", host visible";
+  return text;
+}
+
+std::string device_text(const DeviceReport& device) {
+  std::string text = std::to_string(device.index) + ": " + printable(device.name) + " (" + device.kind + ")" +
+                     (device.usable ? "" : ", not usable: " + printable(device.why_not)) + "\n";
+  text += "   driver    " + printable(device.driver) + ", Vulkan " + device.api_version + "\n";
+  for (const DeviceHeap& heap : device.heaps) text += "   heap      " + heap_text(heap) + "\n";
+  for (const std::string& queue : device.queues) text += "   queues    " + printable(queue) + "\n";
+  text += std::string("   transfer  ") + (device.has_transfer_queue ? "a queue of its own" : "shares the compute queue") + "\n";
+  text += "   limits    subgroup " + std::to_string(device.subgroup_size) + ", allocation " +
+          format_bytes(device.max_allocation_bytes) + ", storage range " + format_bytes(device.max_storage_range_bytes) +
+          ", shared memory " + format_bytes(device.max_shared_bytes) + "\n";
+  return text + "   features  " + joined(device.features, ", ") + "\n";
+}
+
+Json device_json(const DeviceReport& device) {
+  Json heaps = Json::array();
+  for (const DeviceHeap& heap : device.heaps) {
+    heaps.push_back({{"size_bytes", heap.size_bytes},
+                     {"budget_bytes", heap.budget_bytes},
+                     {"used_bytes", heap.used_bytes},
+                     {"device_local", heap.device_local},
+                     {"host_visible", heap.host_visible}});
+  }
+  return {{"index", device.index},
+          {"name", device.name},
+          {"kind", device.kind},
+          {"driver", device.driver},
+          {"api_version", device.api_version},
+          {"usable", device.usable},
+          {"why_not", device.why_not},
+          {"heaps", std::move(heaps)},
+          {"queues", device.queues},
+          {"has_transfer_queue", device.has_transfer_queue},
+          {"subgroup_size", device.subgroup_size},
+          {"max_allocation_bytes", device.max_allocation_bytes},
+          {"max_storage_range_bytes", device.max_storage_range_bytes},
+          {"max_shared_bytes", device.max_shared_bytes},
+          {"features", device.features}};
+}
+
+class DevicesCommand : public Command {
+ public:
+  const char* name() const override { return "devices"; }
+  const char* summary() const override { return "List the Vulkan devices: heaps, budgets, queues, features"; }
+  void add_flags(CLI::App& app) override { add_json_flag(app, json_, "Write the list as JSON."); }
+
+  Status execute(Console& console) override {
+    HOTSET_ASSIGN(const auto devices, list_devices());
+    if (json_) {
+      Json list = Json::array();
+      for (const DeviceReport& device : devices) list.push_back(device_json(device));
+      console.write(json_text(list));
+      return ok_status();
+    }
+    for (const DeviceReport& device : devices) console.write(device_text(device));
+    if (devices.empty()) console.note("hotset: there is no Vulkan device; './setup deps' installs a software one");
+    return ok_status();
+  }
+
+ private:
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_devices_command() { return std::make_unique<DevicesCommand>(); }
+
+}  // namespace hotset

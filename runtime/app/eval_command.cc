@@ -1,0 +1,186 @@
+// `hotset eval`: the logits of a list of tokens as a file, or the perplexity of a text.
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "runtime/app/command.h"
+#include "runtime/app/figures.h"
+#include "runtime/app/model_flags.h"
+#include "runtime/app/perplexity.h"
+#include "runtime/app/token_list.h"
+
+namespace hotset {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "logits files are little-endian");
+
+// The window that perplexities of small models are mostly given for; a smaller context shortens it.
+constexpr uint32_t kUsualWindow = 512;
+
+// Where logits go: float32 [positions][vocab]. Keeps the first failure, since a sink cannot report one.
+class LogitsFile {
+ public:
+  static Result<std::unique_ptr<LogitsFile>> create(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "wbe");
+    if (!file) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(errno));
+    return std::unique_ptr<LogitsFile>(new LogitsFile(path, file));
+  }
+  ~LogitsFile() {
+    if (file_) std::fclose(file_);
+  }
+  LogitsFile(const LogitsFile&) = delete;
+  LogitsFile& operator=(const LogitsFile&) = delete;
+
+  void append(std::span<const float> logits) {
+    if (errno_ == 0 && std::fwrite(logits.data(), sizeof(float), logits.size(), file_) != logits.size()) errno_ = errno;
+    ++positions_;
+  }
+
+  Status close() {
+    const bool closed = std::fclose(file_) == 0;
+    file_ = nullptr;
+    if (errno_ == 0 && !closed) errno_ = errno;
+    if (errno_ == 0) return ok_status();
+    return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(errno_));
+  }
+
+  uint64_t positions() const { return positions_; }
+
+ private:
+  LogitsFile(std::string path, std::FILE* file) : path_(std::move(path)), file_(file) {}
+
+  const std::string path_;
+  std::FILE* file_;
+  uint64_t positions_ = 0;
+  int errno_ = 0;  // of the first failure
+};
+
+// As one prompt, or token by token.
+Status feed(Session& session, std::span<const TokenId> tokens, bool one_by_one, const LogitsSink& sink) {
+  if (!one_by_one) return session.feed(tokens, sink);
+  for (size_t i = 0; i < tokens.size(); ++i) HOTSET_RETURN_IF_ERROR(session.feed(tokens.subspan(i, 1), sink));
+  return ok_status();
+}
+
+class EvalCommand : public Command {
+ public:
+  const char* name() const override { return "eval"; }
+  const char* summary() const override { return "Write the logits of given tokens, or score a text"; }
+
+  void add_flags(CLI::App& app) override {
+    add_model_flags(app, flags_);
+    app.add_option("--tokens", tokens_, wrap_help("Token ids to feed: 1,2,3, or @FILE for a file that holds such a list."))
+        ->type_name("IDS")
+        ->check(CLI::Validator([](const std::string& text) { return token_list_flaw(text); }, "", "token list"));
+    app.add_option("--logits", logits_path_,
+                   wrap_help("Where the logits go: little-endian float32 [positions][vocabulary]. Goes with --tokens."))
+        ->type_name("OUT");
+    app.add_flag("--one-by-one", one_by_one_, wrap_help("Feed each token as a step of its own instead of one prompt."));
+    app.add_option("--text", text_path_, wrap_help("A text file to score: token count, mean negative log-likelihood (nats), "
+                                                   "perplexity. - is standard input."))
+        ->type_name("FILE");
+    app.add_option("--window", window_, wrap_help("Tokens of one context when scoring; a window's first token is not scored. "
+                                                  "Change it to compare with figures that used another."))
+        ->type_name("TOKENS=512")
+        ->check(CLI::Range(2u, 1u << 24).description(""));
+    app.add_option("--max-tokens", max_tokens_, wrap_help("Score only this many tokens of the text; 0 is all."))
+        ->type_name("N")
+        ->capture_default_str();
+    add_json_flag(app, flags_.json, "Write the result and the run's figures as JSON.");
+  }
+
+  Status check_usage() const override {
+    if (tokens_.empty() == text_path_.empty()) return error(Code::kInvalidArgument, "give either --tokens or --text");
+    if (tokens_.empty() != logits_path_.empty()) {
+      return error(Code::kInvalidArgument, "--tokens and --logits go together");
+    }
+    return ok_status();
+  }
+
+  Status execute(Console& console) override {
+    Interrupt interrupt;
+    const Status status = tokens_.empty() ? score_text(console, interrupt) : write_logits(console, interrupt);
+    return !status.ok() && interrupt.pressed() ? error(Code::kCancelled, "interrupted") : status;
+  }
+
+ private:
+  Status write_logits(Console& console, Interrupt& interrupt) {
+    HOTSET_ASSIGN(const auto tokens, load_token_list(tokens_));
+    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
+    HOTSET_ASSIGN(const auto session, engine->create_session());
+    HOTSET_ASSIGN(const auto file, LogitsFile::create(logits_path_));
+    interrupt.watch(session.get());
+    const Status fed = feed(*session, tokens, one_by_one_, [&](uint32_t, std::span<const float> logits) { file->append(logits); });
+    interrupt.watch(nullptr);
+    HOTSET_RETURN_IF_ERROR(fed);
+    HOTSET_RETURN_IF_ERROR(file->close());
+    report(console, session->stats(),
+           {{"positions", file->positions()}, {"vocab_size", engine->vocab_size()}, {"logits_file", logits_path_}});
+    return ok_status();
+  }
+
+  Status score_text(Console& console, Interrupt& interrupt) {
+    HOTSET_ASSIGN(const std::string text, load_text(text_path_, TextEnd::kAsIs));
+    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
+    const uint32_t window = window_.value_or(std::min(kUsualWindow, engine->context_tokens()));
+    if (window > engine->context_tokens()) {
+      return error(Code::kInvalidArgument, "a window of %u tokens does not fit the context of %u: raise --ctx or lower --window",
+                   window, engine->context_tokens());
+    }
+    HOTSET_ASSIGN(auto tokens, engine->tokenize(text, true, false));
+    if (max_tokens_ != 0 && tokens.size() > max_tokens_) tokens.resize(max_tokens_);
+    HOTSET_ASSIGN(const auto session, engine->create_session());
+    interrupt.watch(session.get());
+    const auto sum = score(*session, tokens, window);
+    interrupt.watch(nullptr);
+    if (!sum.ok()) return sum.status();
+    if (sum->scored_tokens == 0) return error(Code::kInvalidArgument, "'%s' is too short to score", text_path_.c_str());
+    report(console, session->stats(),
+           {{"tokens", tokens.size()}, {"scored_tokens", sum->scored_tokens}, {"window", window},
+            {"mean_nll", sum->mean_nats()}, {"perplexity", sum->perplexity()}});
+    return ok_status();
+  }
+
+  Result<LikelihoodSum> score(Session& session, std::span<const TokenId> tokens, uint32_t window_tokens) const {
+    LikelihoodSum sum;
+    for (const auto window : evaluation_windows(tokens, window_tokens)) {
+      session.rewind(0);
+      // The last token is only foretold, so it need not be fed.
+      HOTSET_RETURN_IF_ERROR(feed(session, window.first(window.size() - 1), one_by_one_,
+                                  [&](uint32_t position, std::span<const float> logits) {
+                                    sum.add(negative_log_likelihood(logits, window[position + 1]));
+                                  }));
+    }
+    return sum;
+  }
+
+  void report(Console& console, const SessionStats& stats, Json result) const {
+    if (flags_.json) {
+      result["figures"] = figures_json(stats);
+      console.write(json_text(result));
+      return;
+    }
+    for (const auto& [key, value] : result.items()) {
+      std::string label = key;
+      label.resize(std::max<size_t>(label.size(), 14), ' ');
+      console.write(label + " " + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n");
+    }
+    if (console.watched() || flags_.verbose) console.draw(figures_text(stats));
+  }
+
+  ModelFlags flags_;
+  std::string tokens_;
+  std::string logits_path_;
+  std::string text_path_;
+  bool one_by_one_ = false;
+  std::optional<uint32_t> window_;
+  uint64_t max_tokens_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_eval_command() { return std::make_unique<EvalCommand>(); }
+
+}  // namespace hotset

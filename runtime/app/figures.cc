@@ -1,0 +1,107 @@
+#include "runtime/app/figures.h"
+
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdio>
+
+#include "platform/bytes.h"
+
+namespace hotset {
+namespace {
+
+double seconds(uint64_t ns) { return static_cast<double>(ns) * 1e-9; }
+
+[[gnu::format(printf, 1, 2)]] std::string line(const char* format, ...) {
+  char text[256];
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return std::string(text) + "\n";
+}
+
+std::string pace_line(const char* label, uint64_t tokens, uint64_t elapsed_ns) {
+  return line("%s %" PRIu64 " tokens in %.3f s, %.1f tok/s", label, tokens, seconds(elapsed_ns),
+              rate_per_second(tokens, elapsed_ns));
+}
+
+std::string memory_line(const SessionStats& stats) {
+  return line("memory   VRAM %s, peak %s of %s; expert cache %s in %" PRIu64 " slots; RAM %s for experts, process peak %s",
+              format_bytes(stats.vram_used_bytes).c_str(), format_bytes(stats.vram_peak_bytes).c_str(),
+              format_bytes(stats.vram_budget_bytes).c_str(), format_bytes(stats.cache_bytes).c_str(), stats.cache_slots,
+              format_bytes(stats.ram_used_bytes).c_str(), format_bytes(stats.ram_peak_bytes).c_str());
+}
+
+Json link_json(const LinkStats& link) {
+  return {{"bytes", link.bytes},
+          {"busy_seconds", seconds(link.busy_ns)},
+          {"gigabytes_per_second", rate_per_second(link.bytes, link.busy_ns) * 1e-9}};
+}
+
+Json pace_json(uint64_t tokens, uint64_t elapsed_ns) {
+  return {{"tokens", tokens}, {"seconds", seconds(elapsed_ns)}, {"tokens_per_second", rate_per_second(tokens, elapsed_ns)}};
+}
+
+}  // namespace
+
+double rate_per_second(uint64_t units, uint64_t elapsed_ns) {
+  return elapsed_ns == 0 ? 0 : static_cast<double>(units) / seconds(elapsed_ns);
+}
+
+double hit_rate(uint64_t hits, uint64_t lookups) {
+  return lookups == 0 ? 1 : static_cast<double>(hits) / static_cast<double>(lookups);
+}
+
+std::string hash_text(uint64_t hash) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%016" PRIx64, hash);
+  return text;
+}
+
+std::string figures_text(const SessionStats& stats) {
+  const LinkStats& link = stats.host_to_device;
+  return pace_line("prompt  ", stats.prompt_tokens, stats.prompt_ns) +
+         pace_line("decode  ", stats.decode_tokens, stats.decode_ns) +
+         line("experts  %.1f %% hits of %" PRIu64 " (decode %.1f %% of %" PRIu64 "), stalled %.3f s",
+              hit_rate(stats.expert_hits, stats.expert_lookups) * 100, stats.expert_lookups,
+              hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.decode_lookups, seconds(stats.stall_ns)) +
+         line("link     host to device %s in %.3f s, %.2f GB/s", format_bytes(link.bytes).c_str(), seconds(link.busy_ns),
+              rate_per_second(link.bytes, link.busy_ns) * 1e-9) +
+         memory_line(stats) + line("load     %.3f s", seconds(stats.load_ns)) +
+         line("logits   %s", hash_text(stats.logits_hash).c_str());
+}
+
+Json figures_json(const SessionStats& stats) {
+  Json experts = {{"lookups", stats.expert_lookups},
+                  {"hits", stats.expert_hits},
+                  {"hit_rate", hit_rate(stats.expert_hits, stats.expert_lookups)},
+                  {"decode_lookups", stats.decode_lookups},
+                  {"decode_hits", stats.decode_hits},
+                  {"decode_hit_rate", hit_rate(stats.decode_hits, stats.decode_lookups)}};
+  Json memory = {{"vram_used_bytes", stats.vram_used_bytes}, {"vram_peak_bytes", stats.vram_peak_bytes},
+                 {"vram_budget_bytes", stats.vram_budget_bytes}, {"cache_bytes", stats.cache_bytes},
+                 {"cache_slots", stats.cache_slots}, {"ram_used_bytes", stats.ram_used_bytes},
+                 {"ram_peak_bytes", stats.ram_peak_bytes}};
+  return {{"prompt", pace_json(stats.prompt_tokens, stats.prompt_ns)},
+          {"decode", pace_json(stats.decode_tokens, stats.decode_ns)},
+          {"experts", std::move(experts)},
+          {"stall_seconds", seconds(stats.stall_ns)},
+          {"links", {{"host_to_device", link_json(stats.host_to_device)}}},
+          {"memory", std::move(memory)},
+          {"submits", stats.submits},
+          {"decode_submits", stats.decode_submits},
+          {"load_seconds", seconds(stats.load_ns)},
+          {"logits_hash", hash_text(stats.logits_hash)}};
+}
+
+const char* stop_reason_name(StopReason reason) {
+  switch (reason) {
+    case StopReason::kLength: return "length";
+    case StopReason::kEndOfText: return "end_of_text";
+    case StopReason::kContextFull: return "context_full";
+    case StopReason::kRequested: return "requested";
+  }
+  return "";
+}
+
+}  // namespace hotset

@@ -1,0 +1,118 @@
+// `hotset run`: continues a prompt, answers it, or chats.
+#include <random>
+
+#include "runtime/app/chat.h"
+#include "runtime/app/command.h"
+#include "runtime/app/figures.h"
+#include "runtime/app/model_flags.h"
+
+namespace hotset {
+namespace {
+
+// A plain continuation has no natural end in a model that tells stories, so it gets one.
+constexpr uint32_t kPlainTokens = 256;
+
+class RunCommand : public Command {
+ public:
+  const char* name() const override { return "run"; }
+  const char* summary() const override { return "Continue a prompt, or chat when there is none and this is a terminal"; }
+
+  void add_flags(CLI::App& app) override {
+    add_model_flags(app, flags_);
+    app.add_option("-p,--prompt", prompt_, wrap_help("Text to continue. Without it and --file: standard input, or a chat on a "
+                                                     "terminal."))
+        ->type_name("PROMPT");
+    app.add_option("-f,--file", file_, wrap_help("Read the prompt from a file; - is standard input."))->type_name("FILE");
+    app.add_option("-n,--max-tokens", max_tokens_,
+                   wrap_help("Most tokens to write; 0 is until the text ends or the context is full. Without it: 256, and no "
+                             "limit in a chat."))
+        ->type_name("N");
+    app.add_flag("--chat", chat_, wrap_help("Put the prompt through the model's chat template, so that it answers."));
+    app.add_option("--system", system_, wrap_help("System message of a chat."))->type_name("TEXT");
+    add_options(app, OptionGroup::kSampler, flags_.options);
+    add_json_flag(app, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
+  }
+
+  Status check_usage() const override {
+    if (prompt_ && file_) return error(Code::kInvalidArgument, "--prompt and --file were both given: one of them is enough");
+    return ok_status();
+  }
+
+  Status execute(Console& console) override {
+    Interrupt interrupt;
+    const Status status = run(console, interrupt);
+    return !status.ok() && interrupt.pressed() ? error(Code::kCancelled, "interrupted") : status;
+  }
+
+ private:
+  Status run(Console& console, Interrupt& interrupt) {
+    const bool interactive = !prompt_ && !file_ && console.input_is_terminal() && !flags_.json;
+    HOTSET_ASSIGN(const std::string prompt, interactive ? std::string() : load_prompt());
+    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
+    if ((interactive || chat_) && !engine->has_chat_template()) {
+      return error(Code::kUnsupported, "this model has no chat template: give it a text to continue with -p");
+    }
+    HOTSET_ASSIGN(const auto session, engine->create_session());
+    // Drawn here rather than in the engine, so that the figures can name it and the run can be had again.
+    if (flags_.options.sampler.seed == 0) flags_.options.sampler.seed = std::random_device{}();
+    session->set_sampler(flags_.options.sampler);
+    if (!interactive) return write_once(*engine, *session, prompt, console, interrupt);
+    Chat chat(*engine, *session, system_, max_tokens_.value_or(0));
+    const Status status = chat_on_terminal(chat, *session, console, interrupt);
+    show_figures(console, *session);
+    return status;
+  }
+
+  Result<std::string> load_prompt() const {
+    if (prompt_) return *prompt_;
+    return load_text(file_.value_or("-"), TextEnd::kDropNewline);
+  }
+
+  Status write_once(const Engine& engine, Session& session, const std::string& prompt, Console& console, Interrupt& interrupt) {
+    std::string text;
+    interrupt.watch(&session);
+    const auto stop = generate(engine, session, prompt, [&](std::string_view piece) {
+      if (!flags_.json) return console.write(piece);
+      text += piece;
+      return true;
+    });
+    interrupt.watch(nullptr);
+    if (!flags_.json && console.output_is_terminal()) console.write("\n");
+    if (!stop.ok()) return stop.status();
+    if (flags_.json) {
+      console.write(json_text({{"model", engine.model_name()},
+                               {"device", engine.device_name()},
+                               {"text", text},
+                               {"stop", stop_reason_name(*stop)},
+                               {"seed", flags_.options.sampler.seed},
+                               {"figures", figures_json(session.stats())}}));
+    }
+    show_figures(console, session);
+    return interrupt.pressed() ? error(Code::kCancelled, "interrupted") : ok_status();
+  }
+
+  Result<StopReason> generate(const Engine& engine, Session& session, const std::string& prompt, const TextSink& sink) {
+    if (chat_) return Chat(engine, session, system_, max_tokens_.value_or(0)).answer(prompt, sink);
+    HOTSET_ASSIGN(const auto tokens, engine.tokenize(prompt, true, false));
+    if (tokens.empty()) return error(Code::kInvalidArgument, "the prompt is empty: give a text to continue");
+    return session.generate(tokens, max_tokens_.value_or(kPlainTokens), sink);
+  }
+
+  void show_figures(const Console& console, const Session& session) const {
+    if (flags_.json || !(console.watched() || flags_.verbose)) return;
+    console.draw("\n" + figures_text(session.stats()) + "seed     " + std::to_string(flags_.options.sampler.seed) + "\n");
+  }
+
+  ModelFlags flags_;
+  std::optional<std::string> prompt_;
+  std::optional<std::string> file_;
+  std::string system_;
+  std::optional<uint32_t> max_tokens_;
+  bool chat_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_run_command() { return std::make_unique<RunCommand>(); }
+
+}  // namespace hotset

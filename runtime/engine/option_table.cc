@@ -1,0 +1,181 @@
+#include "runtime/engine/option_table.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace hotset {
+namespace {
+
+// Values longer than this are cut in messages.
+constexpr int kShownChars = 40;
+
+int shown(std::string_view text) { return static_cast<int>(std::min<size_t>(text.size(), kShownChars)); }
+
+template <class T>
+Status set_count(T& field, std::string_view text, T least, T most) {
+  T value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+    return error(Code::kInvalidArgument, "'%.*s' is not a whole number from %llu to %llu", shown(text), text.data(),
+                 static_cast<unsigned long long>(least), static_cast<unsigned long long>(most));
+  }
+  field = value;
+  return ok_status();
+}
+
+Status set_number(float& field, std::string_view text, float least, float most) {
+  float value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most)) {
+    return error(Code::kInvalidArgument, "'%.*s' is not a number from %g to %g", shown(text), text.data(),
+                 static_cast<double>(least), static_cast<double>(most));
+  }
+  field = value;
+  return ok_status();
+}
+
+// Shortest text that reads back as the same number.
+std::string number_text(float value) {
+  std::array<char, 32> text;
+  const auto [end, ec] = std::to_chars(text.data(), text.data() + text.size(), value);
+  return ec == std::errc() ? std::string(text.data(), end) : std::string();
+}
+
+Status set_vram(OptionSet& options, std::string_view text) {
+  if (text == "auto") {
+    options.engine.vram.reset();
+    return ok_status();
+  }
+  HOTSET_ASSIGN(options.engine.vram, parse_byte_size(text));
+  return ok_status();
+}
+
+std::string get_vram(const OptionSet& options) {
+  const auto& vram = options.engine.vram;
+  if (!vram) return "auto";
+  if (!vram->is_percent) return std::to_string(vram->bytes);
+  return number_text(static_cast<float>(vram->percent)) + "%";
+}
+
+Status set_policy(OptionSet& options, std::string_view text) {
+  if (text != "lru") {
+    return error(Code::kInvalidArgument, "'%.*s' is not a policy: write lru", shown(text), text.data());
+  }
+  options.engine.policy = text;
+  return ok_status();
+}
+
+Status set_kv_type(OptionSet& options, std::string_view text) {
+  if (text == "f16") options.engine.kv_type = KvType::kF16;
+  else if (text == "f32") options.engine.kv_type = KvType::kF32;
+  else return error(Code::kInvalidArgument, "'%.*s' is not a type: write f16 or f32", shown(text), text.data());
+  return ok_status();
+}
+
+Status set_switch(bool& field, std::string_view text) {
+  if (text == "true") field = true;
+  else if (text == "false") field = false;
+  else return error(Code::kInvalidArgument, "'%.*s' is neither true nor false", shown(text), text.data());
+  return ok_status();
+}
+
+Status set_device(OptionSet& options, std::string_view text) {
+  if (text.empty()) return error(Code::kInvalidArgument, "a device is auto, its number or part of its name");
+  options.engine.device = text;
+  return ok_status();
+}
+
+using O = OptionSet;
+using V = std::string_view;
+using enum OptionGroup;
+using enum OptionKind;
+
+// Upper bounds are where 32-bit sizes of one pass would end, far above what any model wants.
+constexpr uint32_t kMostContext = 1u << 24;
+constexpr uint32_t kMostBatch = 1u << 16;
+constexpr uint32_t kMostThreads = 4096;
+
+constexpr std::array kTable = {
+    OptionSpec{"device", kEngine, kText, "DEVICE",
+               "Vulkan device: auto, its number in `hotset devices`, or part of its name. Change it when there are several.",
+               set_device, [](const O& o) { return o.engine.device; }},
+    OptionSpec{"vram", kEngine, kSize, "SIZE",
+               "Hard budget for all device memory: 512M, 6GiB, or 80% of what is free; auto is 90%. Lower it to leave "
+               "room for other programs.",
+               set_vram, get_vram},
+    OptionSpec{"ctx", kEngine, kCount, "TOKENS",
+               "Longest prompt and answer together; 0 is the model's own, at most 4096. Lower it to save memory, raise it "
+               "for long texts.",
+               [](O& o, V text) { return set_count(o.engine.context_tokens, text, 0u, kMostContext); },
+               [](const O& o) { return std::to_string(o.engine.context_tokens); }},
+    OptionSpec{"batch", kEngine, kCount, "TOKENS",
+               "Most prompt tokens in one pass. Lower it to leave more of a tight budget to the expert cache.",
+               [](O& o, V text) { return set_count(o.engine.batch_tokens, text, 1u, kMostBatch); },
+               [](const O& o) { return std::to_string(o.engine.batch_tokens); }},
+    OptionSpec{"threads", kEngine, kCount, "N",
+               "Host threads; 0 is one for each core. Lower it when the machine has other work.",
+               [](O& o, V text) { return set_count(o.engine.threads, text, 0u, kMostThreads); },
+               [](const O& o) { return std::to_string(o.engine.threads); }},
+    OptionSpec{"policy", kEngine, kChoice, "lru",
+               "Which expert leaves the cache when another needs its place: lru is the one used longest ago.", set_policy,
+               [](const O& o) { return o.engine.policy; }},
+    OptionSpec{"kv-type", kEngine, kChoice, "f16|f32",
+               "Number type of the attention cache. f32 doubles its size and serves comparisons with references.",
+               set_kv_type,
+               [](const O& o) -> std::string { return o.engine.kv_type == KvType::kF16 ? "f16" : "f32"; }},
+    OptionSpec{"validation", kEngine, kSwitch, "",
+               "Run under the Vulkan validation layer, slowly. For work on Hotset itself.",
+               [](O& o, V text) { return set_switch(o.engine.validation, text); },
+               [](const O& o) -> std::string { return o.engine.validation ? "true" : "false"; }},
+    OptionSpec{"seed", kSampler, kCount, "N",
+               "Start of the random choices; 0 is a new one each time. Set it to get the same text again.",
+               [](O& o, V text) { return set_count<uint64_t>(o.sampler.seed, text, 0, UINT64_MAX); },
+               [](const O& o) { return std::to_string(o.sampler.seed); }},
+    OptionSpec{"temp", kSampler, kNumber, "T",
+               "Temperature: 0 always takes the likeliest token, higher is freer. Lower it for facts, raise it for variety.",
+               [](O& o, V text) { return set_number(o.sampler.temperature, text, 0, 100); },
+               [](const O& o) { return number_text(o.sampler.temperature); }},
+    OptionSpec{"top-k", kSampler, kCount, "K",
+               "Choose among the K likeliest tokens only; 0 is all. Lower it when the text goes astray.",
+               [](O& o, V text) { return set_count(o.sampler.top_k, text, 0u, 1u << 30); },
+               [](const O& o) { return std::to_string(o.sampler.top_k); }},
+    OptionSpec{"top-p", kSampler, kNumber, "P",
+               "Choose among the likeliest tokens that make up this probability; 1 is all. Lower it when the text goes astray.",
+               [](O& o, V text) { return set_number(o.sampler.top_p, text, 0, 1); },
+               [](const O& o) { return number_text(o.sampler.top_p); }},
+    OptionSpec{"min-p", kSampler, kNumber, "P",
+               "Drop tokens less likely than this share of the likeliest; 0 is none. Raise it at high temperatures.",
+               [](O& o, V text) { return set_number(o.sampler.min_p, text, 0, 1); },
+               [](const O& o) { return number_text(o.sampler.min_p); }},
+    OptionSpec{"repeat-penalty", kSampler, kNumber, "X",
+               "Makes recent tokens less likely; 1 is no penalty. Try 1.1 when the text repeats itself.",
+               [](O& o, V text) { return set_number(o.sampler.repeat_penalty, text, 0.01f, 100); },
+               [](const O& o) { return number_text(o.sampler.repeat_penalty); }},
+    OptionSpec{"repeat-last-n", kSampler, kCount, "N",
+               "How many recent tokens the repeat penalty sees. Raise it against long loops.",
+               [](O& o, V text) { return set_count(o.sampler.repeat_last_n, text, 0u, kMostContext); },
+               [](const O& o) { return std::to_string(o.sampler.repeat_last_n); }},
+};
+
+}  // namespace
+
+std::span<const OptionSpec> option_table() { return kTable; }
+
+const OptionSpec* find_option(std::string_view name) {
+  for (const OptionSpec& option : kTable) {
+    if (name == option.name) return &option;
+  }
+  return nullptr;
+}
+
+Status set_option(OptionSet& options, std::string_view name, std::string_view text) {
+  const OptionSpec* option = find_option(name);
+  if (!option) return error(Code::kNotFound, "there is no option '%.*s'", shown(name), name.data());
+  return option->set(options, text).with_context(name);
+}
+
+std::string default_text(const OptionSpec& option) { return option.get(OptionSet{}); }
+
+}  // namespace hotset

@@ -1,0 +1,25 @@
+// Where the model that ships with the program lies: in an installed prefix, or in the source tree it was built from.
+#include <array>
+
+#include "platform/file.h"
+#include "runtime/engine/engine.h"
+
+namespace hotset {
+
+Result<std::string> shipped_model_path() {
+  constexpr const char* kFile = "/storyteller-35m-q4_k_m.gguf";
+  const std::string program = program_directory();
+  // The installed prefix comes first, so that a program does not reach into a source tree that may change under it.
+  const std::array folders = {
+      program + "/" HOTSET_MODELS_FROM_PROGRAM,
+      program + "/../../models",
+      std::string(HOTSET_SOURCE_MODELS),
+  };
+  for (const std::string& folder : folders) {
+    if (file_exists(folder + kFile)) return folder + kFile;
+  }
+  return error(Code::kNotFound, "the shipped model is in none of '%s', '%s', '%s': name a model file", folders[0].c_str(),
+               folders[1].c_str(), folders[2].c_str());
+}
+
+}  // namespace hotset
