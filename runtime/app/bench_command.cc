@@ -61,7 +61,7 @@ class BenchCommand : public Command {
                    gen_tokens_, engine->context_tokens());
     }
     HOTSET_ASSIGN(const auto session, engine->create_session());
-    session->set_sampler(SamplerOptions{.seed = 1, .temperature = 0});
+    HOTSET_RETURN_IF_ERROR(session->set_sampler(SamplerOptions{.seed = 1, .temperature = 0}));
     interrupt.watch(session.get());
     const auto prompt = bench_prompt(prompt_tokens_, engine->vocab_size());
     SessionStats before;

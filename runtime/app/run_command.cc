@@ -55,7 +55,7 @@ class RunCommand : public Command {
     HOTSET_ASSIGN(const auto session, engine->create_session());
     // Drawn here rather than in the engine, so that the figures can name it and the run can be had again.
     if (flags_.options.sampler.seed == 0) flags_.options.sampler.seed = std::random_device{}();
-    session->set_sampler(flags_.options.sampler);
+    HOTSET_RETURN_IF_ERROR(session->set_sampler(flags_.options.sampler));
     if (!interactive) return write_once(*engine, *session, prompt, console, interrupt);
     Chat chat(*engine, *session, system_, max_tokens_.value_or(0));
     const Status status = chat_on_terminal(chat, *session, console, interrupt);

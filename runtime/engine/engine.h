@@ -21,10 +21,10 @@
 #include "platform/bytes.h"
 #include "platform/status.h"
 #include "platform/vulkan/device_report.h"
+#include "runtime/text/sampler.h"
+#include "runtime/text/token.h"
 
 namespace hotset {
-
-using TokenId = int32_t;
 
 enum class KvType { kF16, kF32 };
 
@@ -46,17 +46,6 @@ struct EngineOptions {
   KvType kv_type = KvType::kF16;      // element type of the KV cache
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
-};
-
-// How the next token is picked. Temperature 0 is greedy. Order: repeat penalty, top-k, top-p, min-p, temperature.
-struct SamplerOptions {
-  uint64_t seed = 0;          // 0: from the system's entropy
-  float temperature = 0.8f;
-  uint32_t top_k = 40;        // 0: all
-  float top_p = 0.95f;        // 1: all
-  float min_p = 0.05f;        // 0: all
-  float repeat_penalty = 1.0f;  // 1: none; divides positive and multiplies negative logits of recent tokens
-  uint32_t repeat_last_n = 64;
 };
 
 struct ChatMessage {

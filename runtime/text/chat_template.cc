@@ -1,0 +1,53 @@
+#include "runtime/text/chat_template.h"
+
+#include "runtime/text/jinja_parser.h"
+
+namespace hotset {
+
+namespace {
+
+// The longest published templates have about 30 000 bytes.
+constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
+
+std::tm local_time() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm now{};
+  localtime_r(&seconds, &now);
+  return now;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(std::string_view source, std::string bos_text, std::string eos_text) {
+  if (source.size() > kMaxTemplateBytes) return error(Code::kUnsupported, "chat template: %zu bytes are too many", source.size());
+  auto body = jinja::parse(source);
+  if (!body.ok()) return body.status().with_context("chat template");
+  return std::unique_ptr<ChatTemplate>(new ChatTemplate(std::move(body).value(), std::move(bos_text), std::move(eos_text)));
+}
+
+Result<std::string> ChatTemplate::render(std::span<const ChatTurn> turns, bool add_generation_prompt) const {
+  jinja::ValueArena arena;
+  jinja::List messages;
+  for (const ChatTurn& turn : turns) {
+    jinja::Dict message;
+    message.set("role", jinja::Value::text(turn.role));
+    message.set("content", jinja::Value::text(turn.content));
+    messages.push_back(arena.dict(std::move(message)));
+  }
+  const jinja::Variables variables = {
+      {"messages", arena.list(std::move(messages))},
+      {"add_generation_prompt", jinja::Value::boolean(add_generation_prompt)},
+  };
+  return render(variables, arena, local_time());
+}
+
+Result<std::string> ChatTemplate::render(const jinja::Variables& variables, jinja::ValueArena& arena, const std::tm& now) const {
+  jinja::Variables all = variables;
+  all.emplace_back("bos_token", jinja::Value::text(bos_text_));
+  all.emplace_back("eos_token", jinja::Value::text(eos_text_));
+  auto text = jinja::render(body_, all, arena, now);
+  if (!text.ok()) return text.status().with_context("chat template");
+  return text;
+}
+
+}  // namespace hotset
