@@ -1,5 +1,6 @@
 #include "platform/vulkan/memory.h"
 
+#include <array>
 #include <utility>
 
 #include "platform/bytes.h"
@@ -26,12 +27,16 @@ TypeWish wish_of(MemoryKind kind) {
   return {};
 }
 
-VkBufferCreateInfo buffer_info(uint64_t size_bytes) {
+// `families`: the compute and the transfer family. Buffers belong to both where they differ: copies and shaders take turns.
+VkBufferCreateInfo buffer_info(uint64_t size_bytes, const std::array<uint32_t, 2>& families) {
   VkBufferCreateInfo info = {VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
   info.size = size_bytes;
   info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-  info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+  const bool both = families[0] != families[1];
+  info.sharingMode = both ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE;
+  info.queueFamilyIndexCount = both ? 2 : 0;
+  info.pQueueFamilyIndices = families.data();
   return info;
 }
 
@@ -72,7 +77,8 @@ int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
 }
 
 Result<uint64_t> DeviceMemory::charge_of(uint64_t size_bytes, MemoryKind kind) const {
-  const VkBufferCreateInfo info = buffer_info(size_bytes);
+  const std::array families = {device_.compute().family(), device_.transfer().family()};
+  const VkBufferCreateInfo info = buffer_info(size_bytes, families);
   VkDeviceBufferMemoryRequirements query = {VK_STRUCTURE_TYPE_DEVICE_BUFFER_MEMORY_REQUIREMENTS, nullptr, &info};
   VkMemoryRequirements2 needs = {VK_STRUCTURE_TYPE_MEMORY_REQUIREMENTS_2, nullptr, {}};
   device_.fn().vkGetDeviceBufferMemoryRequirements(device_.handle(), &query, &needs);
@@ -98,7 +104,8 @@ Result<Buffer> DeviceMemory::allocate(uint64_t size_bytes, MemoryKind kind, cons
   Buffer buffer;
   buffer.owner_ = this;
   buffer.size_bytes_ = size_bytes;
-  const VkBufferCreateInfo info = buffer_info(size_bytes);
+  const std::array families = {device_.compute().family(), device_.transfer().family()};
+  const VkBufferCreateInfo info = buffer_info(size_bytes, families);
   HOTSET_VK("vkCreateBuffer", device_.fn().vkCreateBuffer(device_.handle(), &info, nullptr, &buffer.buffer_));
   VkMemoryRequirements needs = {};
   device_.fn().vkGetBufferMemoryRequirements(device_.handle(), buffer.buffer_, &needs);
