@@ -3,7 +3,7 @@
 // A slab that the host can write (software and integrated devices, resizable BAR) is written in place: its copies are
 // done when copy() returns. For others the bytes go through a ring of staging segments and copy commands on
 // the transfer queue; copy() waits when every segment is still under way. Nothing is allocated after creation. One
-// owner thread, which nothing else on the transfer queue's timeline disturbs.
+// owner thread; others may submit to the transfer queue too, its timeline counts for all.
 #pragma once
 
 #include <array>
