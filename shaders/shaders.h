@@ -6,4 +6,6 @@
 
 namespace hotset::shaders {
 
+extern const std::span<const uint32_t> embed;
+
 }  // namespace hotset::shaders
