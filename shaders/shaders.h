@@ -6,4 +6,11 @@
 
 namespace hotset::shaders {
 
+extern const std::span<const uint32_t> embed;
+extern const std::span<const uint32_t> expert_down;
+extern const std::span<const uint32_t> expert_up;
+extern const std::span<const uint32_t> matvec;
+extern const std::span<const uint32_t> rms_norm;
+extern const std::span<const uint32_t> route;
+
 }  // namespace hotset::shaders

@@ -121,6 +121,9 @@ class Ops {
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
   const Program* program(const ProgramKey& key);
+  // matmul by phase; each orders its operands itself.
+  void matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
+  void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
 
   Device& device_;
   Programs& programs_;

@@ -1,0 +1,53 @@
+// Every tunable of the GPU kernels, with its reason. Pure functions of a device's limits and a matrix's shape.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+#include "platform/vulkan/device.h"
+#include "runtime/format/quant.h"
+
+namespace hotset::tuning {
+
+// Invocations of a workgroup for elementwise work: a few subgroups, so that a small tensor still fills several cores.
+inline uint32_t elementwise_workgroup(const DeviceLimits& limits) {
+  return limits.software ? limits.subgroup_size : std::max(64u, limits.subgroup_size);
+}
+
+// Invocations that share a row of `cols` values: one subgroup on a software device, whose barriers are slow.
+inline uint32_t row_workgroup(const DeviceLimits& limits, uint32_t cols) {
+  if (limits.software) return limits.subgroup_size;
+  return std::clamp(std::bit_ceil(cols / 4), limits.subgroup_size, std::max(256u, limits.subgroup_size));
+}
+
+// How a mat-vec kernel divides a matrix; specialisation constants 0..4 of shaders/dots.glsl.
+struct Matvec {
+  uint32_t lanes = 1;       // that share a row; a power of 2
+  uint32_t workgroup = 8;   // invocations
+  uint32_t subgroup = 8;
+  uint32_t step_words = 8;  // words of quants that a lane takes at a time: 1, 2, 4 or 8
+  uint32_t wide = 0;        // 1: 64-bit loads in place of 128-bit ones
+};
+
+// A GPU wants neighbouring lanes on neighbouring words: a whole subgroup on a row, fewer where the row is too short to
+// give each lane a step of 16 weights. A software device gathers lane by lane whatever the addresses, and its subgroup
+// sums are slow: there each lane has its own row, which also unpacks scales once for a long step.
+inline Matvec matvec(const DeviceLimits& limits, uint32_t cols) {
+  Matvec made;
+  made.subgroup = limits.subgroup_size;
+  if (limits.software) {
+    made.workgroup = 4 * limits.subgroup_size;
+    made.wide = 1;
+    return made;
+  }
+  made.lanes = std::clamp(std::bit_floor(cols / 16), 1u, limits.subgroup_size);
+  made.workgroup = std::max(64u, limits.subgroup_size);
+  made.step_words = 2;
+  return made;
+}
+
+// Rows that a lane works on together, 1 or 2: they share the loads of x.
+constexpr uint32_t kMatvecRows = 2;
+
+}  // namespace hotset::tuning
