@@ -118,9 +118,9 @@ TEST_CASE("top-k keeps the best of a large vocabulary") {
 TEST_CASE("top-p over a flat vocabulary looks past the first few hundred") {
   SamplerOptions options = plain(1);
   options.top_p = 0.5f;
-  const auto counts = draw(options, std::vector<float>(4000, 0.0f), 20000);
-  for (size_t i = 2001; i < counts.size(); ++i) CHECK(counts[i] == 0);
-  CHECK(std::count(counts.begin(), counts.end(), 0) < 2010);
+  const auto counts = draw(options, std::vector<float>(1000, 0.0f), 6000);
+  for (size_t i = 501; i < counts.size(); ++i) CHECK(counts[i] == 0);
+  CHECK(std::count(counts.begin(), counts.end(), 0) < 510);
 }
 
 TEST_CASE("the repeat penalty weighs on the last tokens only, once each") {
@@ -171,7 +171,6 @@ TEST_CASE("a large vocabulary takes well under a millisecond") {
     sampler.accept(sampler.sample(logits));
     best_ns = std::min(best_ns, now_ns() - begin_ns);
   }
-  MESSAGE("best of 20: ", best_ns / 1000, " us");
   CHECK(best_ns < 10'000'000);  // sanitizers and busy machines included
 }
 
