@@ -18,8 +18,11 @@ std::tm local_time() {
 
 }  // namespace
 
-Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(std::string_view source, std::string bos_text, std::string eos_text) {
-  if (source.size() > kMaxTemplateBytes) return error(Code::kUnsupported, "chat template: %zu bytes are too many", source.size());
+Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(std::string_view source, std::string bos_text,
+                                                         std::string eos_text) {
+  if (source.size() > kMaxTemplateBytes) {
+    return error(Code::kUnsupported, "chat template: %zu bytes are too many", source.size());
+  }
   auto body = jinja::parse(source);
   if (!body.ok()) return body.status().with_context("chat template");
   return std::unique_ptr<ChatTemplate>(new ChatTemplate(std::move(body).value(), std::move(bos_text), std::move(eos_text)));
@@ -41,7 +44,8 @@ Result<std::string> ChatTemplate::render(std::span<const ChatTurn> turns, bool a
   return render(variables, arena, local_time());
 }
 
-Result<std::string> ChatTemplate::render(const jinja::Variables& variables, jinja::ValueArena& arena, const std::tm& now) const {
+Result<std::string> ChatTemplate::render(const jinja::Variables& variables, jinja::ValueArena& arena,
+                                         const std::tm& now) const {
   jinja::Variables all = variables;
   all.emplace_back("bos_token", jinja::Value::text(bos_text_));
   all.emplace_back("eos_token", jinja::Value::text(eos_text_));

@@ -6,7 +6,7 @@
 namespace hotset::jinja {
 
 using Builtin = Result<Value> (*)(Runtime&, const Value& subject, const Arguments&);
-using Test = Result<bool> (*)(const Value& subject, const Arguments&);
+using Test = Result<bool> (*)(Runtime&, const Value& subject, const Arguments&);
 
 // Each by its name; nullptr when there is none. A function ignores its subject.
 Builtin find_filter(std::string_view name);

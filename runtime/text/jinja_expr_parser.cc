@@ -9,7 +9,9 @@ namespace {
 // Bounds the recursion of parsing, evaluating and freeing a tree. Real templates stay below 40.
 constexpr int kMaxDepth = 200;
 
-Status too_deep(int line) { return error(Code::kInvalidArgument, "line %d: expression nested deeper than %d", line, kMaxDepth); }
+Status too_deep(int line) {
+  return error(Code::kInvalidArgument, "line %d: expression nested deeper than %d", line, kMaxDepth);
+}
 
 // Binary operators from the loosest to the tightest level; the first level also holds what the comparison level joins.
 constexpr std::string_view kLevels[4][4] = {{"+", "-"}, {"~"}, {"*", "/", "//", "%"}, {"**"}};
@@ -266,7 +268,8 @@ Status ExprParser::parse_arguments(Expr& call) {
   HOTSET_RETURN_IF_ERROR(tokens_.expect_operator("("));
   while (!tokens_.take_operator(")")) {
     if (tokens_.is_operator("*") || tokens_.is_operator("**")) {
-      return error(Code::kUnsupported, "line %d: unpacked arguments (%s) are not supported", tokens_.line(), tokens_.current().text.c_str());
+      return error(Code::kUnsupported, "line %d: unpacked arguments (%s) are not supported",
+                   tokens_.line(), tokens_.current().text.c_str());
     }
     const Token& next = tokens_.peek();
     if (tokens_.is(TokenKind::kName) && next.kind == TokenKind::kOperator && next.text == "=") {
@@ -322,7 +325,8 @@ Result<ExprPtr> ExprParser::parse_test(ExprPtr expr) {
   const bool literal = tokens_.is(TokenKind::kString) || tokens_.is(TokenKind::kInteger) || tokens_.is(TokenKind::kReal);
   if (tokens_.is_operator("(")) {
     HOTSET_RETURN_IF_ERROR(parse_arguments(*test));
-  } else if (literal || tokens_.is_operator("[") || tokens_.is_operator("{") || (tokens_.is(TokenKind::kName) && !ends_test())) {
+  } else if (literal || tokens_.is_operator("[") || tokens_.is_operator("{") ||
+             (tokens_.is(TokenKind::kName) && !ends_test())) {
     if (++nesting_ > kMaxDepth) return too_deep(line);
     HOTSET_ASSIGN(ExprPtr argument, parse_primary());
     HOTSET_ASSIGN(argument, parse_postfix(std::move(argument)));

@@ -44,7 +44,9 @@ void Evaluator::define(std::string_view name, Value value) {
 
 Result<Value> Evaluator::eval(const Expr& expr) {
   HOTSET_RETURN_IF_ERROR(at_line(expr.line, runtime_.charge(1)));
-  if (++depth_ > limits_.max_depth) return error(Code::kInvalidArgument, "line %d: nested deeper than %d", expr.line, limits_.max_depth);
+  if (++depth_ > limits_.max_depth) {
+    return error(Code::kInvalidArgument, "line %d: nested deeper than %d", expr.line, limits_.max_depth);
+  }
   auto result = eval_inner(expr);
   --depth_;
   return result;
@@ -55,6 +57,7 @@ Result<Value> Evaluator::eval_inner(const Expr& expr) {
     case ExprKind::kLiteral: return expr.literal;
     case ExprKind::kName: {
       if (expr.name == kBlockText) return block_text_;
+      HOTSET_RETURN_IF_ERROR(at_line(expr.line, runtime_.charge(frames_[0].names.size() / 32)));
       const Value* value = find(expr.name);
       return value != nullptr ? *value : Value::undefined(expr.name);
     }
@@ -102,7 +105,10 @@ Result<Value> Evaluator::eval_dict(const Expr& expr) {
   for (size_t i = 0; i + 1 < expr.children.size(); i += 2) {
     HOTSET_ASSIGN(const Value key, eval(*expr.children[i]));
     HOTSET_ASSIGN(const Value value, eval(*expr.children[i + 1]));
-    if (!key.is(Kind::kString)) return error(Code::kUnsupported, "line %d: keys of type '%s' are not supported", expr.line, key.type_name());
+    if (!key.is(Kind::kString)) {
+      return error(Code::kUnsupported, "line %d: keys of type '%s' are not supported", expr.line, key.type_name());
+    }
+    HOTSET_RETURN_IF_ERROR(at_line(expr.line, runtime_.charge(entries.entries.size() / 32)));
     entries.set(key.as_text(), value);
   }
   return runtime_.arena.dict(std::move(entries));
@@ -142,7 +148,8 @@ Result<Value> Evaluator::eval_call(const Expr& expr) {
   HOTSET_ASSIGN(const Value target, eval(callee));
   HOTSET_ASSIGN(const Arguments arguments, eval_arguments(expr));
   if (target.is(Kind::kMacro)) return placed(expr.line, call_macro(target.as_macro(), arguments));
-  const Builtin function = callee.kind == ExprKind::kName && target.is(Kind::kUndefined) ? find_function(callee.name) : nullptr;
+  const bool is_free_name = callee.kind == ExprKind::kName && target.is(Kind::kUndefined);
+  const Builtin function = is_free_name ? find_function(callee.name) : nullptr;
   if (function != nullptr) return placed(expr.line, function(runtime_, Value(), arguments));
   if (target.is(Kind::kUndefined)) return unknown("function", callee);
   return error(Code::kInvalidArgument, "line %d: '%s' object is not callable", expr.line, target.type_name());
@@ -155,7 +162,8 @@ Result<Value> Evaluator::eval_method(const Expr& expr, const Expr& callee) {
   if (method != nullptr) return placed(expr.line, method(runtime_, subject, arguments));
   HOTSET_ASSIGN(const Value target, placed(expr.line, attribute_of(runtime_, subject, callee.name)));
   if (target.is(Kind::kMacro)) return placed(expr.line, call_macro(target.as_macro(), arguments));
-  return error(Code::kInvalidArgument, "line %d: '%s object' has no attribute '%.60s'", expr.line, subject.type_name(), callee.name.c_str());
+  return error(Code::kInvalidArgument, "line %d: '%s object' has no attribute '%.60s'",
+               expr.line, subject.type_name(), callee.name.c_str());
 }
 
 Result<Value> Evaluator::eval_filter(const Expr& expr) {
@@ -171,7 +179,7 @@ Result<Value> Evaluator::eval_test(const Expr& expr) {
   if (test == nullptr) return unknown("test", expr);
   HOTSET_ASSIGN(const Value subject, eval(*expr.children[0]));
   HOTSET_ASSIGN(const Arguments arguments, eval_arguments(expr));
-  HOTSET_ASSIGN(const bool passes, placed(expr.line, test(subject, arguments)));
+  HOTSET_ASSIGN(const bool passes, placed(expr.line, test(runtime_, subject, arguments)));
   return Value::boolean(passes);
 }
 
@@ -182,15 +190,17 @@ Result<Value> Evaluator::eval_binary(const Expr& expr) {
 }
 
 Result<bool> Evaluator::compare(std::string_view op, const Value& a, const Value& b) {
-  if (op == "==") return equal(a, b);
-  if (op == "!=") return !equal(a, b);
+  if (op == "==" || op == "!=") {
+    HOTSET_ASSIGN(const bool same, runtime_.equal(a, b));
+    return same == (op == "==");
+  }
   if (op == "in" || op == "not in") {
     HOTSET_ASSIGN(const bool found, contains(runtime_, b, a));
     return found == (op == "in");
   }
-  if (op == "<") return less(a, b);
-  if (op == ">") return less(b, a);
-  HOTSET_ASSIGN(const bool otherwise, op == "<=" ? less(b, a) : less(a, b));
+  if (op == "<") return runtime_.less(a, b);
+  if (op == ">") return runtime_.less(b, a);
+  HOTSET_ASSIGN(const bool otherwise, op == "<=" ? runtime_.less(b, a) : runtime_.less(a, b));
   return !otherwise;
 }
 

@@ -1,4 +1,4 @@
-// Filters of chat templates (jinja.palletsprojects.com/en/stable/templates/#builtin-filters, and tojson as transformers has it).
+// Filters of chat templates (jinja.palletsprojects.com/en/stable/templates/#builtin-filters; tojson as transformers has it).
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -51,9 +51,12 @@ Result<Value> to_json_filter(Runtime& runtime, const Value& subject, const Argum
   const int64_t spaces = indent != nullptr && indent->is(Kind::kInteger) ? indent->as_integer() : -1;
   if (spaces > 16) return error(Code::kInvalidArgument, "tojson indents by at most 16");
   for (const auto& [name, value] : arguments.named) {
-    if (name != "indent" && name != "ensure_ascii") return error(Code::kUnsupported, "tojson(%.40s=) is not supported", std::string(name).c_str());
+    if (name != "indent" && name != "ensure_ascii") {
+      return error(Code::kUnsupported, "tojson(%.40s=) is not supported", std::string(name).c_str());
+    }
   }
-  HOTSET_ASSIGN(std::string text, to_json(subject, static_cast<int>(std::max<int64_t>(spaces, -1)), runtime.limits.max_output_bytes));
+  const int width = static_cast<int>(std::max<int64_t>(spaces, -1));
+  HOTSET_ASSIGN(std::string text, to_json(subject, width, runtime.limits.max_output_bytes));
   return runtime.text(std::move(text));
 }
 
@@ -168,7 +171,7 @@ Result<Value> pick(Runtime& runtime, const Value& subject, const Arguments& argu
     }
     bool passes = value.is_true();
     if (test != nullptr) {
-      HOTSET_ASSIGN(passes, test(value, test_arguments));
+      HOTSET_ASSIGN(passes, test(runtime, value, test_arguments));
     }
     if (passes == wanted) picked.push_back(item);
   }
@@ -197,7 +200,9 @@ Result<Value> replace(Runtime& runtime, const Value& subject, const Arguments& a
     if (place == std::string::npos) break;
     out.append(text, begin, place - begin).append(new_text);
     begin = place + old_text.size();
-    if (out.size() > runtime.limits.max_output_bytes) return error(Code::kInvalidArgument, "a text with replacements is too long");
+    if (out.size() > runtime.limits.max_output_bytes) {
+      return error(Code::kInvalidArgument, "a text with replacements is too long");
+    }
   }
   return runtime.text(out.append(text, begin));
 }
@@ -214,7 +219,9 @@ Result<Value> to_int(Runtime&, const Value& subject, const Arguments& arguments)
     if (text.starts_with('+')) text.remove_prefix(1);
     int64_t integer = 0;
     const char* end = text.data() + text.size();
-    if (const auto r = std::from_chars(text.data(), end, integer); r.ec == std::errc() && r.ptr == end) return Value::integer(integer);
+    if (const auto r = std::from_chars(text.data(), end, integer); r.ec == std::errc() && r.ptr == end) {
+      return Value::integer(integer);
+    }
     if (const auto r = std::from_chars(text.data(), end, real); r.ec != std::errc() || r.ptr != end) return otherwise;
   } else if (!subject.is(Kind::kReal)) {
     return otherwise;
@@ -251,7 +258,8 @@ Result<Value> round(Runtime&, const Value& subject, const Arguments& arguments) 
   const Value* digits = arguments.find(0, "precision");
   if (!subject.is_number()) return error(Code::kInvalidArgument, "round takes a number, not '%s'", subject.type_name());
   if (arguments.find(1, "method") != nullptr) return error(Code::kUnsupported, "round with a method is not supported");
-  const double scale = std::pow(10.0, digits != nullptr && digits->is(Kind::kInteger) ? static_cast<double>(digits->as_integer()) : 0.0);
+  const int64_t precision = digits != nullptr && digits->is(Kind::kInteger) ? digits->as_integer() : 0;
+  const double scale = std::pow(10.0, static_cast<double>(precision));
   return Value::real(std::nearbyint(subject.as_real() * scale) / scale);
 }
 
@@ -268,12 +276,15 @@ Result<List> sorted(Runtime& runtime, const List& items, const List& keys, bool 
   std::vector<size_t> order(items.size());
   for (size_t i = 0; i < items.size(); ++i) {
     order[i] = i;
-    HOTSET_RETURN_IF_ERROR(less(keys[0], keys[i]).status());  // all of one kind that has an order
+    HOTSET_RETURN_IF_ERROR(runtime.less(keys[0], keys[i]).status());  // all of one kind that has an order
     const std::string_view text = keys[i].is(Kind::kString) ? keys[i].as_text() : "";
+    HOTSET_RETURN_IF_ERROR(runtime.charge(text.size() / 16));
     texts.emplace_back(case_sensitive ? std::string(text) : lower_case(text), i);
   }
   const bool by_text = !keys.empty() && keys[0].is(Kind::kString);
-  const auto before = [&](size_t a, size_t b) { return by_text ? texts[a].first < texts[b].first : keys[a].as_real() < keys[b].as_real(); };
+  const auto before = [&](size_t a, size_t b) {
+    return by_text ? texts[a].first < texts[b].first : keys[a].as_real() < keys[b].as_real();
+  };
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reverse ? before(b, a) : before(a, b); });
   List out;
   for (const size_t i : order) out.push_back(items[i]);
@@ -283,17 +294,19 @@ Result<List> sorted(Runtime& runtime, const List& items, const List& keys, bool 
 Result<Value> sort(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   HOTSET_ASSIGN(const List* items, items_of(runtime, subject));
   HOTSET_ASSIGN(const List keys, items_or_attributes(runtime, subject, arguments, 2));
-  HOTSET_ASSIGN(List out, sorted(runtime, *items, keys, is_set(arguments, 0, "reverse"), is_set(arguments, 1, "case_sensitive")));
+  const bool reverse = is_set(arguments, 0, "reverse");
+  HOTSET_ASSIGN(List out, sorted(runtime, *items, keys, reverse, is_set(arguments, 1, "case_sensitive")));
   return runtime.arena.list(std::move(out));
 }
 
 Result<Value> dictsort(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   HOTSET_ASSIGN(const Value pairs, items(runtime, subject, {}));
   const Value* by = arguments.find(1, "by");
-  const size_t part = by != nullptr && equal(*by, Value::text("value")) ? 1 : 0;
+  const size_t part = by != nullptr && by->is(Kind::kString) && by->as_text() == "value" ? 1 : 0;
   List keys;
   for (const Value& pair : pairs.as_list()) keys.push_back(pair.as_list()[part]);
-  HOTSET_ASSIGN(List out, sorted(runtime, pairs.as_list(), keys, is_set(arguments, 2, "reverse"), is_set(arguments, 0, "case_sensitive")));
+  const bool reverse = is_set(arguments, 2, "reverse");
+  HOTSET_ASSIGN(List out, sorted(runtime, pairs.as_list(), keys, reverse, is_set(arguments, 0, "case_sensitive")));
   return runtime.arena.list(std::move(out));
 }
 
@@ -301,8 +314,8 @@ Result<Value> unique(Runtime& runtime, const Value& subject, const Arguments&) {
   HOTSET_ASSIGN(const List* items, items_of(runtime, subject));
   List out;
   for (const Value& item : *items) {
-    HOTSET_RETURN_IF_ERROR(runtime.charge(1 + out.size()));
-    if (std::none_of(out.begin(), out.end(), [&](const Value& seen) { return equal(seen, item); })) out.push_back(item);
+    HOTSET_ASSIGN(const bool seen, contains(runtime, Value::list(&out), item));
+    if (!seen) out.push_back(item);
   }
   return runtime.arena.list(std::move(out));
 }
@@ -326,7 +339,7 @@ Result<Value> extreme(Runtime& runtime, const Value& subject, bool largest) {
   if (items->empty()) return Value::undefined("item of an empty list");
   Value best = items->front();
   for (const Value& item : *items) {
-    HOTSET_ASSIGN(const bool better, largest ? less(best, item) : less(item, best));
+    HOTSET_ASSIGN(const bool better, largest ? runtime.less(best, item) : runtime.less(item, best));
     if (better) best = item;
   }
   return best;
@@ -359,7 +372,9 @@ Result<Value> indent(Runtime& runtime, const Value& subject, const Arguments& ar
   const Value* width = arguments.find(0, "width");
   std::string blanks(4, ' ');
   if (width != nullptr && width->is(Kind::kString)) blanks = width->as_text();
-  if (width != nullptr && width->is(Kind::kInteger)) blanks.assign(static_cast<size_t>(std::clamp<int64_t>(width->as_integer(), 0, 256)), ' ');
+  if (width != nullptr && width->is(Kind::kInteger)) {
+    blanks.assign(static_cast<size_t>(std::clamp<int64_t>(width->as_integer(), 0, 256)), ' ');
+  }
   const bool blank_too = is_set(arguments, 2, "blank");
   std::string out = is_set(arguments, 1, "first") ? blanks : "";
   for (size_t i = 0; i < text.size(); ++i) {
@@ -377,14 +392,14 @@ struct NamedFilter {
 };
 
 constexpr NamedFilter kFilters[] = {
-    {"trim", trim},       {"upper", upper},     {"lower", lower},     {"capitalize", capitalize}, {"title", title},
-    {"length", length},   {"count", length},    {"tojson", to_json_filter}, {"default", default_filter}, {"d", default_filter},
-    {"join", join},       {"first", first},     {"last", last},       {"list", list},             {"map", map},
-    {"select", select},   {"reject", reject},   {"selectattr", selectattr}, {"rejectattr", rejectattr}, {"replace", replace},
-    {"int", to_int},      {"float", to_real},   {"string", to_string_filter}, {"abs", absolute},  {"round", round},
-    {"items", items},     {"dictsort", dictsort}, {"sort", sort},     {"unique", unique},         {"reverse", reverse},
-    {"sum", sum},         {"min", min},         {"max", max},         {"safe", safe},             {"escape", escape},
-    {"e", escape},        {"indent", indent},
+    {"trim", trim}, {"upper", upper}, {"lower", lower}, {"capitalize", capitalize}, {"title", title},
+    {"length", length}, {"count", length}, {"tojson", to_json_filter}, {"default", default_filter},
+    {"d", default_filter}, {"join", join}, {"first", first}, {"last", last}, {"list", list}, {"map", map},
+    {"select", select}, {"reject", reject}, {"selectattr", selectattr}, {"rejectattr", rejectattr},
+    {"replace", replace}, {"int", to_int}, {"float", to_real}, {"string", to_string_filter}, {"abs", absolute},
+    {"round", round}, {"items", items}, {"dictsort", dictsort}, {"sort", sort}, {"unique", unique},
+    {"reverse", reverse}, {"sum", sum}, {"min", min}, {"max", max}, {"safe", safe}, {"escape", escape}, {"e", escape},
+    {"indent", indent},
 };
 
 }  // namespace

@@ -190,11 +190,14 @@ class Lexer {
       return ok_status();
     }
     if (std::string_view("+-*/%~<>=()[]{},.:|").find(c) == std::string_view::npos) {
-      return error(Code::kInvalidArgument, "line %d: unexpected character '%c'", line_, static_cast<unsigned char>(c) < 0x20 ? '?' : c);
+      return error(Code::kInvalidArgument, "line %d: unexpected character '%c'",
+                   line_, static_cast<unsigned char>(c) < 0x20 ? '?' : c);
     }
     if (c == '(' || c == '[' || c == '{') brackets.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
     if (c == ')' || c == ']' || c == '}') {
-      if (brackets.empty() || brackets.back() != c) return error(Code::kInvalidArgument, "line %d: unexpected '%c'", line_, c);
+      if (brackets.empty() || brackets.back() != c) {
+        return error(Code::kInvalidArgument, "line %d: unexpected '%c'", line_, c);
+      }
       brackets.pop_back();
     }
     add(TokenKind::kOperator, std::string(1, c));

@@ -32,8 +32,8 @@ Result<std::optional<std::string_view>> text_argument(const Arguments& arguments
 
 // What Python's str.isspace() takes.
 bool is_space(uint32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 bool is_stripped(std::string_view character, const std::optional<std::string_view>& set) {
@@ -119,25 +119,28 @@ Result<Value> split(Runtime& runtime, const Value& subject, const Arguments& arg
   return runtime.arena.list(std::move(parts));
 }
 
-Result<bool> has_affix(const Value& subject, const Arguments& arguments, bool at_start) {
+Result<bool> has_affix(Runtime& runtime, const Value& subject, const Arguments& arguments, bool at_start) {
   const Value* affix = arguments.find(0, "prefix");
   if (affix == nullptr) return error(Code::kInvalidArgument, "startswith and endswith take a text");
   List one{*affix};
   const List& candidates = affix->is(Kind::kList) ? affix->as_list() : one;
   for (const Value& candidate : candidates) {
-    if (!candidate.is(Kind::kString)) return error(Code::kInvalidArgument, "startswith and endswith take a text, not '%s'", candidate.type_name());
+    if (!candidate.is(Kind::kString)) {
+      return error(Code::kInvalidArgument, "startswith and endswith take a text, not '%s'", candidate.type_name());
+    }
+    HOTSET_RETURN_IF_ERROR(runtime.charge(1 + candidate.as_text().size() / 64));
     const std::string_view text = subject.as_text();
     if (at_start ? text.starts_with(candidate.as_text()) : text.ends_with(candidate.as_text())) return true;
   }
   return false;
 }
 
-Result<Value> startswith(Runtime&, const Value& s, const Arguments& a) {
-  HOTSET_ASSIGN(const bool yes, has_affix(s, a, true));
+Result<Value> startswith(Runtime& r, const Value& s, const Arguments& a) {
+  HOTSET_ASSIGN(const bool yes, has_affix(r, s, a, true));
   return Value::boolean(yes);
 }
-Result<Value> endswith(Runtime&, const Value& s, const Arguments& a) {
-  HOTSET_ASSIGN(const bool yes, has_affix(s, a, false));
+Result<Value> endswith(Runtime& r, const Value& s, const Arguments& a) {
+  HOTSET_ASSIGN(const bool yes, has_affix(r, s, a, false));
   return Value::boolean(yes);
 }
 
@@ -180,7 +183,9 @@ constexpr NamedBuiltin kTextMethods[] = {
 Result<Value> items(Runtime& runtime, const Value& subject, const Arguments&) {
   List pairs;
   HOTSET_RETURN_IF_ERROR(runtime.charge(subject.as_dict().entries.size()));
-  for (const auto& [key, value] : subject.as_dict().entries) pairs.push_back(runtime.arena.list({Value::text(key), value}, true));
+  for (const auto& [key, value] : subject.as_dict().entries) {
+    pairs.push_back(runtime.arena.list({Value::text(key), value}, true));
+  }
   return runtime.arena.list(std::move(pairs));
 }
 
@@ -219,6 +224,8 @@ Result<Value> make_dict(Runtime& runtime, const Arguments& arguments, bool is_na
   Dict entries;
   for (const Value& from : arguments.positional) {
     if (!from.is(Kind::kDict)) return error(Code::kUnsupported, "a dict is made from a dict or names only");
+    const size_t size = from.as_dict().entries.size() + entries.entries.size();
+    HOTSET_RETURN_IF_ERROR(runtime.charge(size * from.as_dict().entries.size() / 16));
     for (const auto& [key, value] : from.as_dict().entries) entries.set(key, value);
   }
   for (const auto& [key, value] : arguments.named) entries.set(key, value);

@@ -8,15 +8,35 @@ namespace hotset::jinja {
 
 Status Runtime::charge(uint64_t amount) {
   steps += amount;
-  if (steps > limits.max_steps) return error(Code::kInvalidArgument, "the template takes more than %llu steps", static_cast<unsigned long long>(limits.max_steps));
-  if (arena.used_bytes() > limits.max_memory_bytes) return error(Code::kInvalidArgument, "the template needs more than %zu bytes of memory", limits.max_memory_bytes);
+  if (steps > limits.max_steps) {
+    return error(Code::kInvalidArgument, "the template takes more than %llu steps",
+                 static_cast<unsigned long long>(limits.max_steps));
+  }
+  if (arena.used_bytes() > limits.max_memory_bytes) {
+    return error(Code::kInvalidArgument, "the template needs more than %zu bytes of memory", limits.max_memory_bytes);
+  }
   return ok_status();
 }
 
 Result<Value> Runtime::text(std::string value) {
-  if (value.size() > limits.max_output_bytes) return error(Code::kInvalidArgument, "a text is longer than %zu bytes", limits.max_output_bytes);
+  if (value.size() > limits.max_output_bytes) {
+    return error(Code::kInvalidArgument, "a text is longer than %zu bytes", limits.max_output_bytes);
+  }
   HOTSET_RETURN_IF_ERROR(charge(1 + value.size() / 64));
   return arena.text(std::move(value));
+}
+
+Result<bool> Runtime::equal(const Value& a, const Value& b) {
+  uint64_t work = 0;
+  const bool same = jinja::equal(a, b, work);
+  HOTSET_RETURN_IF_ERROR(charge(work));
+  if (work > kMaxCompareWork) return error(Code::kInvalidArgument, "values too large to compare");
+  return same;
+}
+
+Result<bool> Runtime::less(const Value& a, const Value& b) {
+  HOTSET_RETURN_IF_ERROR(charge(1 + (a.is(Kind::kString) ? a.as_text().size() / 64 : 0)));
+  return jinja::less(a, b);
 }
 
 const Value* Arguments::find(size_t index, std::string_view name) const {
@@ -44,7 +64,8 @@ namespace {
 std::string printable(std::string_view text) { return std::string(text.substr(0, 60)); }
 
 Status nothing_in(const Value& undefined, std::string_view what) {
-  return error(Code::kInvalidArgument, "'%s' is undefined (asked for '%s')", printable(undefined.as_text()).c_str(), printable(what).c_str());
+  return error(Code::kInvalidArgument, "'%s' is undefined (asked for '%s')",
+               printable(undefined.as_text()).c_str(), printable(what).c_str());
 }
 
 Result<Value> loop_attribute(Runtime& runtime, const Loop& loop, std::string_view name) {
@@ -130,7 +151,9 @@ Result<Value> real_arithmetic(std::string_view op, double a, double b) {
 
 Result<Value> repeat(Runtime& runtime, std::string_view text, int64_t count) {
   if (count <= 0 || text.empty()) return Value::text("");
-  if (static_cast<uint64_t>(count) > runtime.limits.max_output_bytes / text.size()) return error(Code::kInvalidArgument, "a repeated text is too long");
+  if (static_cast<uint64_t>(count) > runtime.limits.max_output_bytes / text.size()) {
+    return error(Code::kInvalidArgument, "a repeated text is too long");
+  }
   std::string out;
   for (int64_t i = 0; i < count; ++i) out += text;
   return runtime.text(std::move(out));
@@ -204,14 +227,17 @@ Result<const List*> items_of(Runtime& runtime, const Value& value) {
 
 Result<bool> contains(Runtime& runtime, const Value& haystack, const Value& needle) {
   if (haystack.is(Kind::kString)) {
-    if (!needle.is(Kind::kString)) return error(Code::kInvalidArgument, "'in <string>' requires a string, not '%s'", needle.type_name());
+    if (!needle.is(Kind::kString)) {
+      return error(Code::kInvalidArgument, "'in <string>' requires a string, not '%s'", needle.type_name());
+    }
     HOTSET_RETURN_IF_ERROR(runtime.charge(haystack.as_text().size() / 16));
     return haystack.as_text().find(needle.as_text()) != std::string_view::npos;
   }
   HOTSET_ASSIGN(const List* items, items_of(runtime, haystack));
   HOTSET_RETURN_IF_ERROR(runtime.charge(items->size()));
   for (const Value& item : *items) {
-    if (equal(item, needle)) return true;
+    HOTSET_ASSIGN(const bool same, runtime.equal(item, needle));
+    if (same) return true;
   }
   return false;
 }
@@ -239,9 +265,12 @@ Result<Value> binary(Runtime& runtime, std::string_view op, const Value& a, cons
     return real ? real_arithmetic(op, a.as_real(), b.as_real()) : integer_arithmetic(op, a.as_integer(), b.as_integer());
   }
   for (const Value* side : {&a, &b}) {
-    if (side->is(Kind::kUndefined)) return error(Code::kInvalidArgument, "'%s' is undefined", printable(side->as_text()).c_str());
+    if (side->is(Kind::kUndefined)) {
+      return error(Code::kInvalidArgument, "'%s' is undefined", printable(side->as_text()).c_str());
+    }
   }
-  return error(Code::kInvalidArgument, "unsupported operand types for %s: '%s' and '%s'", std::string(op).c_str(), a.type_name(), b.type_name());
+  return error(Code::kInvalidArgument, "unsupported operand types for %s: '%s' and '%s'",
+               std::string(op).c_str(), a.type_name(), b.type_name());
 }
 
 }  // namespace hotset::jinja

@@ -126,7 +126,9 @@ class Parser {
     if (tokens_.take_name("if")) {
       HOTSET_ASSIGN(stmt.condition, exprs_.parse());
     }
-    if (tokens_.is_name("recursive")) return error(Code::kUnsupported, "line %d: recursive loops are not supported", stmt.line);
+    if (tokens_.is_name("recursive")) {
+      return error(Code::kUnsupported, "line %d: recursive loops are not supported", stmt.line);
+    }
     HOTSET_RETURN_IF_ERROR(end_block());
     ++loops_;
     HOTSET_ASSIGN(stmt.body, parse_body({"else", "endfor"}));

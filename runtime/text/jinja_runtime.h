@@ -33,6 +33,9 @@ struct Runtime {
   Status charge(uint64_t amount);
   // A new text, within the bound on one text.
   Result<Value> text(std::string value);
+  // a == b and a < b, counted.
+  Result<bool> equal(const Value& a, const Value& b);
+  Result<bool> less(const Value& a, const Value& b);
 };
 
 struct Arguments {

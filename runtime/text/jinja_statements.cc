@@ -6,7 +6,8 @@ namespace hotset::jinja {
 
 using Flow = Evaluator::Flow;
 
-Result<std::string> render(const Body& body, const Variables& variables, ValueArena& arena, const std::tm& now, const Limits& limits) {
+Result<std::string> render(const Body& body, const Variables& variables, ValueArena& arena, const std::tm& now,
+                           const Limits& limits) {
   Evaluator evaluator(variables, arena, now, limits);
   HOTSET_RETURN_IF_ERROR(evaluator.run(body).status());
   return evaluator.take_output();
@@ -15,7 +16,9 @@ Result<std::string> render(const Body& body, const Variables& variables, ValueAr
 Result<Flow> Evaluator::run(const Body& body) {
   for (const Stmt& stmt : body) {
     HOTSET_RETURN_IF_ERROR(at_line(stmt.line, runtime_.charge(1)));
-    if (++depth_ > limits_.max_depth) return error(Code::kInvalidArgument, "line %d: nested deeper than %d", stmt.line, limits_.max_depth);
+    if (++depth_ > limits_.max_depth) {
+      return error(Code::kInvalidArgument, "line %d: nested deeper than %d", stmt.line, limits_.max_depth);
+    }
     HOTSET_ASSIGN(const Flow flow, run_one(stmt));
     --depth_;
     if (flow != Flow::kNext) return flow;
@@ -147,12 +150,17 @@ Result<Value> Evaluator::call_macro(const Stmt& macro, const Arguments& argument
 
 Status Evaluator::bind_parameters(const Stmt& macro, const Arguments& arguments) {
   if (arguments.positional.size() > macro.parameters.size()) {
-    return error(Code::kInvalidArgument, "macro '%s' takes at most %zu arguments", macro.text.c_str(), macro.parameters.size());
+    return error(Code::kInvalidArgument, "macro '%s' takes at most %zu arguments",
+                 macro.text.c_str(), macro.parameters.size());
   }
+  HOTSET_RETURN_IF_ERROR(runtime_.charge(macro.parameters.size() * (arguments.named.size() + macro.parameters.size()) / 16));
   for (const auto& [name, value] : arguments.named) {
     bool known = false;
     for (const auto& [parameter, fallback] : macro.parameters) known |= parameter == name;
-    if (!known) return error(Code::kInvalidArgument, "macro '%s' has no parameter '%s'", macro.text.c_str(), std::string(name).c_str());
+    if (!known) {
+      return error(Code::kInvalidArgument, "macro '%s' has no parameter '%s'",
+                   macro.text.c_str(), std::string(name).c_str());
+    }
   }
   for (size_t i = 0; i < macro.parameters.size(); ++i) {
     const auto& [name, fallback] = macro.parameters[i];
@@ -170,12 +178,14 @@ Status Evaluator::assign(const Target& target, const Value& value, int line) {
   if (!target.attribute.empty()) {
     const Value* space = find(target.names[0]);
     if (space == nullptr || !space->is(Kind::kNamespace)) {
-      return error(Code::kInvalidArgument, "line %d: cannot set an attribute of '%s': it is no namespace", line, target.names[0].c_str());
+      return error(Code::kInvalidArgument, "line %d: cannot set an attribute of '%s': it is no namespace",
+                   line, target.names[0].c_str());
     }
     HOTSET_RETURN_IF_ERROR(at_line(line, runtime_.charge(space->as_dict().entries.size())));
     space->as_dict().set(target.attribute, value);
     return ok_status();
   }
+  HOTSET_RETURN_IF_ERROR(at_line(line, runtime_.charge(target.names.size() * (frames_.back().names.size() / 32 + 1))));
   if (target.names.size() == 1) {
     define(target.names[0], value);
     return ok_status();

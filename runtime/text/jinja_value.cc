@@ -145,25 +145,30 @@ namespace {
 
 constexpr int kMaxCompareDepth = 64;
 
-bool equal_within(const Value& a, const Value& b, int depth) {
+bool equal_within(const Value& a, const Value& b, int depth, uint64_t& work) {
+  if (++work > kMaxCompareWork) return false;
   if (a.is_number() && b.is_number()) {
     if (a.is(Kind::kReal) || b.is(Kind::kReal)) return a.as_real() == b.as_real();
     return a.as_integer() == b.as_integer();
   }
   if (a.kind() != b.kind() || depth > kMaxCompareDepth) return false;
-  if (a.is(Kind::kString)) return a.as_text() == b.as_text();
+  if (a.is(Kind::kString)) {
+    work += a.as_text().size() / 64;
+    return a.as_text() == b.as_text();
+  }
   if (a.is(Kind::kList)) {
     if (a.is_tuple() != b.is_tuple() || a.as_list().size() != b.as_list().size()) return false;
     for (size_t i = 0; i < a.as_list().size(); ++i) {
-      if (!equal_within(a.as_list()[i], b.as_list()[i], depth + 1)) return false;
+      if (!equal_within(a.as_list()[i], b.as_list()[i], depth + 1, work)) return false;
     }
     return true;
   }
   if (a.is(Kind::kDict)) {
     if (a.as_dict().entries.size() != b.as_dict().entries.size()) return false;
     for (const auto& [key, value] : a.as_dict().entries) {
+      work += b.as_dict().entries.size() / 16;
       const Value* other = b.as_dict().find(key);
-      if (other == nullptr || !equal_within(value, *other, depth + 1)) return false;
+      if (other == nullptr || !equal_within(value, *other, depth + 1, work)) return false;
     }
     return true;
   }
@@ -174,7 +179,7 @@ bool equal_within(const Value& a, const Value& b, int depth) {
 
 }  // namespace
 
-bool equal(const Value& a, const Value& b) { return equal_within(a, b, 0); }
+bool equal(const Value& a, const Value& b, uint64_t& work) { return equal_within(a, b, 0, work); }
 
 Result<bool> less(const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) {

@@ -1,7 +1,7 @@
 // Value: what an expression in a chat template stands for; ValueArena: where the values of one rendering live.
 //
-// A Value is a small view: its text, items and entries belong to the arena (or to the parsed template, or to the caller's input)
-// and live as long as that does. So values are copied freely, and a namespace that holds itself leaks nothing.
+// A Value is a small view: its text, items and entries belong to the arena (or to the parsed template, or to the caller's
+// input) and live as long as that does. So values are copied freely, and a namespace that holds itself leaks nothing.
 // One thread per arena.
 #pragma once
 
@@ -121,8 +121,10 @@ class ValueArena {
   size_t used_bytes_ = 0;
 };
 
-// Python's ==.
-bool equal(const Value& a, const Value& b);
+// Python's ==. Adds to `work` what it took, in values and 64-byte pieces of text; says no once that exceeds kMaxCompareWork,
+// since lists that share items can stand for far more values than they hold.
+inline constexpr uint64_t kMaxCompareWork = 1'000'000;
+bool equal(const Value& a, const Value& b, uint64_t& work);
 
 // Python's <. Error: kinds that have no order between them.
 Result<bool> less(const Value& a, const Value& b);

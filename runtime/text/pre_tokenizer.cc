@@ -82,7 +82,8 @@ Status PreTokenizer::split(std::string_view text, std::vector<std::string_view>&
   for (size_t offset = 0; offset < text.size();) {
     int rc = pcre2_match(pattern_->code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-      rc = pcre2_match(pattern_->code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match.get(), nullptr);
+      constexpr uint32_t kPlain = PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT;
+      rc = pcre2_match(pattern_->code, subject, text.size(), offset, kPlain, match.get(), nullptr);
     }
     if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
       return error(Code::kOutOfMemory, "splitting text into words failed at byte %zu (PCRE2 error %d)", offset, rc);

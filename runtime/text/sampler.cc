@@ -148,7 +148,9 @@ void Sampler::keep_top_p(const Weights& weights) {
     if (kept == sorted) {
       const size_t more = std::min(std::max(kFirstSorted, sorted * 3), candidates_.size() - sorted);
       const auto begin = candidates_.begin() + static_cast<ptrdiff_t>(sorted);
-      std::partial_sort(begin, begin + static_cast<ptrdiff_t>(more), candidates_.end(), is_better<Candidate>);
+      const auto end = begin + static_cast<ptrdiff_t>(more);
+      std::nth_element(begin, end, candidates_.end(), is_better<Candidate>);
+      std::sort(begin, end, is_better<Candidate>);
       sorted += more;
     }
     mass += std::exp(candidates_[kept].logit - weights.best);

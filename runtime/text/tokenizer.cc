@@ -42,7 +42,8 @@ Result<TextIndex> index_tokens(const std::vector<std::string>& tokens) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     const auto [place, is_new] = ids.emplace(tokens[i], static_cast<TokenId>(i));
     if (!is_new) {
-      return error(Code::kCorrupt, "vocabulary: tokens %d and %zu are the same ('%s')", place->second, i, shown(tokens[i]).c_str());
+      return error(Code::kCorrupt, "vocabulary: tokens %d and %zu are the same ('%s')",
+                   place->second, i, shown(tokens[i]).c_str());
     }
   }
   return ids;
@@ -63,7 +64,9 @@ Status check_vocabulary(const Vocabulary& v) {
     return error(Code::kCorrupt, "vocabulary: %zu token types for %zu tokens", v.types.size(), v.tokens.size());
   }
   for (size_t i = 0; i < v.types.size(); ++i) {
-    if (v.types[i] < 1 || v.types[i] > 6) return error(Code::kCorrupt, "vocabulary: token %zu has unknown type %d", i, v.types[i]);
+    if (v.types[i] < 1 || v.types[i] > 6) {
+      return error(Code::kCorrupt, "vocabulary: token %zu has unknown type %d", i, v.types[i]);
+    }
   }
   HOTSET_RETURN_IF_ERROR(check_id("beginning", v.bos, v.tokens.size()));
   HOTSET_RETURN_IF_ERROR(check_id("end", v.eos, v.tokens.size()));
@@ -126,7 +129,8 @@ Status Tokenizer::take_pieces(Vocabulary& vocabulary, const TextIndex& ids) {
     if (type == TokenType::kNormal) bytes = bytes_from_alphabet(text);
     if (type == TokenType::kByte) bytes = byte_of_name(text);
     if (!bytes) {
-      return error(Code::kCorrupt, "vocabulary: token %zu ('%s') is not written in the byte-level alphabet", i, shown(text).c_str());
+      return error(Code::kCorrupt, "vocabulary: token %zu ('%s') is not written in the byte-level alphabet",
+                   i, shown(text).c_str());
     }
     types_.push_back(type);
     pieces_.push_back(std::move(*bytes));
@@ -154,7 +158,8 @@ Status Tokenizer::take_merges(const Vocabulary& vocabulary, const TextIndex& ids
     const auto right = ids.find(merge.substr(space + 1));
     const auto result = ids.find(joined);
     if (left == ids.end() || right == ids.end() || result == ids.end()) {
-      return error(Code::kCorrupt, "vocabulary: merge %zu ('%s') names a token that does not exist", i, shown(merge).c_str());
+      return error(Code::kCorrupt, "vocabulary: merge %zu ('%s') names a token that does not exist",
+                   i, shown(merge).c_str());
     }
     merges_.add(left->second, right->second, {static_cast<uint32_t>(i), result->second});
   }
@@ -168,7 +173,8 @@ void Tokenizer::take_specials() {
     specials_[static_cast<unsigned char>(pieces_[i][0])].push_back({pieces_[i], static_cast<TokenId>(i), always});
   }
   for (auto& bucket : specials_) {
-    std::stable_sort(bucket.begin(), bucket.end(), [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
+    std::stable_sort(bucket.begin(), bucket.end(),
+                     [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
   }
 }
 
@@ -204,7 +210,9 @@ const Tokenizer::Special* Tokenizer::special_at(std::string_view text, size_t of
 
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special) const {
   const size_t invalid = find_invalid_utf8(text);
-  if (invalid != std::string_view::npos) return error(Code::kInvalidArgument, "invalid UTF-8 at byte %zu of the text", invalid);
+  if (invalid != std::string_view::npos) {
+    return error(Code::kInvalidArgument, "invalid UTF-8 at byte %zu of the text", invalid);
+  }
 
   std::vector<TokenId> ids;
   std::vector<TokenId> symbols;

@@ -12,7 +12,8 @@ Result<TokenId> read_id(const GgufFile& file, std::string_view key) {
   HOTSET_ASSIGN(const int64_t id, file.get_i64(key));
   if (id == -1 || id == std::numeric_limits<uint32_t>::max()) return kNoToken;
   if (id < 0 || id > std::numeric_limits<TokenId>::max()) {
-    return error(Code::kCorrupt, "%.*s: token %lld cannot be", static_cast<int>(key.size()), key.data(), static_cast<long long>(id));
+    return error(Code::kCorrupt, "%.*s: token %lld cannot be",
+                 static_cast<int>(key.size()), key.data(), static_cast<long long>(id));
   }
   return static_cast<TokenId>(id);
 }

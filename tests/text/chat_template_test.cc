@@ -1,0 +1,226 @@
+#include "runtime/text/chat_template.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "platform/file.h"
+#include "runtime/format/gguf.h"
+#include "tests/test_support.h"
+
+using namespace hotset;
+using nlohmann::ordered_json;
+
+namespace {
+
+jinja::Value to_value(const ordered_json& j, jinja::ValueArena& arena) {
+  if (j.is_null()) return jinja::Value::none();
+  if (j.is_boolean()) return jinja::Value::boolean(j.get<bool>());
+  if (j.is_number_integer()) return jinja::Value::integer(j.get<int64_t>());
+  if (j.is_number()) return jinja::Value::real(j.get<double>());
+  if (j.is_string()) return arena.text(j.get<std::string>());
+  if (j.is_array()) {
+    jinja::List items;
+    for (const ordered_json& item : j) items.push_back(to_value(item, arena));
+    return arena.list(std::move(items));
+  }
+  jinja::Dict entries;
+  for (const auto& [key, item] : j.items()) entries.set(arena.text(key).as_text(), to_value(item, arena));
+  return arena.dict(std::move(entries));
+}
+
+// "2025-03-09 14:05:06", a Sunday.
+std::tm clock_of(const std::string& text) {
+  std::tm now{};
+  REQUIRE(sscanf(text.c_str(), "%d-%d-%d %d:%d:%d", &now.tm_year, &now.tm_mon, &now.tm_mday, &now.tm_hour, &now.tm_min, &now.tm_sec) == 6);
+  now.tm_year -= 1900;
+  now.tm_mon -= 1;
+  now.tm_wday = 0;
+  return now;
+}
+
+Result<std::string> render(const std::string& source, const ordered_json& input = ordered_json::object(),
+                           const std::string& now = "2025-03-09 14:05:06") {
+  HOTSET_ASSIGN(const auto chat, ChatTemplate::parse(source, "<s>", "</s>"));
+  jinja::ValueArena arena;
+  jinja::Variables variables;
+  for (const auto& [key, value] : input.items()) variables.emplace_back(arena.text(key).as_text(), to_value(value, arena));
+  return chat->render(variables, arena, clock_of(now));
+}
+
+void check_golden(const std::string& name) {
+  std::ifstream in(test::data_path("chat/" + name + ".json"));
+  REQUIRE(in.good());
+  const ordered_json golden = ordered_json::parse(in);
+  const auto chat = ChatTemplate::parse(golden["template"].get<std::string>(), golden["bos_token"], golden["eos_token"]);
+  REQUIRE_MESSAGE(chat.ok(), chat.status().message());
+  for (const ordered_json& row : golden["cases"]) {
+    CAPTURE(name);
+    CAPTURE(row["name"].get<std::string>());
+    jinja::ValueArena arena;
+    jinja::Variables variables;
+    for (const auto& [key, value] : row["input"].items()) variables.emplace_back(arena.text(key).as_text(), to_value(value, arena));
+    const auto text = (*chat)->render(variables, arena, clock_of(golden["strftime_now"]));
+    if (row.contains("expected_error")) {
+      REQUIRE_FALSE(text.ok());
+      CHECK(text.status().message().find(row["expected_error"].get<std::string>()) != std::string::npos);
+    } else {
+      REQUIRE_MESSAGE(text.ok(), text.status().message());
+      CHECK(*text == row["expected"].get<std::string>());
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("chat goldens: published templates") {
+  for (const char* name : {"qwen3", "llama3", "deepseek_v3"}) check_golden(name);
+}
+
+TEST_CASE("chat goldens: templates of our own") {
+  for (const char* name : {"s-chatml", "s-inst", "s-whitespace", "s-filters", "s-tools-xml", "s-tools-typescript"}) check_golden(name);
+}
+
+TEST_CASE("the shipped model's template renders ChatML") {
+  std::string path = test::model_path("storyteller-35m-q4_k_m.gguf");
+  if (!file_exists(path)) path = test::shared_path("model/storyteller-35m-q4_k_m.gguf");
+  if (!file_exists(path)) HOTSET_SKIP("the shipped model is absent");
+  const auto file = GgufFile::open(path);
+  REQUIRE(file.ok());
+  const auto chat = ChatTemplate::parse((*file)->get_string("tokenizer.chat_template").value(), "", "<|endoftext|>");
+  REQUIRE_MESSAGE(chat.ok(), chat.status().message());
+  const ChatTurn turns[] = {{"user", "Tell me a story about a fox and a hen."}, {"assistant", "Once."}, {"user", "Go on."}};
+  CHECK((*chat)->render({turns, 1}, true).value() ==
+        "<|im_start|>user\nTell me a story about a fox and a hen.<|im_end|>\n<|im_start|>assistant\n");
+  CHECK((*chat)->render(turns, false).value() ==
+        "<|im_start|>user\nTell me a story about a fox and a hen.<|im_end|>\n<|im_start|>assistant\nOnce.<|im_end|>\n"
+        "<|im_start|>user\nGo on.<|im_end|>\n");
+}
+
+TEST_CASE("expressions give what Jinja gives") {
+  struct Row {
+    const char* source;
+    const char* expected;
+  };
+  for (const Row& row : {
+           Row{"{{ 1 + 2 * 3 ** 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** -1 }}", "19 -4 2 3.5 0.5"},
+           Row{"{{ 'a' ~ 1 ~ none ~ 2.0 }} {{ 'ab' * 2 }} {{ 1e20 }} {{ 1.5e-7 }}", "a1None2.0 abab 1e+20 1.5e-07"},
+           Row{"{{ 1 < 2 < 3 }} {{ 1 < 3 < 2 }} {{ 'a' < 'b' }} {{ 1 == 1.0 == true }}", "True False True True"},
+           Row{"{{ not 1 is defined }} {{ 1 is not defined or 2 }} {{ x is undefined and 3 }}", "False 2 3"},
+           Row{"{{ 'h\\u00e9llo'[1] }}{{ '\xE6\x97\xA5\xE6\x9C\xAC'|length }}{{ '\xE6\x97\xA5\xE6\x9C\xAC'[::-1] }}", "\xC3\xA9" "2\xE6\x9C\xAC\xE6\x97\xA5"},
+           Row{"{{ [1,2,3,4][1:-1] }}{{ (1,) }}{{ [1,2,3][::2] }}{{ [1][5:] }}", "[2, 3](1,)[1, 3][]"},
+           Row{"{{ \"it's\" }} {{ [\"it's\", 'q\"', 'b\\\\'] }}", "it's [\"it's\", 'q\"', 'b\\\\']"},
+           Row{"{{ {'a': {'b': [1, none]}}['a'].b[0] }} {{ {'a': 1}.b is defined }}", "1 False"},
+           Row{"{% set a, b = 1, [2] %}{{ a }}{{ b[0] }}{% set x | upper %}q{{ a }}{% endset %}{{ x }}", "12Q1"},
+           Row{"{% for i in range(5) if i % 2 %}{{ i }}{{ ',' if not loop.last }}{% else %}no{% endfor %}", "1,3"},
+           Row{"{% for a, b in {'x': 1}.items() %}{{ a ~ b }}{% endfor %}{% for i in [] %}{% else %}none{% endfor %}", "x1none"},
+           Row{"{% set x = 1 %}{% for i in [1] %}{% set x = 2 %}{% endfor %}{{ x }}", "1"},
+           Row{"{% set n = namespace(x=1) %}{% for i in [1] %}{% set n.x = 2 %}{% endfor %}{{ n.x }}", "2"},
+           Row{"{% macro m(a, b='d') %}[{{ a }}{{ b }}]{% endmacro %}{{ m(1) }}{{ m(b=2, a=3) }}", "[1d][32]"},
+           Row{"{% with y = 3 %}{{ y }}{% endwith %}{{ y is defined }}", "3False"},
+           Row{"{% filter upper %}a{% endfilter %}{% raw %}{{ x }}{% endraw %}{# no #}", "A{{ x }}"},
+           Row{"{% generation %}a{% endgeneration %}{{ bos_token }}{{ eos_token }}", "a<s></s>"},
+           Row{"{{ [3,1,2]|sort|join('-') }} {{ 'a b'|title }} {{ [1,2]|sum }} {{ 2.5|round|int }} {{ ['a','A']|unique|list }}", "1-2-3 A B 3 2 ['a', 'A']"},
+           Row{"{{ 'x\ny'|indent(2, true) }} {{ [1,[2]]|tojson(indent=1) }}", "  x\n  y [\n 1,\n [\n  2\n ]\n]"},
+           Row{"{{ strftime_now('%d %b %Y') }}", "09 Mar 2025"},
+       }) {
+    CAPTURE(row.source);
+    const auto text = render(row.source);
+    CHECK_MESSAGE(text.ok(), text.status().message());
+    if (text.ok()) CHECK(*text == row.expected);
+  }
+}
+
+TEST_CASE("what a template cannot do is an error with the construct and its line") {
+  struct Row {
+    const char* source;
+    const char* message;
+  };
+  for (const Row& row : {
+           Row{"\n{% include 'x' %}", "line 2: statement 'include'"},
+           Row{"{% call f() %}{% endcall %}", "statement 'call'"},
+           Row{"\n\n{{ 1 | frobnicate }}", "line 3: filter 'frobnicate'"},
+           Row{"{{ 1 is frobnicated }}", "test 'frobnicated'"},
+           Row{"{{ frobnicate() }}", "function 'frobnicate'"},
+           Row{"{{ 'x'.frobnicate() }}", "'str object' has no attribute 'frobnicate'"},
+           Row{"{{ x.y }}", "'x' is undefined"},
+           Row{"{{ 'a' + 1 }}", "unsupported operand types for +: 'str' and 'int'"},
+           Row{"{{ 'a' + x }}", "'x' is undefined"},
+           Row{"{{ 1 / 0 }}", "division by zero"},
+           Row{"{{ 1 < 'a' }}", "no order"},
+           Row{"{% for x in 5 %}{% endfor %}", "'int' object is not iterable"},
+           Row{"{% for a, b in [[1]] %}{% endfor %}", "1 values for 2 names"},
+           Row{"{{ 9223372036854775807 + 1 }}", "too large"},
+           Row{"{{ 99999999999999999999 }}", "out of range"},
+           Row{"{{ raise_exception('own words') }}", "own words"},
+           Row{"{% set x.y = 1 %}", "no namespace"},
+           Row{"{{ x", "tag without end"},
+           Row{"{% if x %}", "expected {% endif %}"},
+           Row{"{% endif %}", "statement 'endif'"},
+           Row{"{# x", "comment without end"},
+           Row{"{% raw %}", "endraw"},
+           Row{"{{ 'x }}", "string without end"},
+           Row{"{{ '\\xZZ' }}", "escape"},
+           Row{"{{ ) }}", "unexpected ')'"},
+           Row{"{{ ? }}", "unexpected character"},
+           Row{"{{ 1 2 }}", "expected '}}'"},
+           Row{"{{ }}", "expected an expression"},
+           Row{"{{ a[] }}", "expected an index"},
+           Row{"{% break %}", "outside a loop"},
+           Row{"{% %}", "expected a statement"},
+           Row{"{{ f(*a) }}", "unpacked"},
+           Row{"{{ {1: 2} }}", "keys of type"},
+           Row{"{{ namespace(a=1)|tojson }}", "cannot be printed"},
+       }) {
+    CAPTURE(row.source);
+    const auto text = render(row.source);
+    REQUIRE_FALSE(text.ok());
+    CHECK_MESSAGE(text.status().message().find(row.message) != std::string::npos, text.status().message());
+    CHECK(text.status().message().starts_with("chat template: "));
+  }
+}
+
+TEST_CASE("hostile templates end with an error") {
+  const std::string open(100000, '(');
+  std::string nested_if;
+  for (int i = 0; i < 5000; ++i) nested_if += "{% if 1 %}";
+  std::string sum = "1";
+  for (int i = 0; i < 50000; ++i) sum += "+1";
+  std::string filters = "1";
+  for (int i = 0; i < 50000; ++i) filters += "|abs";
+  std::string nots;
+  for (int i = 0; i < 50000; ++i) nots += "not ";
+  const std::string cases[] = {
+      "{{ " + open,
+      "{{ " + std::string(100000, '['),
+      "{{ " + std::string(100000, '-') + "1 }}",
+      "{{ " + sum + " }}",
+      "{{ " + filters + " }}",
+      "{{ " + nots + "1 }}",
+      nested_if,
+      std::string((1 << 20) + 1, 'x'),
+      "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+      "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+      "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+      "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+      "{% set n = namespace(x=[1]) %}{% for i in range(5000) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
+      "{% for i in range(90000) %}" + std::string(2000, 'x') + "{% endfor %}",
+      "{{ 'x' * 999999999999 }}",
+      "{{ ('x' * 9999999)|replace('x', 'x' * 99999) }}",
+      "{{ range(999999999) }}",
+      "{% set n = namespace(s='x' * 9999999) %}{% for i in range(90000) %}{{ 'y' in n.s }}{% endfor %}",
+  };
+  // Lists that share items: 2^60 values to compare.
+  std::string doubled = "{% set n = namespace(a=[], b=[]) %}{% for i in range(60) %}{% set n.a = [n.a, n.a] %}";
+  CHECK_FALSE(render(doubled + "{% set n.b = [n.b, n.b] %}{% endfor %}{{ n.a == n.b }}").ok());
+  for (const std::string& source : cases) {
+    CAPTURE(source.substr(0, 80));
+    CHECK_FALSE(render(source).ok());
+  }
+}
+
+TEST_CASE("a namespace may hold itself") {
+  CHECK(render("{% set n = namespace() %}{% set n.me = n %}{{ n.me.me.me == n }}").value() == "True");
+  CHECK_FALSE(render("{% set n = namespace() %}{% set n.me = [n] %}{{ n.me }}").ok());
+}
