@@ -32,6 +32,57 @@ struct ExpertTile {
   uint pair_count;
 };
 
+// store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
+struct StoreKvPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;       // float [n][heads][head_dim], rotated in place
+  HOTSET_ADDRESS k;       // float [n][kv_heads][head_dim]
+  HOTSET_ADDRESS v;       // float [n][kv_heads][value_dim]
+  HOTSET_ADDRESS q_norm;  // float [head_dim]; 0: no norm
+  HOTSET_ADDRESS k_norm;
+  HOTSET_ADDRESS rope;    // float [n][rope_dim / 2][2]: cos, sin
+  HOTSET_ADDRESS keys;
+  HOTSET_ADDRESS values;
+  uint heads;
+  uint kv_heads;
+  uint head_dim;
+  uint value_dim;
+  uint rope_dim;
+  uint context_tokens;
+  float norm_eps;
+};
+
+// attention.comp and attention_merge.comp. parts: float [n][heads][splits][value_dim + 2]: sums, then maximum and weight.
+struct AttentionPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;
+  HOTSET_ADDRESS keys;
+  HOTSET_ADDRESS values;
+  HOTSET_ADDRESS out_values;
+  HOTSET_ADDRESS parts;
+  uint n;
+  uint heads;
+  uint kv_heads;
+  uint context_tokens;
+  float scale;
+};
+
+// Keys a split of attention takes at least.
+const uint kMinSplitKeys = 256;
+
+// matmul.comp and matmul_tiled.comp.
+struct MatmulPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weight;
+  HOTSET_ADDRESS x;           // float [n][cols]
+  HOTSET_ADDRESS out_values;  // float [n][rows]
+  HOTSET_ADDRESS residual;    // float [n][rows]; 0: none
+  uint rows;
+  uint cols;
+  uint row_bytes;
+  uint n;
+};
+
 #ifdef __cplusplus
 }  // namespace hotset::shaders
 #endif

@@ -6,4 +6,9 @@
 
 namespace hotset::shaders {
 
+extern const std::span<const uint32_t> attention;
+extern const std::span<const uint32_t> attention_merge;
+extern const std::span<const uint32_t> matmul;
+extern const std::span<const uint32_t> store_kv;
+
 }  // namespace hotset::shaders
