@@ -18,7 +18,7 @@ layout(constant_id = 7) const uint kBroadcast = 1;  // q reaches the lanes by sh
 const uint kColumns = kHeads * kQueries;
 const uint kPairs = kValueDim / 2;
 const uint kPairsPerLane = (kPairs + kLanes - 1) / kLanes;
-const uint kRound = 4;  // values added at a time; divides kLanes
+const uint kRound = 2;  // values added at a time; divides kLanes
 const float kLowest = -3.0e38;
 
 layout(push_constant, scalar) uniform Push { AttentionPush push; };
@@ -113,7 +113,8 @@ void main() {
       const float score = seen ? scores[c] * push.scale : kLowest;
       const float top = max(highest[c], lanes_max(score));
       const float shrink = top == highest[c] ? 1.0 : exp(highest[c] - top);
-      scores[c] = seen ? exp(score - top) : 0.0;
+      // Shares below e^-60 cannot change a float sum; as 0 they make no subnormal products, which are slow on CPUs.
+      scores[c] = seen && score - top > -60 ? exp(score - top) : 0.0;
       highest[c] = top;
       weight[c] = weight[c] * shrink + scores[c];
       [[unroll]] for (uint w = 0; w < kPairsPerLane; ++w) sums[c][w] *= shrink;

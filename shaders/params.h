@@ -83,6 +83,32 @@ struct MatmulPush {
   uint n;
 };
 
+// expert_up_batch.comp (first: gate, second: up) and expert_down_batch.comp (first: down).
+struct ExpertBatchPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS tiles;       // ExpertTile [tiles]
+  HOTSET_ADDRESS pairs;       // uint: token * used + slot
+  HOTSET_ADDRESS x;           // float: up: [n][cols] by token; down: [n * used][cols] by pair
+  HOTSET_ADDRESS out_values;  // float [n * used][rows] by pair
+  uint rows;
+  uint cols;
+  uint used;
+  uint first_offset;  // bytes from the expert's record
+  uint first_row_bytes;
+  uint second_offset;
+  uint second_row_bytes;
+};
+
+// combine.comp
+struct CombinePush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weights;     // float [n][used]
+  HOTSET_ADDRESS parts;       // float [n * used][embd]
+  HOTSET_ADDRESS out_values;  // float [n][embd]
+  uint used;
+  uint embd;
+};
+
 #ifdef __cplusplus
 }  // namespace hotset::shaders
 #endif

@@ -8,6 +8,9 @@ namespace hotset::shaders {
 
 extern const std::span<const uint32_t> attention;
 extern const std::span<const uint32_t> attention_merge;
+extern const std::span<const uint32_t> combine;
+extern const std::span<const uint32_t> expert_down_batch;
+extern const std::span<const uint32_t> expert_up_batch;
 extern const std::span<const uint32_t> matmul;
 extern const std::span<const uint32_t> store_kv;
 

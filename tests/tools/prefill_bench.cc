@@ -70,11 +70,53 @@ void bench_matmul(GpuRig& rig, const std::string& filter) {
       const uint64_t bytes = row_bytes(type, size).value() * size;
       const std::string name = std::string("matmul ") + block_type_name(type) + " " + std::to_string(size) + "x" + std::to_string(size) + " x 512";
       if (name.find(filter) == std::string::npos) continue;
-      Buffer weight = random_words(rig, bytes), x = random_floats(rig, size_t{n} * size), out = rig.buffer(uint64_t{n} * size * 4);
+      // Random words of a float would often be subnormal, which CPUs take a hundred times longer for.
+      Buffer weight = type == BlockType::kF32 ? random_floats(rig, size_t{size} * size) : random_words(rig, bytes);
+      Buffer x = random_floats(rig, size_t{n} * size), out = rig.buffer(uint64_t{n} * size * 4);
       measure(rig, name, 2.0 * n * size * size, static_cast<double>(bytes), [&](Ops& ops) {
         ops.matmul({type, size, size, weight.address()}, rig.tensor(x), rig.tensor(out), n, Phase::kBatch);
       });
     }
+  }
+}
+
+// 512 tokens by 8 of 128 experts of 768 x 2048, one record for all of them but with their own addresses.
+void bench_experts(GpuRig& rig, const std::string& filter) {
+  ExpertShape shape;
+  shape.embd = 2048;
+  shape.ff = 768;
+  shape.used = 8;
+  shape.gate_type = shape.up_type = BlockType::kQ4_K;
+  shape.down_type = BlockType::kQ6_K;
+  const uint64_t matrix = row_bytes(BlockType::kQ4_K, 2048).value() * 768;
+  shape.up_offset = static_cast<uint32_t>(matrix);
+  shape.down_offset = static_cast<uint32_t>(2 * matrix);
+  const uint64_t record = 2 * matrix + row_bytes(BlockType::kQ6_K, 768).value() * 2048;
+  const uint32_t experts = 32, n = 128, pairs = n * shape.used;  // a quarter, with the same 32 pairs per expert
+  Buffer records = random_words(rig, record * experts), x = random_floats(rig, n * 2048);
+  std::vector<shaders::ExpertTile> tiles;
+  for (uint32_t i = 0; i < pairs; i += Ops::kTilePairs) tiles.push_back({records.address() + i / (pairs / experts) * record, i, Ops::kTilePairs});
+  std::vector<uint32_t> order(pairs);
+  for (uint32_t i = 0; i < pairs; ++i) order[i] = i % n * shape.used + i / n;
+  Buffer tile_buffer = rig.upload(tiles), order_buffer = rig.upload(order), hidden = rig.buffer(uint64_t{pairs} * 768 * 4),
+         parts = rig.buffer(uint64_t{pairs} * 2048 * 4);
+  Buffer weights = random_floats(rig, pairs), out = random_floats(rig, n * 2048);
+  const auto count = static_cast<uint32_t>(tiles.size());
+  const double flop = 2.0 * pairs * 768 * 2048;
+  const auto wanted = [&](const char* name) { return std::string(name).find(filter) != std::string::npos; };
+  if (wanted("expert up")) {
+    measure(rig, "expert up Q4_K 768x2048, 1024 pairs of 32", 2 * flop, 2.0 * static_cast<double>(matrix) * experts, [&](Ops& ops) {
+      ops.expert_up_batch(shape, tile_buffer.address(), count, order_buffer.address(), rig.tensor(x), rig.tensor(hidden));
+    });
+  }
+  if (wanted("expert down")) {
+    measure(rig, "expert down Q6_K 2048x768, 1024 pairs of 32", flop, static_cast<double>(record - 2 * matrix) * experts, [&](Ops& ops) {
+      ops.expert_down_batch(shape, tile_buffer.address(), count, order_buffer.address(), rig.tensor(hidden), rig.tensor(parts));
+    });
+  }
+  if (wanted("combine")) {
+    measure(rig, "combine 128 x 8 x 2048", 2.0 * pairs * 2048, 4.0 * pairs * 2048,
+            [&](Ops& ops) { ops.combine(shape, rig.tensor(weights), rig.tensor(parts), rig.tensor(out), n); });
   }
 }
 
@@ -121,5 +163,6 @@ int main(int argc, char** argv) {
   if (argc > 4) tuning.attention_columns = static_cast<uint32_t>(std::stoul(argv[4]));
   rig->ops->set_batch_tuning(tuning);
   bench_matmul(*rig, filter);
+  bench_experts(*rig, filter);
   bench_attention(*rig, filter);
 }
