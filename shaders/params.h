@@ -99,6 +99,81 @@ struct ExpertDownPush {
   uint used;
   uint down_offset;
   uint down_row_bytes;
+// store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
+struct StoreKvPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;       // float [n][heads][head_dim], rotated in place
+  HOTSET_ADDRESS k;       // float [n][kv_heads][head_dim]
+  HOTSET_ADDRESS v;       // float [n][kv_heads][value_dim]
+  HOTSET_ADDRESS q_norm;  // float [head_dim]; 0: no norm
+  HOTSET_ADDRESS k_norm;
+  HOTSET_ADDRESS rope;    // float [n][rope_dim / 2][2]: cos, sin
+  HOTSET_ADDRESS keys;
+  HOTSET_ADDRESS values;
+  uint heads;
+  uint kv_heads;
+  uint head_dim;
+  uint value_dim;
+  uint rope_dim;
+  uint context_tokens;
+  float norm_eps;
+};
+
+// attention.comp and attention_merge.comp. parts: float [n][heads][splits][value_dim + 2]: sums, then maximum and weight.
+struct AttentionPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;
+  HOTSET_ADDRESS keys;
+  HOTSET_ADDRESS values;
+  HOTSET_ADDRESS out_values;
+  HOTSET_ADDRESS parts;
+  uint n;
+  uint heads;
+  uint kv_heads;
+  uint context_tokens;
+  float scale;
+};
+
+// Keys a split of attention takes at least.
+const uint kMinSplitKeys = 256;
+
+// matmul.comp and matmul_tiled.comp.
+struct MatmulPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weight;
+  HOTSET_ADDRESS x;           // float [n][cols]
+  HOTSET_ADDRESS out_values;  // float [n][rows]
+  HOTSET_ADDRESS residual;    // float [n][rows]; 0: none
+  uint rows;
+  uint cols;
+  uint row_bytes;
+  uint n;
+};
+
+// expert_up_batch.comp (first: gate, second: up) and expert_down_batch.comp (first: down).
+struct ExpertBatchPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS tiles;       // ExpertTile [tiles]
+  HOTSET_ADDRESS pairs;       // uint: token * used + slot
+  HOTSET_ADDRESS x;           // float: up: [n][cols] by token; down: [n * used][cols] by pair
+  HOTSET_ADDRESS out_values;  // float [n * used][rows] by pair
+  uint rows;
+  uint cols;
+  uint used;
+  uint first_offset;  // bytes from the expert's record
+  uint first_row_bytes;
+  uint second_offset;
+  uint second_row_bytes;
+};
+
+// combine.comp
+struct CombinePush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weights;     // float [n][used]
+  HOTSET_ADDRESS parts;       // float [n * used][embd]
+  HOTSET_ADDRESS out_values;  // float [n][embd]
+  uint used;
+  uint embd;
 };
 
 #ifdef __cplusplus

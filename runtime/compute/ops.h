@@ -20,6 +20,7 @@
 #include "platform/vulkan/device.h"
 #include "platform/vulkan/memory.h"
 #include "platform/vulkan/program.h"
+#include "runtime/compute/batch_tuning.h"
 #include "runtime/compute/hazards.h"
 #include "runtime/compute/programs.h"
 #include "runtime/compute/tensor.h"
@@ -73,7 +74,7 @@ struct ExpertShape {
 class Ops {
  public:
   // `control`: address of a shaders::Control that the host fills before each submit.
-  Ops(Device& device, Programs& programs, uint64_t control) : device_(device), programs_(programs), control_(control), recorder_(device, programs.cache()) {}
+  Ops(Device& device, Programs& programs, uint64_t control) : device_(device), programs_(programs), control_(control), recorder_(device, programs.cache()), batch_(batch_tuning(device.limits())) {}
 
   // --- recording: operations go to the segment between begin and end
   Status begin(VkCommandBuffer commands);
@@ -91,8 +92,8 @@ class Ops {
   // the cache at Control.position + t. q [n][heads*head_dim] in place. rope: float2 (cos, sin) [n][rope_dim/2].
   void store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm,
                 uint64_t rope, const KvCacheView& cache, uint32_t n);
-  // Causal attention of token t over cache rows 0..Control.position + t. out: [n][heads*value_dim]. `scratch` holds
-  // attention_scratch_bytes().
+  // Causal attention of token t over cache rows 0..Control.position + t. out: [n][heads*value_dim]. Decode: `scratch`
+  // holds n times attention_scratch_bytes() (which may be 0).
   void attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
                  Phase phase);
   static uint64_t attention_scratch_bytes(const Device& device, const AttentionShape& shape);
@@ -115,10 +116,13 @@ class Ops {
   static constexpr uint32_t kTilePairs = 8;
 
   const Recorder& recorder() const { return recorder_; }
+  // How the batch kernels are cut up from now on, instead of the device's own choice: for tests and measurements.
+  void set_batch_tuning(const BatchTuning& tuning) { batch_ = tuning; }
 
  private:
   // Inserts the barrier that an operation with these reads and writes needs, and notes them.
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
+  void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
   const Program* program(const ProgramKey& key);
   // matmul by phase; each orders its operands itself.
@@ -129,6 +133,7 @@ class Ops {
   Programs& programs_;
   const uint64_t control_;
   Recorder recorder_;
+  BatchTuning batch_;
   Hazards hazards_;
   Status status_;
   Program current_;

@@ -1,0 +1,106 @@
+// Ops: storing and reading the KV cache.
+#include <algorithm>
+
+#include "platform/check.h"
+#include "runtime/compute/ops.h"
+#include "shaders/shaders.h"
+
+namespace hotset {
+namespace {
+
+// Registers that one lane may spend on value sums, in floats: bounds the compile time of software devices too.
+constexpr uint32_t kMaxSumsPerLane = 256;
+
+uint64_t cache_bytes(const AttentionShape& shape, uint32_t dims) {
+  return uint64_t{shape.context_tokens} * shape.kv_heads * dims * kv_element_bytes(shape.kv);
+}
+
+// Heads and tokens that share a workgroup.
+struct Columns {
+  uint32_t heads = 1;
+  uint32_t queries = 1;
+};
+
+Columns choose_columns(const BatchTuning& tuning, const AttentionShape& shape, uint32_t lanes, bool batch) {
+  const uint32_t pairs_per_lane = (shape.value_dim / 2 + lanes - 1) / lanes;
+  const uint32_t most = std::clamp(kMaxSumsPerLane / (2 * pairs_per_lane), 1u, tuning.attention_columns);
+  const uint32_t group = shape.heads / shape.kv_heads;
+  Columns columns;
+  for (uint32_t heads = 1; heads <= std::min(group, most); ++heads) {
+    if (group % heads == 0) columns.heads = heads;
+  }
+  if (batch) columns.queries = std::max(1u, most / columns.heads);
+  return columns;
+}
+
+uint32_t decode_splits(const BatchTuning& tuning, const AttentionShape& shape, uint32_t lanes) {
+  const Columns columns = choose_columns(tuning, shape, lanes, false);
+  const uint32_t workgroups = shape.heads / columns.heads;
+  const uint32_t most = std::max(1u, shape.context_tokens / shaders::kMinSplitKeys);
+  return std::clamp((tuning.decode_workgroups + workgroups - 1) / workgroups, 1u, most);
+}
+
+uint64_t part_bytes(const AttentionShape& shape, uint32_t splits) {
+  return splits == 1 ? 0 : uint64_t{shape.heads} * splits * (shape.value_dim + 2) * sizeof(float);
+}
+
+}  // namespace
+
+void Ops::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm, uint64_t rope,
+                   const KvCacheView& cache, uint32_t n) {
+  HOTSET_CHECK(shape.head_dim % 2 == 0 && shape.value_dim % 2 == 0 && shape.rope_dim % 2 == 0);
+  const Program* store = program({"store_kv", shaders::store_kv, {device_.limits().subgroup_size, shape.kv == KvElement::kF16}});
+  if (store == nullptr) return;
+  order({q, k, v}, {q, {cache.keys, cache_bytes(shape, shape.head_dim)}, {cache.values, cache_bytes(shape, shape.value_dim)}});
+  shaders::StoreKvPush push = {};
+  push.control = control_;
+  push.q = q.address;
+  push.k = k.address;
+  push.v = v.address;
+  push.q_norm = q_norm;
+  push.k_norm = k_norm;
+  push.rope = rope;
+  push.keys = cache.keys;
+  push.values = cache.values;
+  push.heads = shape.heads;
+  push.kv_heads = shape.kv_heads;
+  push.head_dim = shape.head_dim;
+  push.value_dim = shape.value_dim;
+  push.rope_dim = shape.rope_dim;
+  push.context_tokens = shape.context_tokens;
+  push.norm_eps = shape.norm_eps;
+  recorder_.dispatch(*store, push, shape.heads + 2 * shape.kv_heads, n);
+}
+
+void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
+                    Phase phase) {
+  HOTSET_CHECK(shape.head_dim % 8 == 0 && shape.value_dim % 8 == 0 && shape.heads % shape.kv_heads == 0);
+  const uint32_t lanes = device_.limits().subgroup_size;
+  const Columns columns = choose_columns(batch_, shape, lanes, phase == Phase::kBatch);
+  const uint32_t splits = phase == Phase::kDecode ? decode_splits(batch_, shape, lanes) : 1;
+  const uint64_t parts = n * part_bytes(shape, splits);
+  HOTSET_CHECK(scratch.size_bytes >= parts);
+  const Program* attend =
+      program({"attention",
+               shaders::attention,
+               {lanes, shape.head_dim, shape.value_dim, shape.kv == KvElement::kF16, columns.heads, columns.queries, splits, batch_.shuffle_queries}});
+  if (attend == nullptr) return;
+  const Tensor keys = {cache.keys, cache_bytes(shape, shape.head_dim)};
+  const Tensor values = {cache.values, cache_bytes(shape, shape.value_dim)};
+  const Tensor sums = splits > 1 ? Tensor{scratch.address, parts} : out;
+  order({q, keys, values}, {sums});
+  const shaders::AttentionPush push = {control_, q.address, keys.address, values.address, out.address,          sums.address,
+                                       n,        shape.heads, shape.kv_heads, shape.context_tokens, shape.scale};
+  recorder_.dispatch(*attend, push, (n + columns.queries - 1) / columns.queries, shape.heads / columns.heads, splits);
+  if (splits == 1) return;
+  const Program* merge = program({"attention_merge", shaders::attention_merge, {lanes, shape.value_dim, splits}});
+  if (merge == nullptr) return;
+  order({sums}, {out});
+  recorder_.dispatch(*merge, push, n * shape.heads);
+}
+
+uint64_t Ops::attention_scratch_bytes(const Device& device, const AttentionShape& shape) {
+  return part_bytes(shape, decode_splits(batch_tuning(device.limits()), shape, device.limits().subgroup_size));
+}
+
+}  // namespace hotset
