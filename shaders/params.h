@@ -99,6 +99,8 @@ struct ExpertDownPush {
   uint used;
   uint down_offset;
   uint down_row_bytes;
+};
+
 // store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
 struct StoreKvPush {
   HOTSET_ADDRESS control;
