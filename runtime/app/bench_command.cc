@@ -126,7 +126,7 @@ class BenchCommand : public Command {
     char line[160];
     std::snprintf(line, sizeof line, "hits         %10.1f %% (decode %.1f %%)\nlink         %s host to device, %.2f GB/s\n",
                   hits * 100, decode_hits * 100, format_bytes(link_bytes).c_str(), rate_per_second(link_bytes, link_ns) * 1e-9);
-    console.write(printable(engine.model_name()) + " on " + printable(engine.device_name()) + "\n" +
+    console.write(escape_controls(engine.model_name()) + " on " + escape_controls(engine.device_name()) + "\n" +
                   summary_line("prefill", summarize(prefill), "tok/s") + summary_line("decode", summarize(decode), "tok/s") +
                   summary_line("first token", summarize(first_ms), "ms   ") +
                   summary_line("load", summarize({static_cast<double>(engine.load_ns()) * 1e-6}), "ms   ") + line +

@@ -41,11 +41,11 @@ Status Console::output_status() const {
   return error(Code::kIo, "cannot write to standard output: %s", std::strerror(output_errno_));
 }
 
-void Console::note(std::string_view line) const { draw(printable(line) + "\n"); }
+void Console::note(std::string_view line) const { draw(escape_controls(line) + "\n"); }
 
 void Console::draw(std::string_view text) const { write_all(STDERR_FILENO, text); }
 
-std::string printable(std::string_view text) {
+std::string escape_controls(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);

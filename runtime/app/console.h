@@ -40,7 +40,7 @@ class Console {
 };
 
 // The text with control characters as \xNN, so that what a file says cannot steer a terminal. Newlines too.
-std::string printable(std::string_view text);
+std::string escape_controls(std::string_view text);
 
 // All of standard input. Error: more than `limit_bytes`, I/O error.
 Result<std::string> read_standard_input(uint64_t limit_bytes);

@@ -9,7 +9,7 @@ namespace {
 
 std::string joined(const std::vector<std::string>& items, const char* separator) {
   std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : separator) + printable(item);
+  for (const std::string& item : items) text += (text.empty() ? "" : separator) + escape_controls(item);
   return text;
 }
 
@@ -22,11 +22,11 @@ std::string heap_text(const DeviceHeap& heap) {
 }
 
 std::string device_text(const DeviceReport& device) {
-  std::string text = std::to_string(device.index) + ": " + printable(device.name) + " (" + device.kind + ")" +
-                     (device.usable ? "" : ", not usable: " + printable(device.why_not)) + "\n";
-  text += "   driver    " + printable(device.driver) + ", Vulkan " + device.api_version + "\n";
+  std::string text = std::to_string(device.index) + ": " + escape_controls(device.name) + " (" + device.kind + ")" +
+                     (device.usable ? "" : ", not usable: " + escape_controls(device.why_not)) + "\n";
+  text += "   driver    " + escape_controls(device.driver) + ", Vulkan " + device.api_version + "\n";
   for (const DeviceHeap& heap : device.heaps) text += "   heap      " + heap_text(heap) + "\n";
-  for (const std::string& queue : device.queues) text += "   queues    " + printable(queue) + "\n";
+  for (const std::string& queue : device.queues) text += "   queues    " + escape_controls(queue) + "\n";
   text += std::string("   transfer  ") + (device.has_transfer_queue ? "a queue of its own" : "shares the compute queue") + "\n";
   text += "   limits    subgroup " + std::to_string(device.subgroup_size) + ", allocation " +
           format_bytes(device.max_allocation_bytes) + ", storage range " + format_bytes(device.max_storage_range_bytes) +

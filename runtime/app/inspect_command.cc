@@ -13,7 +13,7 @@ namespace {
 std::string row(const char* label, const std::string& value) {
   std::string text = label;
   text.resize(std::max<size_t>(text.size(), 14), ' ');
-  return text + "  " + printable(value) + "\n";
+  return text + "  " + escape_controls(value) + "\n";
 }
 
 std::string padded(std::string text, size_t width) {
@@ -60,11 +60,11 @@ std::string summary_text(const ModelReport& report) {
 std::string lists_text(const ModelReport& report) {
   std::string text = "\nmetadata\n";
   for (const MetadataLine& line : report.metadata) {
-    text += "  " + printable(line.key) + " (" + line.type + ") = " + printable(line.value) + "\n";
+    text += "  " + escape_controls(line.key) + " (" + line.type + ") = " + escape_controls(line.value) + "\n";
   }
   text += "\ntensors\n";
   for (const TensorLine& line : report.tensors) {
-    text += "  " + padded(printable(line.name), 36) + "  " + padded(line.type, 6) + "  " + padded(shape_text(line.shape), 22) +
+    text += "  " + padded(escape_controls(line.name), 36) + "  " + padded(line.type, 6) + "  " + padded(shape_text(line.shape), 22) +
             "  " + padded(format_bytes(line.size_bytes), 12) + "  at " + std::to_string(line.file_offset_bytes) +
             (line.part > 0 ? " of part " + std::to_string(line.part + 1) : "") + "\n";
   }

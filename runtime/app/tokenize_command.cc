@@ -70,7 +70,7 @@ class TokenizeCommand : public Command {
       return ok_status();
     }
     for (size_t i = 0; i < ids.size(); ++i) {
-      if (!console.write(std::to_string(ids[i]) + "\t" + printable(pieces[i]) + "\n")) break;
+      if (!console.write(std::to_string(ids[i]) + "\t" + escape_controls(pieces[i]) + "\n")) break;
     }
     return ok_status();
   }

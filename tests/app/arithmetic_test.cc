@@ -130,8 +130,8 @@ TEST_CASE("figures: text and JSON say the same") {
 }
 
 TEST_CASE("console: what a file says cannot steer a terminal") {
-  CHECK(printable("plain text, caf\xc3\xa9") == "plain text, caf\xc3\xa9");
-  CHECK(printable("a\x1b[2Jb\nc\x7f") == "a\\x1b[2Jb\\nc\\x7f");
+  CHECK(escape_controls("plain text, caf\xc3\xa9") == "plain text, caf\xc3\xa9");
+  CHECK(escape_controls("a\x1b[2Jb\nc\x7f") == "a\\x1b[2Jb\\nc\\x7f");
 }
 
 TEST_CASE("json: bytes that are not UTF-8 are replaced") { CHECK(json_text(Json("a\xff")) == "\"a\xef\xbf\xbd\"\n"); }
