@@ -1,5 +1,6 @@
 // Where the model that ships with the program lies: in an installed prefix, or in the source tree it was built from.
 #include <array>
+#include <filesystem>
 
 #include "platform/file.h"
 #include "runtime/engine/engine.h"
@@ -10,9 +11,10 @@ Result<std::string> shipped_model_path() {
   constexpr const char* kFile = "/storyteller-35m-q4_k_m.gguf";
   const std::string program = program_directory();
   // The installed prefix comes first, so that a program does not reach into a source tree that may change under it.
+  const auto plain = [](const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); };
   const std::array folders = {
-      program + "/" HOTSET_MODELS_FROM_PROGRAM,
-      program + "/../../models",
+      plain(program + "/" HOTSET_MODELS_FROM_PROGRAM),
+      plain(program + "/../../models"),
       std::string(HOTSET_SOURCE_MODELS),
   };
   for (const std::string& folder : folders) {
