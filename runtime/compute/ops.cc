@@ -31,4 +31,12 @@ const Program* Ops::program(const ProgramKey& key) {
   return nullptr;
 }
 
+void Ops::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
+  if (phase == Phase::kDecode) {
+    matmul_decode(w, x, out, n, residual);
+  } else {
+    matmul_batch(w, x, out, n, residual);
+  }
+}
+
 }  // namespace hotset

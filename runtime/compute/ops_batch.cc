@@ -72,8 +72,4 @@ void Ops::combine(const ExpertShape& shape, const Tensor& weights, const Tensor&
   recorder_.dispatch(*add, push, ceil_div(shape.embd, lanes * kCombineRuns), n);
 }
 
-void Ops::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase, const Tensor* residual) {
-  matmul_batch(w, x, out, n, residual);
-}
-
 }  // namespace hotset

@@ -1,0 +1,102 @@
+// Operations of the decode phase, and those that both phases share.
+#include "platform/check.h"
+#include "runtime/compute/ops.h"
+#include "runtime/compute/tuning.h"
+#include "shaders/shaders.h"
+
+namespace hotset {
+namespace {
+
+constexpr uint32_t groups_of(uint32_t count, uint32_t size) { return (count + size - 1) / size; }
+
+uint32_t row_bytes_of(BlockType type, uint32_t cols) {
+  const auto bytes = row_bytes(type, cols);
+  HOTSET_CHECK(bytes.ok() && *bytes <= UINT32_MAX);
+  return static_cast<uint32_t>(*bytes);
+}
+
+Tensor bytes_of(const Weight& w) { return {w.address, uint64_t{w.rows} * row_bytes_of(w.type, w.cols)}; }
+
+Tensor floats(const Tensor& tensor, uint64_t count) { return {tensor.address, count * sizeof(float)}; }
+
+std::array<uint32_t, 12> constants_of(const tuning::Matvec& shape, std::array<uint32_t, 2> own) {
+  return {shape.lanes, shape.workgroup, shape.subgroup, shape.step_words, shape.wide, own[0], own[1]};
+}
+
+}  // namespace
+
+void Ops::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
+  const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
+  const Program* made = program({"embed", shaders::embed, {static_cast<uint32_t>(table.type), workgroup}});
+  if (!made) return;
+  order({bytes_of(table), {tokens, n * sizeof(uint32_t)}}, {floats(out, uint64_t{n} * table.cols)});
+  const shaders::EmbedPush push = {control_, table.address, tokens, out.address, table.cols, row_bytes_of(table.type, table.cols)};
+  recorder_.dispatch(*made, push, groups_of(groups_of(table.cols, 32), workgroup), n);
+}
+
+void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) {
+  const uint32_t workgroup = tuning::row_workgroup(device_.limits(), cols);
+  const Program* made = program({"rms_norm", shaders::rms_norm, {workgroup, device_.limits().subgroup_size}});
+  if (!made) return;
+  const uint64_t count = uint64_t{n} * cols;
+  order({floats(x, count), {weight, cols * sizeof(float)}}, {floats(out, count)});
+  const shaders::RmsNormPush push = {control_, x.address, weight, out.address, cols, eps};
+  recorder_.dispatch(*made, push, n);
+}
+
+void Ops::matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
+  const tuning::Matvec shape = tuning::matvec(device_.limits(), w.cols);
+  const uint32_t rows = tuning::kMatvecRows;
+  const Program* made = program({"matvec", shaders::matvec, constants_of(shape, {static_cast<uint32_t>(w.type), rows})});
+  if (!made) return;
+  const Tensor written = floats(out, uint64_t{n} * w.rows);
+  const Tensor added = residual ? floats(*residual, uint64_t{n} * w.rows) : Tensor{};
+  order({bytes_of(w), floats(x, uint64_t{n} * w.cols), added}, {written});
+  const shaders::MatvecPush push = {control_, w.address, x.address, added.address, out.address, w.rows, w.cols, row_bytes_of(w.type, w.cols)};
+  recorder_.dispatch(*made, push, groups_of(w.rows, shape.workgroup / shape.lanes * rows), n);
+}
+
+void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
+                const Tensor* addresses, uint32_t stop_value) {
+  HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
+  HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
+  const Program* made = program({"route", shaders::route, {device_.limits().subgroup_size}});
+  if (!made) return;
+  const uint64_t chosen = uint64_t{n} * shape.used;
+  const Tensor found = addresses ? Tensor{addresses->address, chosen * sizeof(uint64_t)} : Tensor{};
+  order({floats(scores, uint64_t{n} * shape.experts), {table, table ? shape.experts * sizeof(uint64_t) : 0}},
+        {floats(ids, chosen), floats(weights, chosen), found});
+  const shaders::RoutePush push = {control_,      scores.address, ids.address, weights.address,   table,       found.address,
+                                   shape.experts, shape.used,     shape.renormalise ? 1u : 0u, shape.scale, stop_value};
+  recorder_.dispatch(*made, push, n);
+}
+
+void Ops::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
+  const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd);
+  const Program* made = program({"expert_up", shaders::expert_up,
+                                 constants_of(tuned, {static_cast<uint32_t>(shape.gate_type), static_cast<uint32_t>(shape.up_type)})});
+  if (!made) return;
+  order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(x, shape.embd)}, {floats(hidden, uint64_t{shape.used} * shape.ff)});
+  const shaders::ExpertUpPush push = {control_,          addresses.address, x.address,
+                                      hidden.address,    shape.embd,        shape.ff,
+                                      shape.gate_offset, shape.up_offset,   row_bytes_of(shape.gate_type, shape.embd),
+                                      row_bytes_of(shape.up_type, shape.embd)};
+  recorder_.dispatch(*made, push, groups_of(shape.ff, tuned.workgroup / tuned.lanes), shape.used);
+}
+
+void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
+  const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff);
+  const uint32_t rows = tuning::kMatvecRows;
+  const Program* made =
+      program({"expert_down", shaders::expert_down, constants_of(tuned, {static_cast<uint32_t>(shape.down_type), rows})});
+  if (!made) return;
+  const Tensor sum = floats(out, shape.embd);
+  order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(weights, shape.used), floats(hidden, uint64_t{shape.used} * shape.ff), sum},
+        {sum});
+  const shaders::ExpertDownPush push = {control_,   addresses.address, weights.address,   hidden.address,
+                                        out.address, shape.embd,       shape.ff,          shape.used,
+                                        shape.down_offset, row_bytes_of(shape.down_type, shape.ff)};
+  recorder_.dispatch(*made, push, groups_of(shape.embd, tuned.workgroup / tuned.lanes * rows));
+}
+
+}  // namespace hotset

@@ -1,0 +1,30 @@
+// out += sum over the slots s, in order, of weights[s] * (down_s hidden[s]). x = a run of rows.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "shaders/dots.glsl"
+
+layout(constant_id = 5) const uint TYPE = kF32;
+layout(constant_id = 6) const uint ROWS = 2;  // a lane, at most kRows
+layout(push_constant, scalar) uniform Push { ExpertDownPush p; };
+
+void main() {
+  if (stopped(p.control)) return;
+  const uint first = gl_WorkGroupID.x * ROWS * lane_rows() + lane_row();
+  float totals[kRows];
+  [[unroll]] for (uint r = 0; r < ROWS; ++r) totals[r] = 0;
+  for (uint slot = 0; slot < p.used; ++slot) {
+    const uint64_t down = Addresses(p.addresses).v[slot] + p.down_offset;
+    uint64_t rows[kRows];
+    float sums[kRows];
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      rows[r] = down + uint64_t(min(first + r * lane_rows(), p.embd - 1)) * p.down_row_bytes;
+      sums[r] = 0;
+    }
+    dot_rows(TYPE, ROWS, rows, p.hidden + 4ul * slot * p.ff, p.ff, sums);
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) totals[r] = fma(Floats(p.weights).v[slot], sums[r], totals[r]);
+  }
+  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    const uint row = first + r * lane_rows();
+    if (row < p.embd && is_writer()) Floats(p.out_).v[row] += totals[r];
+  }
+}
