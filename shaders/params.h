@@ -32,75 +32,6 @@ struct ExpertTile {
   uint pair_count;
 };
 
-struct EmbedPush {
-  HOTSET_ADDRESS control;
-  HOTSET_ADDRESS table;
-  HOTSET_ADDRESS tokens;  // uint [n]
-  HOTSET_ADDRESS out_;    // float [n][cols]
-  uint cols;
-  uint row_bytes;
-};
-
-struct RmsNormPush {
-  HOTSET_ADDRESS control;
-  HOTSET_ADDRESS x;       // float [n][cols]
-  HOTSET_ADDRESS weight;  // float [cols]
-  HOTSET_ADDRESS out_;    // float [n][cols]
-  uint cols;
-  float eps;
-};
-
-struct MatvecPush {
-  HOTSET_ADDRESS control;
-  HOTSET_ADDRESS weights;
-  HOTSET_ADDRESS x;         // float [n][cols]
-  HOTSET_ADDRESS residual;  // float [n][rows]; 0: none
-  HOTSET_ADDRESS out_;      // float [n][rows]
-  uint rows;
-  uint cols;
-  uint row_bytes;
-};
-
-struct RoutePush {
-  HOTSET_ADDRESS control;
-  HOTSET_ADDRESS scores;     // float [n][experts]
-  HOTSET_ADDRESS ids;        // uint [n][used]
-  HOTSET_ADDRESS weights;    // float [n][used]
-  HOTSET_ADDRESS table;      // address [experts]; 0: none
-  HOTSET_ADDRESS addresses;  // address [used]
-  uint experts;
-  uint used;
-  uint renormalise;
-  float scale;
-  uint stop_value;
-};
-
-struct ExpertUpPush {
-  HOTSET_ADDRESS control;
-  HOTSET_ADDRESS addresses;  // address [used]
-  HOTSET_ADDRESS x;          // float [embd]
-  HOTSET_ADDRESS hidden;     // float [used][ff]
-  uint embd;
-  uint ff;
-  uint gate_offset;
-  uint up_offset;
-  uint gate_row_bytes;
-  uint up_row_bytes;
-};
-
-struct ExpertDownPush {
-  HOTSET_ADDRESS control;
-  HOTSET_ADDRESS addresses;  // address [used]
-  HOTSET_ADDRESS weights;    // float [used]
-  HOTSET_ADDRESS hidden;     // float [used][ff]
-  HOTSET_ADDRESS out_;       // float [embd], added to
-  uint embd;
-  uint ff;
-  uint used;
-  uint down_offset;
-  uint down_row_bytes;
-};
-
 // store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
 struct StoreKvPush {
   HOTSET_ADDRESS control;
@@ -176,6 +107,75 @@ struct CombinePush {
   HOTSET_ADDRESS out_values;  // float [n][embd]
   uint used;
   uint embd;
+};
+
+struct EmbedPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS table;
+  HOTSET_ADDRESS tokens;  // uint [n]
+  HOTSET_ADDRESS out_;    // float [n][cols]
+  uint cols;
+  uint row_bytes;
+};
+
+struct RmsNormPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;       // float [n][cols]
+  HOTSET_ADDRESS weight;  // float [cols]
+  HOTSET_ADDRESS out_;    // float [n][cols]
+  uint cols;
+  float eps;
+};
+
+struct MatvecPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weights;
+  HOTSET_ADDRESS x;         // float [n][cols]
+  HOTSET_ADDRESS residual;  // float [n][rows]; 0: none
+  HOTSET_ADDRESS out_;      // float [n][rows]
+  uint rows;
+  uint cols;
+  uint row_bytes;
+};
+
+struct RoutePush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS scores;     // float [n][experts]
+  HOTSET_ADDRESS ids;        // uint [n][used]
+  HOTSET_ADDRESS weights;    // float [n][used]
+  HOTSET_ADDRESS table;      // address [experts]; 0: none
+  HOTSET_ADDRESS addresses;  // address [used]
+  uint experts;
+  uint used;
+  uint renormalise;
+  float scale;
+  uint stop_value;
+};
+
+struct ExpertUpPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS addresses;  // address [used]
+  HOTSET_ADDRESS x;          // float [embd]
+  HOTSET_ADDRESS hidden;     // float [used][ff]
+  uint embd;
+  uint ff;
+  uint gate_offset;
+  uint up_offset;
+  uint gate_row_bytes;
+  uint up_row_bytes;
+};
+
+struct ExpertDownPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS addresses;  // address [used]
+  HOTSET_ADDRESS weights;    // float [used]
+  HOTSET_ADDRESS hidden;     // float [used][ff]
+  HOTSET_ADDRESS out_;       // float [embd], added to
+  uint embd;
+  uint ff;
+  uint used;
+  uint down_offset;
+  uint down_row_bytes;
 };
 
 #ifdef __cplusplus

@@ -6,18 +6,20 @@
 
 namespace hotset::shaders {
 
-extern const std::span<const uint32_t> embed;
-extern const std::span<const uint32_t> expert_down;
-extern const std::span<const uint32_t> expert_up;
-extern const std::span<const uint32_t> matvec;
-extern const std::span<const uint32_t> rms_norm;
-extern const std::span<const uint32_t> route;
 extern const std::span<const uint32_t> attention;
 extern const std::span<const uint32_t> attention_merge;
 extern const std::span<const uint32_t> combine;
+extern const std::span<const uint32_t> embed;
+extern const std::span<const uint32_t> expert_down;
 extern const std::span<const uint32_t> expert_down_batch;
+extern const std::span<const uint32_t> expert_tiled;
+extern const std::span<const uint32_t> expert_up;
 extern const std::span<const uint32_t> expert_up_batch;
 extern const std::span<const uint32_t> matmul;
+extern const std::span<const uint32_t> matmul_tiled;
+extern const std::span<const uint32_t> matvec;
+extern const std::span<const uint32_t> rms_norm;
+extern const std::span<const uint32_t> route;
 extern const std::span<const uint32_t> store_kv;
 
 }  // namespace hotset::shaders

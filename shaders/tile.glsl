@@ -21,13 +21,16 @@ void add_group(uint64_t x[kTokens], uint group, vec4 w[kRows][8], inout float su
   [[unroll]] for (uint t = 0; t < kTokens; ++t) {
     [[unroll]] for (uint r = 0; r < kRows; ++r) s[t][r] = sums[t][r];
   }
-  [[unroll]] for (uint part = 0; part < 4; ++part) {
-    float mine[kTokens];
-    [[unroll]] for (uint t = 0; t < kTokens; ++t) mine[t] = Floats(x[t]).v[32 * group + 8 * part + (gl_LocalInvocationID.x & 7)];
-    [[unroll]] for (uint i = 0; i < 8; ++i) {
+  [[unroll]] for (uint part = 0; part < 2; ++part) {
+    vec2 mine[kTokens];
+    [[unroll]] for (uint t = 0; t < kTokens; ++t) {
+      const uint64_t two = Addresses(x[t]).v[16 * group + 8 * part + (gl_LocalInvocationID.x & 7)];
+      mine[t] = uintBitsToFloat(unpack32(two));
+    }
+    [[unroll]] for (uint i = 0; i < 16; ++i) {
       [[unroll]] for (uint t = 0; t < kTokens; ++t) {
-        const float value = subgroupShuffle(mine[t], i);
-        [[unroll]] for (uint r = 0; r < kRows; ++r) s[t][r] = fma(value, w[r][2 * part + i / 4][i % 4], s[t][r]);
+        const float value = subgroupShuffle(mine[t][i % 2], i / 2);
+        [[unroll]] for (uint r = 0; r < kRows; ++r) s[t][r] = fma(value, w[r][4 * part + i / 4][i % 4], s[t][r]);
       }
     }
   }

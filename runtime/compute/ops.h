@@ -20,10 +20,10 @@
 #include "platform/vulkan/device.h"
 #include "platform/vulkan/memory.h"
 #include "platform/vulkan/program.h"
-#include "runtime/compute/batch_tuning.h"
 #include "runtime/compute/hazards.h"
 #include "runtime/compute/programs.h"
 #include "runtime/compute/tensor.h"
+#include "runtime/compute/tuning.h"
 #include "shaders/params.h"
 
 namespace hotset {
@@ -74,7 +74,7 @@ struct ExpertShape {
 class Ops {
  public:
   // `control`: address of a shaders::Control that the host fills before each submit.
-  Ops(Device& device, Programs& programs, uint64_t control) : device_(device), programs_(programs), control_(control), recorder_(device, programs.cache()), batch_(batch_tuning(device.limits())) {}
+  Ops(Device& device, Programs& programs, uint64_t control) : device_(device), programs_(programs), control_(control), recorder_(device, programs.cache()), batch_(tuning::batch(device.limits())) {}
 
   // --- recording: operations go to the segment between begin and end
   Status begin(VkCommandBuffer commands);
@@ -117,12 +117,11 @@ class Ops {
 
   const Recorder& recorder() const { return recorder_; }
   // How the batch kernels are cut up from now on, instead of the device's own choice: for tests and measurements.
-  void set_batch_tuning(const BatchTuning& tuning) { batch_ = tuning; }
+  void set_batch_tuning(const tuning::Batch& batch) { batch_ = batch; }
 
  private:
   // Inserts the barrier that an operation with these reads and writes needs, and notes them.
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
-  void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
   const Program* program(const ProgramKey& key);
   // matmul by phase; each orders its operands itself.
@@ -132,7 +131,7 @@ class Ops {
   Programs& programs_;
   const uint64_t control_;
   Recorder recorder_;
-  BatchTuning batch_;
+  tuning::Batch batch_;
   Hazards hazards_;
   Status status_;
   Program current_;

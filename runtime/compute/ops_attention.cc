@@ -21,9 +21,9 @@ struct Columns {
   uint32_t queries = 1;
 };
 
-Columns choose_columns(const BatchTuning& tuning, const AttentionShape& shape, uint32_t lanes, bool batch) {
+Columns choose_columns(const tuning::Batch& batch_tuning, const AttentionShape& shape, uint32_t lanes, bool batch) {
   const uint32_t pairs_per_lane = (shape.value_dim / 2 + lanes - 1) / lanes;
-  const uint32_t most = std::clamp(kMaxSumsPerLane / (2 * pairs_per_lane), 1u, tuning.attention_columns);
+  const uint32_t most = std::clamp(kMaxSumsPerLane / (2 * pairs_per_lane), 1u, batch_tuning.attention_columns);
   const uint32_t group = shape.heads / shape.kv_heads;
   Columns columns;
   for (uint32_t heads = 1; heads <= std::min(group, most); ++heads) {
@@ -33,11 +33,11 @@ Columns choose_columns(const BatchTuning& tuning, const AttentionShape& shape, u
   return columns;
 }
 
-uint32_t decode_splits(const BatchTuning& tuning, const AttentionShape& shape, uint32_t lanes) {
-  const Columns columns = choose_columns(tuning, shape, lanes, false);
+uint32_t decode_splits(const tuning::Batch& batch_tuning, const AttentionShape& shape, uint32_t lanes) {
+  const Columns columns = choose_columns(batch_tuning, shape, lanes, false);
   const uint32_t workgroups = shape.heads / columns.heads;
   const uint32_t most = std::max(1u, shape.context_tokens / shaders::kMinSplitKeys);
-  return std::clamp((tuning.decode_workgroups + workgroups - 1) / workgroups, 1u, most);
+  return std::clamp((batch_tuning.decode_workgroups + workgroups - 1) / workgroups, 1u, most);
 }
 
 uint64_t part_bytes(const AttentionShape& shape, uint32_t splits) {
@@ -100,7 +100,7 @@ void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheV
 }
 
 uint64_t Ops::attention_scratch_bytes(const Device& device, const AttentionShape& shape) {
-  return part_bytes(shape, decode_splits(batch_tuning(device.limits()), shape, device.limits().subgroup_size));
+  return part_bytes(shape, decode_splits(tuning::batch(device.limits()), shape, device.limits().subgroup_size));
 }
 
 }  // namespace hotset

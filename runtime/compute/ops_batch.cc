@@ -11,6 +11,15 @@ namespace {
 // Features a lane of combine adds up: enough work to outweigh the start of a workgroup.
 constexpr uint32_t kCombineRuns = 8;
 
+// Kernels with shared tiles: 64 rows by 32 tokens (8 KiB + 4 KiB of shared memory; every device has 16), 4 x 4 outputs an
+// invocation; by kTilePairs tokens for experts, 4 x 1 outputs.
+constexpr uint32_t kInvocations = 128;
+constexpr uint32_t kSharedRows = 64;
+constexpr uint32_t kSharedTokens = 32;
+static_assert(kInvocations * 4 * 4 == kSharedRows * kSharedTokens && kInvocations * 4 == kSharedRows * Ops::kTilePairs);
+
+uint32_t number(BlockType type) { return static_cast<uint32_t>(type); }
+
 uint32_t ceil_div(uint32_t value, uint32_t by) { return (value + by - 1) / by; }
 
 uint32_t row_bytes_of(BlockType type, uint32_t cols) { return cols / block_elements(type) * block_bytes(type); }
@@ -19,48 +28,65 @@ uint32_t row_bytes_of(BlockType type, uint32_t cols) { return cols / block_eleme
 
 void Ops::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
   HOTSET_CHECK(w.cols % 32 == 0 && w.cols % block_elements(w.type) == 0);
-  const uint32_t lanes = device_.limits().subgroup_size;
-  const uint32_t row_bytes = row_bytes_of(w.type, w.cols);
-  const uint32_t tile_tokens = n <= 8 ? std::min(8u, batch_.tile_tokens) : batch_.tile_tokens;
-  const uint32_t tiles = ceil_div(n, tile_tokens);
-  const uint32_t together = std::min(tiles, std::max(1u, batch_.cached_tokens / tile_tokens));
-  const Program* multiply = program({"matmul", shaders::matmul, {lanes, batch_.lane_rows, tile_tokens, static_cast<uint32_t>(w.type)}});
+  const uint32_t lanes = device_.limits().subgroup_size, type = number(w.type);
+  const uint32_t tile_tokens = n <= kTilePairs ? std::min(kTilePairs, batch_.tile_tokens) : batch_.tile_tokens;
+  const Program* multiply = batch_.shared_tiles ? program({"matmul_tiled", shaders::matmul_tiled, {kInvocations, 4, 4, kSharedTokens, type}})
+                                                : program({"matmul", shaders::matmul, {lanes, batch_.lane_rows, tile_tokens, type}});
   if (multiply == nullptr) return;
   order({x, residual == nullptr ? Tensor{} : *residual}, {out});
-  const shaders::MatmulPush push = {control_, w.address, x.address, out.address, residual == nullptr ? 0 : residual->address,
-                                    w.rows,   w.cols,    row_bytes, n};
+  shaders::MatmulPush push = {};
+  push.control = control_;
+  push.weight = w.address;
+  push.x = x.address;
+  push.out_values = out.address;
+  push.residual = residual == nullptr ? 0 : residual->address;
+  push.rows = w.rows;
+  push.cols = w.cols;
+  push.row_bytes = row_bytes_of(w.type, w.cols);
+  push.n = n;
+  if (batch_.shared_tiles) {
+    recorder_.dispatch(*multiply, push, ceil_div(w.rows, kSharedRows), ceil_div(n, kSharedTokens));
+    return;
+  }
+  const uint32_t tiles = ceil_div(n, tile_tokens);
+  const uint32_t together = std::min(tiles, std::max(1u, batch_.cached_tokens / tile_tokens));
   recorder_.dispatch(*multiply, push, together, ceil_div(w.rows, lanes * batch_.lane_rows), ceil_div(tiles, together));
 }
 
 void Ops::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
   HOTSET_CHECK(shape.embd % 32 == 0);
   if (tile_count == 0) return;
-  const uint32_t lanes = device_.limits().subgroup_size;
-  const Program* up = program({"expert_up_batch", shaders::expert_up_batch,
-                               {lanes, 2, kTilePairs, static_cast<uint32_t>(shape.gate_type), static_cast<uint32_t>(shape.up_type)}});
-  if (up == nullptr) return;
+  const uint32_t lanes = device_.limits().subgroup_size, gate = number(shape.gate_type), up = number(shape.up_type);
+  const Program* rise = batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 1, gate, up}})
+                                            : program({"expert_up_batch", shaders::expert_up_batch, {lanes, 2, kTilePairs, gate, up}});
+  if (rise == nullptr) return;
   order({x}, {hidden});
-  const shaders::ExpertBatchPush push = {control_,          tiles,
-                                         pairs,             x.address,
-                                         hidden.address,    shape.ff,
-                                         shape.embd,        shape.used,
-                                         shape.gate_offset, row_bytes_of(shape.gate_type, shape.embd),
-                                         shape.up_offset,   row_bytes_of(shape.up_type, shape.embd)};
-  recorder_.dispatch(*up, push, ceil_div(shape.ff, lanes), tile_count);
+  shaders::ExpertBatchPush push = {control_, tiles, pairs, x.address, hidden.address};
+  push.rows = shape.ff;
+  push.cols = shape.embd;
+  push.used = shape.used;
+  push.first_offset = shape.gate_offset;
+  push.first_row_bytes = row_bytes_of(shape.gate_type, shape.embd);
+  push.second_offset = shape.up_offset;
+  push.second_row_bytes = row_bytes_of(shape.up_type, shape.embd);
+  recorder_.dispatch(*rise, push, ceil_div(shape.ff, batch_.shared_tiles ? kSharedRows / 2 : lanes), tile_count);
 }
 
 void Ops::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden, const Tensor& parts) {
   HOTSET_CHECK(shape.ff % 32 == 0);
   if (tile_count == 0) return;
-  const uint32_t lanes = device_.limits().subgroup_size;
-  const Program* down =
-      program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, static_cast<uint32_t>(shape.down_type)}});
+  const uint32_t lanes = device_.limits().subgroup_size, type = number(shape.down_type);
+  const Program* down = batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 0, type, type}})
+                                            : program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, type}});
   if (down == nullptr) return;
   order({hidden}, {parts});
-  const shaders::ExpertBatchPush push = {control_,   tiles,      pairs,      hidden.address,    parts.address,
-                                         shape.embd, shape.ff,   shape.used, shape.down_offset, row_bytes_of(shape.down_type, shape.ff),
-                                         0,          0};
-  recorder_.dispatch(*down, push, ceil_div(shape.embd, lanes * batch_.lane_rows), tile_count);
+  shaders::ExpertBatchPush push = {control_, tiles, pairs, hidden.address, parts.address};
+  push.rows = shape.embd;
+  push.cols = shape.ff;
+  push.used = shape.used;
+  push.first_offset = shape.down_offset;
+  push.first_row_bytes = row_bytes_of(shape.down_type, shape.ff);
+  recorder_.dispatch(*down, push, ceil_div(shape.embd, batch_.shared_tiles ? kSharedRows : lanes * batch_.lane_rows), tile_count);
 }
 
 void Ops::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {

@@ -55,4 +55,30 @@ inline Matvec matvec(const DeviceLimits& limits, uint32_t rows, uint32_t cols) {
   return made;
 }
 
+// How batch products and attention are cut up. None of it changes a result, except shared_tiles and decode_workgroups.
+struct Batch {
+  // Attention. A column is one head of one token; the columns of a workgroup share the keys and values that it loads.
+  bool shuffle_queries = true;     // q reaches the lanes by shuffles instead of uniform loads
+  uint32_t attention_columns = 8;  // at most
+  uint32_t decode_workgroups = 4;  // decode splits the context until there are about so many
+
+  // Products. shared_tiles: weights and activations go through shared memory. Else a lane owns `lane_rows` whole rows for
+  // `tile_tokens` tokens.
+  bool shared_tiles = false;
+  uint32_t lane_rows = 2;
+  uint32_t tile_tokens = 16;
+  uint32_t cached_tokens = 64;  // whose activations stay in a core's cache while rows of weights go by
+};
+
+// A software device loads one address for all lanes as slowly as eight, and shared memory and barriers cost it most: there a
+// lane owns its rows and activations come by shuffles. A GPU serves uniform loads from its first cache.
+inline Batch batch(const DeviceLimits& limits) {
+  Batch made;
+  if (limits.software) return made;
+  made.shuffle_queries = false;
+  made.decode_workgroups = 256;
+  made.shared_tiles = true;
+  return made;
+}
+
 }  // namespace hotset::tuning

@@ -3,25 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 #include <string>
 
 #include "runtime/format/half.h"
 #include "tests/compute/gpu_rig.h"
+#include "tests/compute/quant_rows.h"
 #include "tests/test_support.h"
 
 using namespace hotset;
 using namespace hotset::test;
 
 namespace {
-
-std::vector<float> noise(size_t count, uint32_t seed, float spread = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, spread);
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(random);
-  return values;
-}
 
 AttentionShape shape_of(uint32_t heads, uint32_t kv_heads, uint32_t head_dim, KvElement kv, uint32_t context_tokens) {
   AttentionShape shape;
@@ -43,7 +35,7 @@ struct Cache {
 
 Cache make_cache(GpuRig& rig, const AttentionShape& shape, uint32_t dims, uint32_t seed) {
   Cache cache;
-  cache.floats = noise(size_t{shape.context_tokens} * shape.kv_heads * dims, seed);
+  cache.floats = random_floats(size_t{shape.context_tokens} * shape.kv_heads * dims, seed);
   if (shape.kv == KvElement::kF32) {
     cache.buffer = rig.upload(cache.floats);
     return cache;
@@ -136,7 +128,7 @@ TEST_CASE("attention agrees with the reference over shapes, cache types and posi
         CAPTURE(static_cast<int>(kv));
         CAPTURE(static_cast<int>(phase));
         Attention attention(*rig, shape_of(c.heads, c.kv_heads, c.head_dim, kv, 128));
-        const auto q = noise(size_t{c.n} * c.heads * c.head_dim, 3);
+        const auto q = random_floats(size_t{c.n} * c.heads * c.head_dim, 3);
         const auto out = attention.run(*rig, q, c.position, c.n, phase);
         CHECK(attention.error(out, q, c.position, c.n) < kTolerance);
       }
@@ -150,18 +142,18 @@ TEST_CASE("attention takes value heads of another size than key heads") {
   AttentionShape shape = shape_of(4, 2, 96, KvElement::kF16, 64);
   shape.value_dim = 64;
   Attention attention(*rig, shape);
-  const auto q = noise(5 * 4 * 96, 3);
+  const auto q = random_floats(5 * 4 * 96, 3);
   CHECK(attention.error(attention.run(*rig, q, 20, 5, Phase::kBatch), q, 20, 5) < kTolerance);
 }
 
 TEST_CASE("a split context gives the same answer, near its start and at its end") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
-  BatchTuning tuning = batch_tuning(rig->device->limits());
-  tuning.decode_workgroups = 64;
-  rig->ops->set_batch_tuning(tuning);
+  tuning::Batch chosen = tuning::batch(rig->device->limits());
+  chosen.decode_workgroups = 64;
+  rig->ops->set_batch_tuning(chosen);
   Attention attention(*rig, shape_of(4, 2, 64, KvElement::kF16, 3000));
-  const auto q = noise(4 * 64, 3);
+  const auto q = random_floats(4 * 64, 3);
   for (const uint32_t position : {0u, 255u, 256u, 257u, 1000u, 2999u}) {
     CAPTURE(position);
     CHECK(attention.error(attention.run(*rig, q, position, 1, Phase::kDecode), q, position, 1) < kTolerance);
@@ -172,13 +164,13 @@ TEST_CASE("queries that reach the lanes by uniform loads give the same bits as b
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
   Attention attention(*rig, shape_of(4, 2, 64, KvElement::kF16, 128));
-  const auto q = noise(9 * 4 * 64, 3);
-  BatchTuning tuning = batch_tuning(rig->device->limits());
-  tuning.shuffle_queries = true;
-  rig->ops->set_batch_tuning(tuning);
+  const auto q = random_floats(9 * 4 * 64, 3);
+  tuning::Batch chosen = tuning::batch(rig->device->limits());
+  chosen.shuffle_queries = true;
+  rig->ops->set_batch_tuning(chosen);
   const auto shuffled = attention.run(*rig, q, 30, 9, Phase::kBatch);
-  tuning.shuffle_queries = false;
-  rig->ops->set_batch_tuning(tuning);
+  chosen.shuffle_queries = false;
+  rig->ops->set_batch_tuning(chosen);
   CHECK(attention.run(*rig, q, 30, 9, Phase::kBatch) == shuffled);
 }
 
@@ -189,7 +181,7 @@ TEST_CASE("a query's attention is bit-identical in any batch") {
   for (const auto& [q_heads, kv_heads] : heads) {
     Attention attention(*rig, shape_of(q_heads, kv_heads, 64, KvElement::kF16, 128));
     const size_t row = size_t{q_heads} * 64;
-    const auto q = noise(33 * row, 3);
+    const auto q = random_floats(33 * row, 3);
     const auto all = attention.run(*rig, q, 17, 33, Phase::kBatch);
     for (const uint32_t n : {1u, 3u, 8u}) {
       for (uint32_t t = 0; t < 33; t += n) {
@@ -205,7 +197,7 @@ TEST_CASE("keys and values past a query do not reach it, whatever they hold") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
   Attention attention(*rig, shape_of(4, 2, 64, KvElement::kF32, 64));
-  const auto q = noise(3 * 4 * 64, 3);
+  const auto q = random_floats(3 * 4 * 64, 3);
   const auto before = attention.run(*rig, q, 10, 3, Phase::kBatch);
   for (Buffer* buffer : {&attention.keys.buffer, &attention.values.buffer}) {
     const auto view = rig->view<float>(*buffer);
@@ -242,10 +234,10 @@ std::vector<double> turned_head(const float* x, uint32_t dims, const std::vector
 void check_store(GpuRig& rig, const StoreCase& c) {
   AttentionShape shape = shape_of(c.heads, c.kv_heads, c.head_dim, c.kv, 64);
   shape.rope_dim = c.rope_dim;
-  const auto q = noise(size_t{c.n} * c.heads * c.head_dim, 1), k = noise(size_t{c.n} * c.kv_heads * c.head_dim, 2),
-             v = noise(size_t{c.n} * c.kv_heads * c.head_dim, 3), turn = noise(size_t{c.n} * c.head_dim, 4);
-  const auto norm_q = c.norm ? noise(c.head_dim, 5) : std::vector<float>{}, norm_k = c.norm ? noise(c.head_dim, 6) : std::vector<float>{};
-  Buffer q_buffer = rig.upload(q), k_buffer = rig.upload(k), v_buffer = rig.upload(v), rope = rig.upload(noise(size_t{c.n} * c.head_dim, 4));
+  const auto q = random_floats(size_t{c.n} * c.heads * c.head_dim, 1), k = random_floats(size_t{c.n} * c.kv_heads * c.head_dim, 2),
+             v = random_floats(size_t{c.n} * c.kv_heads * c.head_dim, 3), turn = random_floats(size_t{c.n} * c.head_dim, 4);
+  const auto norm_q = c.norm ? random_floats(c.head_dim, 5) : std::vector<float>{}, norm_k = c.norm ? random_floats(c.head_dim, 6) : std::vector<float>{};
+  Buffer q_buffer = rig.upload(q), k_buffer = rig.upload(k), v_buffer = rig.upload(v), rope = rig.upload(random_floats(size_t{c.n} * c.head_dim, 4));
   Buffer q_norm, k_norm;
   if (c.norm) q_norm = rig.upload(norm_q), k_norm = rig.upload(norm_k);
   const size_t row = size_t{c.kv_heads} * c.head_dim;
@@ -317,11 +309,11 @@ TEST_CASE("attention operations do nothing while the pass is stopped") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
   const AttentionShape shape = shape_of(2, 1, 32, KvElement::kF16, 2048);
-  Buffer q = rig->upload(noise(64, 1)), kv = rig->upload(noise(32, 2)), rope = rig->upload(noise(32, 3));
+  Buffer q = rig->upload(random_floats(64, 1)), kv = rig->upload(random_floats(32, 2)), rope = rig->upload(random_floats(32, 3));
   Buffer keys = rig->buffer(2048 * 64), values = rig->buffer(2048 * 64), out = rig->buffer(256), scratch = rig->buffer(1u << 16);
-  BatchTuning tuning = batch_tuning(rig->device->limits());
-  tuning.decode_workgroups = 8;
-  rig->ops->set_batch_tuning(tuning);
+  tuning::Batch chosen = tuning::batch(rig->device->limits());
+  chosen.decode_workgroups = 8;
+  rig->ops->set_batch_tuning(chosen);
   rig->control_block() = {0, 1, 0, 0};
   REQUIRE(rig->run([&](Ops& ops) {
             ops.store_kv(shape, rig->tensor(q), rig->tensor(kv), rig->tensor(kv), 0, 0, rope.address(), {keys.address(), values.address()}, 1);
@@ -329,7 +321,7 @@ TEST_CASE("attention operations do nothing while the pass is stopped") {
             ops.attention(shape, rig->tensor(q), {keys.address(), values.address()}, rig->tensor(out), rig->tensor(scratch), 1, Phase::kBatch);
           }).ok());
   const auto q_after = rig->view<float>(q);
-  CHECK(std::vector<float>(q_after.begin(), q_after.end()) == noise(64, 1));
+  CHECK(std::vector<float>(q_after.begin(), q_after.end()) == random_floats(64, 1));
   for (Buffer* buffer : {&keys, &values, &out, &scratch}) {
     CHECK(std::ranges::all_of(buffer->mapped(), [](std::byte byte) { return byte == std::byte{0}; }));
   }

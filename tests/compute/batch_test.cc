@@ -9,21 +9,13 @@
 #include <string>
 
 #include "tests/compute/gpu_rig.h"
-#include "tests/compute/weights_rig.h"
+#include "tests/compute/quant_rows.h"
 #include "tests/test_support.h"
 
 using namespace hotset;
 using namespace hotset::test;
 
 namespace {
-
-std::vector<float> noise(size_t count, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(random);
-  return values;
-}
 
 std::vector<float> copy_of(Buffer& buffer) {
   const auto view = GpuRig::view<float>(buffer);
@@ -50,11 +42,11 @@ Dot dot(const float* w, const float* x, uint32_t count) {
 struct Product {
   BlockType type;
   uint32_t rows, cols;
-  RandomWeights weights;
+  QuantRows weights;
   Buffer buffer;
 
-  Product(GpuRig& rig, BlockType t, uint32_t r, uint32_t c) : type(t), rows(r), cols(c), weights(random_weights(t, size_t{r} * c, r + c)) {
-    buffer = rig.upload(weights.bytes);
+  Product(GpuRig& rig, BlockType t, uint32_t r, uint32_t c) : type(t), rows(r), cols(c), weights(random_rows(t, r, c, r + c)) {
+    buffer = rig.upload(weights.blocks);
   }
 
   std::vector<float> run(GpuRig& rig, std::span<const float> x, uint32_t n, const std::vector<float>* residual = nullptr) {
@@ -71,7 +63,7 @@ struct Product {
   void check(const std::vector<float>& out, std::span<const float> x, uint32_t n, const std::vector<float>* residual = nullptr) const {
     for (uint32_t t = 0; t < n; ++t) {
       for (uint32_t r = 0; r < rows; ++r) {
-        const Dot want = dot(&weights.floats[size_t{r} * cols], &x[size_t{t} * cols], cols);
+        const Dot want = dot(&weights.values[size_t{r} * cols], &x[size_t{t} * cols], cols);
         const size_t at = size_t{t} * rows + r;
         const double base = residual != nullptr ? double{(*residual)[at]} : 0;
         REQUIRE(std::abs(want.value + base - double{out[at]}) <= want.tolerance + 1e-6 * std::abs(base));
@@ -80,10 +72,10 @@ struct Product {
   }
 };
 
-std::vector<BatchTuning> tunings(const GpuRig& rig) {
-  BatchTuning tiled = batch_tuning(rig.device->limits());
+std::vector<tuning::Batch> tunings(const GpuRig& rig) {
+  tuning::Batch tiled = tuning::batch(rig.device->limits());
   tiled.shared_tiles = true;
-  BatchTuning lanes = tiled;
+  tuning::Batch lanes = tiled;
   lanes.shared_tiles = false;
   return {lanes, tiled};
 }
@@ -93,15 +85,15 @@ std::vector<BatchTuning> tunings(const GpuRig& rig) {
 TEST_CASE("batch products agree with the reference for every type and odd sizes") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
-  for (const BatchTuning& tuning : tunings(*rig)) {
-    rig->ops->set_batch_tuning(tuning);
+  for (const tuning::Batch& chosen : tunings(*rig)) {
+    rig->ops->set_batch_tuning(chosen);
     for (const BlockType type : kAllTypes) {
       CAPTURE(block_type_name(type));
-      CAPTURE(tuning.shared_tiles);
+      CAPTURE(chosen.shared_tiles);
       for (const uint32_t rows : {1u, 19u, 70u}) {
         const uint32_t cols = rows == 19 ? 1536u : rows == 1 ? std::max(32u, block_elements(type)) : 256u;
         Product product(*rig, type, rows, cols);
-        const auto x = noise(size_t{33} * cols, 9);
+        const auto x = random_floats(size_t{33} * cols, 9);
         for (const uint32_t n : {3u, 33u}) product.check(product.run(*rig, x, n), x, n);
       }
     }
@@ -111,10 +103,10 @@ TEST_CASE("batch products agree with the reference for every type and odd sizes"
 TEST_CASE("a residual is added to the product, also in place") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
-  for (const BatchTuning& tuning : tunings(*rig)) {
-    rig->ops->set_batch_tuning(tuning);
+  for (const tuning::Batch& chosen : tunings(*rig)) {
+    rig->ops->set_batch_tuning(chosen);
     Product product(*rig, BlockType::kQ8_0, 37, 96);
-    const auto x = noise(9 * 96, 1), residual = noise(9 * 37, 2);
+    const auto x = random_floats(9 * 96, 1), residual = random_floats(9 * 37, 2);
     product.check(product.run(*rig, x, 9, &residual), x, 9, &residual);
   }
 }
@@ -122,11 +114,11 @@ TEST_CASE("a residual is added to the product, also in place") {
 TEST_CASE("a token's product is bit-identical in any batch") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
-  for (BatchTuning tuning : tunings(*rig)) {
-    CAPTURE(tuning.shared_tiles);
-    rig->ops->set_batch_tuning(tuning);
+  for (tuning::Batch chosen : tunings(*rig)) {
+    CAPTURE(chosen.shared_tiles);
+    rig->ops->set_batch_tuning(chosen);
     Product product(*rig, BlockType::kQ4_K, 70, 512);
-    const auto x = noise(33 * 512, 9);
+    const auto x = random_floats(33 * 512, 9);
     const auto all = product.run(*rig, x, 33);
     for (const uint32_t n : {1u, 3u, 8u, 20u}) {
       for (uint32_t t = 0; t < 33; t += n) {
@@ -135,9 +127,9 @@ TEST_CASE("a token's product is bit-identical in any batch") {
         CHECK(std::equal(some.begin(), some.end(), all.begin() + t * 70));
       }
     }
-    tuning.cached_tokens = 1;
-    tuning.lane_rows = 1;
-    rig->ops->set_batch_tuning(tuning);
+    chosen.cached_tokens = 1;
+    chosen.lane_rows = 1;
+    rig->ops->set_batch_tuning(chosen);
     CHECK(product.run(*rig, x, 33) == all);
   }
 }
@@ -148,25 +140,24 @@ namespace {
 struct Experts {
   ExpertShape shape;
   uint32_t count = 0;
-  std::vector<RandomWeights> gates, ups, downs;
+  std::vector<QuantRows> gates, ups, downs;
   std::vector<Buffer> records;
 
   Experts(GpuRig& rig, const ExpertShape& s, uint32_t experts) : shape(s), count(experts) {
-    const size_t elements = size_t{shape.embd} * shape.ff;
     for (uint32_t e = 0; e < count; ++e) {
-      gates.push_back(random_weights(shape.gate_type, elements, 100 + e));
-      ups.push_back(random_weights(shape.up_type, elements, 200 + e));
-      downs.push_back(random_weights(shape.down_type, elements, 300 + e));
+      gates.push_back(random_rows(shape.gate_type, shape.ff, shape.embd, 100 + e));
+      ups.push_back(random_rows(shape.up_type, shape.ff, shape.embd, 200 + e));
+      downs.push_back(random_rows(shape.down_type, shape.embd, shape.ff, 300 + e));
     }
     const auto aligned = [](size_t size) { return static_cast<uint32_t>((size + 63) / 32 * 32); };
     shape.gate_offset = 32;
-    shape.up_offset = shape.gate_offset + aligned(gates[0].bytes.size());
-    shape.down_offset = shape.up_offset + aligned(ups[0].bytes.size());
+    shape.up_offset = shape.gate_offset + aligned(gates[0].blocks.size());
+    shape.down_offset = shape.up_offset + aligned(ups[0].blocks.size());
     for (uint32_t e = 0; e < count; ++e) {
-      std::vector<std::byte> record(shape.down_offset + downs[e].bytes.size());
-      std::ranges::copy(gates[e].bytes, record.begin() + shape.gate_offset);
-      std::ranges::copy(ups[e].bytes, record.begin() + shape.up_offset);
-      std::ranges::copy(downs[e].bytes, record.begin() + shape.down_offset);
+      std::vector<std::byte> record(shape.down_offset + downs[e].blocks.size());
+      std::ranges::copy(gates[e].blocks, record.begin() + shape.gate_offset);
+      std::ranges::copy(ups[e].blocks, record.begin() + shape.up_offset);
+      std::ranges::copy(downs[e].blocks, record.begin() + shape.down_offset);
       records.push_back(rig.upload(record));
     }
   }
@@ -206,15 +197,15 @@ struct Experts {
     for (size_t pair = 0; pair < ids.size(); ++pair) {
       const float* token = &x[pair / shape.used * shape.embd];
       for (uint32_t f = 0; f < shape.ff; ++f) {
-        const Dot gate = dot(&gates[ids[pair]].floats[size_t{f} * shape.embd], token, shape.embd);
-        const Dot up = dot(&ups[ids[pair]].floats[size_t{f} * shape.embd], token, shape.embd);
+        const Dot gate = dot(&gates[ids[pair]].values[size_t{f} * shape.embd], token, shape.embd);
+        const Dot up = dot(&ups[ids[pair]].values[size_t{f} * shape.embd], token, shape.embd);
         const double silu = gate.value / (1 + std::exp(-gate.value));
         // |silu'| < 1.1, and exp of the device is good to a few units.
         const double tolerance = 1.1 * gate.tolerance * std::abs(up.value) + std::abs(silu) * (up.tolerance + 4e-6 * std::abs(up.value)) + 1e-6;
         REQUIRE(std::abs(silu * up.value - double{got.hidden[pair * shape.ff + f]}) <= tolerance);
       }
       for (uint32_t e = 0; e < shape.embd; ++e) {
-        const Dot down = dot(&downs[ids[pair]].floats[size_t{e} * shape.ff], &got.hidden[pair * shape.ff], shape.ff);
+        const Dot down = dot(&downs[ids[pair]].values[size_t{e} * shape.ff], &got.hidden[pair * shape.ff], shape.ff);
         REQUIRE(std::abs(down.value - double{got.parts[pair * shape.embd + e]}) <= down.tolerance);
       }
     }
@@ -264,13 +255,13 @@ TEST_CASE("expert tiles agree with the reference") {
                                 expert_shape(BlockType::kQ8_0, BlockType::kQ4_0, BlockType::kQ8_0, 96, 160, 4),
                                 expert_shape(BlockType::kF16, BlockType::kBF16, BlockType::kF32, 32, 64, 1),
                                 expert_shape(BlockType::kQ5_K, BlockType::kQ6_K, BlockType::kQ4_0, 256, 96, 3)};
-  for (const BatchTuning& tuning : tunings(*rig)) {
-    rig->ops->set_batch_tuning(tuning);
+  for (const tuning::Batch& chosen : tunings(*rig)) {
+    rig->ops->set_batch_tuning(chosen);
     for (const ExpertShape& shape : shapes) {
       Experts experts(*rig, shape, 5);
       const uint32_t n = 13;
       const auto ids = choose(n, shape.used, 5, 1);
-      const auto x = noise(size_t{n} * shape.embd, 2), weights = noise(size_t{n} * shape.used, 3), residual = noise(size_t{n} * shape.embd, 4);
+      const auto x = random_floats(size_t{n} * shape.embd, 2), weights = random_floats(size_t{n} * shape.used, 3), residual = random_floats(size_t{n} * shape.embd, 4);
       experts.check(experts.run(*rig, ids, x, weights, residual, Ops::kTilePairs, false), ids, x, weights, residual);
     }
   }
@@ -279,12 +270,12 @@ TEST_CASE("expert tiles agree with the reference") {
 TEST_CASE("expert outputs are bit-identical under any grouping into tiles") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
-  for (const BatchTuning& tuning : tunings(*rig)) {
-    rig->ops->set_batch_tuning(tuning);
+  for (const tuning::Batch& chosen : tunings(*rig)) {
+    rig->ops->set_batch_tuning(chosen);
     Experts experts(*rig, expert_shape(BlockType::kQ4_K, BlockType::kQ4_K, BlockType::kQ6_K, 256, 256, 3), 4);
     const uint32_t n = 33;
     const auto ids = choose(n, 3, 4, 5);
-    const auto x = noise(n * 256, 2), weights = noise(n * 3, 3), residual = noise(n * 256, 4);
+    const auto x = random_floats(n * 256, 2), weights = random_floats(n * 3, 3), residual = random_floats(n * 256, 4);
     const auto first = experts.run(*rig, ids, x, weights, residual, Ops::kTilePairs, false);
     for (const uint32_t tile_pairs : {1u, 3u, Ops::kTilePairs}) {
       const auto again = experts.run(*rig, ids, x, weights, residual, tile_pairs, true);
@@ -302,15 +293,15 @@ TEST_CASE("expert outputs are bit-identical under any grouping into tiles") {
 TEST_CASE("batch operations do nothing while the pass is stopped") {
   auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");
-  for (const BatchTuning& tuning : tunings(*rig)) {
-    rig->ops->set_batch_tuning(tuning);
+  for (const tuning::Batch& chosen : tunings(*rig)) {
+    rig->ops->set_batch_tuning(chosen);
     rig->control_block() = {0, 7, 0, 0};
     Product product(*rig, BlockType::kQ8_0, 16, 64);
     const auto nothing = [](float value) { return value == 0; };
-    CHECK(std::ranges::all_of(product.run(*rig, noise(3 * 64, 1), 3), nothing));
+    CHECK(std::ranges::all_of(product.run(*rig, random_floats(3 * 64, 1), 3), nothing));
     Experts experts(*rig, expert_shape(BlockType::kF32, BlockType::kF32, BlockType::kF32, 32, 32, 1), 2);
-    const auto residual = noise(4 * 32, 3);
-    const auto result = experts.run(*rig, {0, 1, 1, 0}, noise(4 * 32, 1), noise(4, 2), residual, 8, false);
+    const auto residual = random_floats(4 * 32, 3);
+    const auto result = experts.run(*rig, {0, 1, 1, 0}, random_floats(4 * 32, 1), random_floats(4, 2), residual, 8, false);
     CHECK(std::ranges::all_of(result.hidden, nothing));
     CHECK(std::ranges::all_of(result.parts, nothing));
     CHECK(result.out == residual);

@@ -157,11 +157,11 @@ int main(int argc, char** argv) {
     std::printf("no Vulkan device\n");
     return 1;
   }
-  BatchTuning tuning = batch_tuning(rig->device->limits());
-  if (argc > 2) tuning.lane_rows = static_cast<uint32_t>(std::stoul(argv[2]));
-  if (argc > 3) tuning.tile_tokens = static_cast<uint32_t>(std::stoul(argv[3]));
-  if (argc > 4) tuning.attention_columns = static_cast<uint32_t>(std::stoul(argv[4]));
-  rig->ops->set_batch_tuning(tuning);
+  tuning::Batch chosen = tuning::batch(rig->device->limits());
+  if (argc > 2) chosen.lane_rows = static_cast<uint32_t>(std::stoul(argv[2]));
+  if (argc > 3) chosen.tile_tokens = static_cast<uint32_t>(std::stoul(argv[3]));
+  if (argc > 4) chosen.attention_columns = static_cast<uint32_t>(std::stoul(argv[4]));
+  rig->ops->set_batch_tuning(chosen);
   bench_matmul(*rig, filter);
   bench_experts(*rig, filter);
   bench_attention(*rig, filter);
