@@ -25,6 +25,7 @@ HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena) :
     layer_offsets_bytes_.push_back(offset_bytes);
     offset_bytes += table.record_bytes(layer) * table.experts();
   }
+  held_.resize(table.layers());
 }
 
 Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table) {
@@ -33,6 +34,7 @@ Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table) {
 }
 
 std::span<const std::byte> HostTier::bytes(ExpertId id) const {
+  HOTSET_CHECK(held_[id.layer]);
   const uint64_t record_bytes = table_.record_bytes(id.layer);
   return std::as_const(*arena_).bytes().subspan(layer_offsets_bytes_[id.layer] + id.expert * record_bytes, record_bytes);
 }
@@ -43,25 +45,40 @@ std::span<std::byte> HostTier::piece_bytes(ExpertId id, const ExpertPiece& piece
 }
 
 Status HostTier::load(const ReadFunction& read, const ProgressFunction& progress) {
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) HOTSET_RETURN_IF_ERROR(load_layer(layer, read, progress));
+  return ok_status();
+}
+
+Status HostTier::load_layer(uint32_t layer, const ReadFunction& read, const ProgressFunction& progress) {
   const uint64_t total_bytes = file_bytes(table_);
-  uint64_t done_bytes = 0;
-  uint64_t told_bytes = 0;
-  for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
-    // Piece by piece over all experts: a stacked tensor is then read from its first byte to its last, so that the
-    // system's read-ahead works; the records' interleaving costs only where the bytes land.
-    for (uint32_t p = 0; p < table_.pieces(layer); ++p) {
-      for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
-        const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
-        const ExpertPiece piece = table_.piece(id, p);
-        HOTSET_RETURN_IF_ERROR(read(piece.file, piece_bytes(id, piece)));
-        done_bytes += piece.file.size_bytes;
-        if (!progress || (done_bytes - told_bytes < kProgressBytes && done_bytes != total_bytes)) continue;
-        told_bytes = done_bytes;
-        if (!progress(done_bytes, total_bytes)) return error(Code::kCancelled, "loading was stopped");
-      }
+  held_[layer] = true;
+  // Piece by piece over all experts: a stacked tensor is then read from its first byte to its last, so that the
+  // system's read-ahead works; the records' interleaving costs only where the bytes land.
+  for (uint32_t p = 0; p < table_.pieces(layer); ++p) {
+    for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
+      const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
+      const ExpertPiece piece = table_.piece(id, p);
+      HOTSET_RETURN_IF_ERROR(read(piece.file, piece_bytes(id, piece)));
+      done_bytes_ += piece.file.size_bytes;
+      if (!progress || (done_bytes_ - told_bytes_ < kProgressBytes && done_bytes_ != total_bytes)) continue;
+      told_bytes_ = done_bytes_;
+      if (!progress(done_bytes_, total_bytes)) return error(Code::kCancelled, "loading was stopped");
     }
   }
   return ok_status();
+}
+
+void HostTier::release_layer(uint32_t layer) {
+  held_[layer] = false;
+  arena_->discard(layer_offsets_bytes_[layer], table_.record_bytes(layer) * table_.experts());
+}
+
+uint64_t HostTier::size_bytes() const {
+  uint64_t bytes = 0;
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
+    if (held_[layer]) bytes += table_.record_bytes(layer) * table_.experts();
+  }
+  return bytes;
 }
 
 Status HostTier::load(std::span<const std::unique_ptr<File>> parts, const ProgressFunction& progress) {

@@ -34,10 +34,17 @@ class HostTier {
   // The same from the model's files, in the order of ByteRange::part.
   Status load(std::span<const std::unique_ptr<File>> parts, const ProgressFunction& progress);
 
-  // The record of one expert; kRecordAlignment aligned, padding is zero.
+  // One layer of it; `progress` counts the bytes of the layers read so far.
+  Status load_layer(uint32_t layer, const ReadFunction& read, const ProgressFunction& progress);
+
+  // Gives a layer's memory back to the system: all of its experts have a place elsewhere for good.
+  void release_layer(uint32_t layer);
+
+  // The record of one expert of a layer that is loaded; kRecordAlignment aligned, padding is zero.
   std::span<const std::byte> bytes(ExpertId id) const;
 
-  uint64_t size_bytes() const { return arena_->size_bytes(); }
+  // Bytes of the layers that are held.
+  uint64_t size_bytes() const;
 
  private:
   HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena);
@@ -45,6 +52,9 @@ class HostTier {
 
   const ExpertTable& table_;
   std::vector<uint64_t> layer_offsets_bytes_;  // [layers] into the arena
+  std::vector<bool> held_;                     // [layers]: loaded and not released
+  uint64_t done_bytes_ = 0;                    // read from the files
+  uint64_t told_bytes_ = 0;                    // of these, told to the progress function
   const std::unique_ptr<HostArena> arena_;
 };
 

@@ -97,6 +97,9 @@ class Residency {
   uint32_t max_scan_wave(uint32_t layer) const;
   uint32_t scan_depth(uint32_t layer) const { return 2 * max_scan_wave(layer) <= cache_.fair_share(layer) ? 2 : 1; }
 
+  // Slots of the layer's size class divided by the layers of that class: what a scan fills while slots are free.
+  uint32_t fair_share(uint32_t layer) const { return cache_.fair_share(layer); }
+
   bool resident(uint32_t layer, uint32_t expert) const;
   ResidencyStats stats() const;
 

@@ -10,16 +10,23 @@
 
 namespace hotset {
 
+constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2u << 20;  // x86-64 and most arm64 kernels
 
 Result<std::unique_ptr<HostArena>> HostArena::create(uint64_t size_bytes) {
-  const uint64_t rounded = align_up(std::max<uint64_t>(size_bytes, 1), 4096);
+  const uint64_t rounded = align_up(std::max<uint64_t>(size_bytes, 1), kPageBytes);
   void* data = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) {
     return error(Code::kOutOfMemory, "the system refused %s of memory", format_bytes(size_bytes).c_str());
   }
   if (rounded >= 4 * kHugePageBytes) ::madvise(data, rounded, MADV_HUGEPAGE);
   return std::unique_ptr<HostArena>(new HostArena(static_cast<std::byte*>(data), rounded));
+}
+
+void HostArena::discard(uint64_t offset_bytes, uint64_t size_bytes) {
+  const uint64_t begin = align_up(offset_bytes, kPageBytes);
+  const uint64_t end = (offset_bytes + size_bytes) & ~(kPageBytes - 1);
+  if (begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
 }
 
 HostArena::~HostArena() { ::munmap(data_, size_bytes_); }

@@ -23,6 +23,9 @@ class HostArena {
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
   uint64_t size_bytes() const { return size_bytes_; }
 
+  // Gives whole pages inside the range back to the system; they read as zero afterwards.
+  void discard(uint64_t offset_bytes, uint64_t size_bytes);
+
  private:
   HostArena(std::byte* data, uint64_t size_bytes) : data_(data), size_bytes_(size_bytes) {}
 

@@ -54,8 +54,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
-  HOTSET_RETURN_IF_ERROR(loaded->load(options, file));
+  HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->make_residency(options));
+  HOTSET_RETURN_IF_ERROR(loaded->load_experts(options, file));
   return loaded;
 }
 
@@ -96,25 +97,46 @@ Status LoadedModel::allocate() {
   return ok_status();
 }
 
-Status LoadedModel::load(const EngineOptions& options, const GgufFile& file) {
+Status LoadedModel::load_dense(const EngineOptions& options, const GgufFile& file) {
   Uploader uploader(*memory_, programs_->cache(), kUploadStagingBytes);
   uint64_t total_bytes = experts_->total_bytes();
   for (const uint64_t bytes : plan_.dense_slab_bytes) total_bytes += bytes;
   const auto progress = [&](uint64_t done) { return !options.on_progress || options.on_progress({done, total_bytes}); };
   HOTSET_ASSIGN(weights_, DenseWeights::load(file, spec_, *memory_, uploader, max_slab_bytes(*device_), progress));
-  return load_experts(options, file, weights_->size_bytes());
+  return ok_status();
 }
 
-Status LoadedModel::load_experts(const EngineOptions& options, const GgufFile& file, uint64_t dense_bytes) {
-  HOTSET_ASSIGN(host_, HostTier::create(*experts_));
+Status LoadedModel::load_experts(const EngineOptions& options, const GgufFile& file) {
+  const uint64_t dense_bytes = weights_->size_bytes();
   const auto read = [&](const ByteRange& range, std::span<std::byte> out) { return file.part(range.part).read(range.offset_bytes, out); };
   const auto progress = [&](uint64_t done, uint64_t total) {
     return !options.on_progress || options.on_progress({dense_bytes + done, dense_bytes + total});
   };
-  return host_->load(read, progress);
+  const bool all_resident = residency_->stats().slots == experts_->count();
+  for (uint32_t layer = 0; layer < experts_->layers(); ++layer) {
+    HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, read, progress));
+    HOTSET_RETURN_IF_ERROR(warm_layer(layer));
+    if (all_resident) host_->release_layer(layer);
+  }
+  return ok_status();
+}
+
+Status LoadedModel::warm_layer(uint32_t layer) {
+  const uint32_t share = std::min(residency_->fair_share(layer), experts_->experts());
+  const uint32_t wave = residency_->max_scan_wave(layer);
+  std::vector<uint16_t> ids;
+  for (uint32_t first = 0; first < share; first += wave) {
+    ids.clear();
+    for (uint32_t expert = first; expert < std::min(first + wave, share); ++expert) ids.push_back(static_cast<uint16_t>(expert));
+    HOTSET_ASSIGN(const Acquired acquired, residency_->acquire(layer, ids, Access::kScan));
+    residency_->retire(layer, ids, 0);
+    if (acquired.ready_value != 0) HOTSET_RETURN_IF_ERROR(device_->transfer().wait(acquired.ready_value));
+  }
+  return ok_status();
 }
 
 Status LoadedModel::make_residency(const EngineOptions& options) {
+  HOTSET_ASSIGN(host_, HostTier::create(*experts_));
   HOTSET_ASSIGN(link_, LinkVulkan::create(*memory_, slabs_, {}));
   std::vector<Slab> slabs;
   for (size_t i = 0; i < slabs_.size(); ++i) slabs.push_back({SlabId{static_cast<uint32_t>(i)}, slabs_[i].address(), plan_.slab_bytes[i]});

@@ -41,9 +41,11 @@ class LoadedModel {
   Status describe(const EngineOptions& options, const GgufFile& file);
   Status plan_budget(const EngineOptions& options);
   Status allocate();
-  Status load(const EngineOptions& options, const GgufFile& file);
-  Status load_experts(const EngineOptions& options, const GgufFile& file, uint64_t dense_bytes);
+  Status load_dense(const EngineOptions& options, const GgufFile& file);
   Status make_residency(const EngineOptions& options);
+  // Reads all experts and fills the cache: where it holds all of them, RAM keeps none.
+  Status load_experts(const EngineOptions& options, const GgufFile& file);
+  Status warm_layer(uint32_t layer);
 
   // In the order in which they depend on each other; destroyed in reverse.
   ModelSpec spec_;

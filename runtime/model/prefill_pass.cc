@@ -27,7 +27,21 @@ Status PrefillPass::allocate() {
   for (RingEntry& entry : ring_) {
     HOTSET_ASSIGN(entry.commands, pool_.allocate());
   }
-  return ok_status();
+  return make_programs();
+}
+
+Status PrefillPass::make_programs() {
+  HOTSET_ASSIGN(RingEntry* entry, next_entry());
+  static_cast<void>(entry);  // recorded and never submitted
+  layers_.embed(1);
+  for (uint32_t i = 0; i < model_.spec.layers.size(); ++i) {
+    layers_.attention(i, 1, Phase::kBatch);
+    layers_.route_batch(i, 1);
+    layers_.experts_batch(i, 0, 1);
+    layers_.combine(i, 1);
+  }
+  layers_.head(0, 1, Phase::kBatch);
+  return ops_.end();
 }
 
 Result<PrefillPass::RingEntry*> PrefillPass::next_entry() {

@@ -48,6 +48,8 @@ class PrefillPass {
 
   PrefillPass(const Model& model, Workspace& workspace, const std::atomic<bool>& stop);
   Status allocate();
+  // Makes every pipeline that run() will use, so that the first prompt does not wait for them.
+  Status make_programs();
   Result<RingEntry*> next_entry();
   // Ends and submits what was recorded since next_entry().
   Status submit(RingEntry& entry);
