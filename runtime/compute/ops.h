@@ -126,6 +126,7 @@ class Ops {
   const Program* program(const ProgramKey& key);
   // matmul by phase; each orders its operands itself.
   void matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
+  void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
 
   Device& device_;
   Programs& programs_;

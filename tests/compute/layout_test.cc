@@ -31,7 +31,7 @@ std::vector<float> product(GpuRig& rig, const Layout& layout, const Weight& w, c
   Recorder recorder(*rig.device, rig.programs->cache());
   REQUIRE(recorder.begin(rig.commands).ok());
   recorder.dispatch(program, push, (w.rows + per_workgroup - 1) / per_workgroup);
-  recorder.barrier(Access::kShader, Access::kHost);
+  recorder.barrier(WorkKind::kShader, WorkKind::kHost);
   REQUIRE(recorder.end().ok());
   const TimelinePoint point = rig.device->compute().submit(std::span(&rig.commands, 1)).value();
   REQUIRE(rig.device->compute().wait(point.value).ok());
