@@ -8,6 +8,9 @@
 // All activations are float32, [tokens][features] row-major. Every output element is summed in an order that depends
 // only on its own row and the operation's phase, never on how many tokens, tiles or experts share the dispatch: results
 // are bit-identical under any batch size, expert grouping and cache size.
+//
+// Addresses of matrices, expert records, the offsets in them and activations are multiples of 16 bytes; rows follow each
+// other as they lie in the file, at any even address.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 
 namespace hotset::tuning {
 
-// Invocations of a workgroup for elementwise work: a few subgroups, so that a small tensor still fills several cores.
+// Invocations of a workgroup for elementwise work. One subgroup spreads a small tensor over the cores of a software device.
 inline uint32_t elementwise_workgroup(const DeviceLimits& limits) {
   return limits.software ? limits.subgroup_size : std::max(64u, limits.subgroup_size);
 }
