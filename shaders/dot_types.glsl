@@ -10,7 +10,7 @@ vec4 in_place(uint v) { return vec4(ivec4(uvec4(v) & uvec4(0xffu, 0xff00u, 0xff0
 void load_run(uint64_t address, const uint count, out uint q[8]) {
   [[unroll]] for (uint i = 0; i < count; i += 4) {
     uvec4 four;
-    if (WIDE) {
+    if (WIDE && count >= 4) {
       const u64vec2 two = Longs(address + 4ul * i).v[0];
       four = uvec4(uint(two.x), uint(two.x >> 32), uint(two.y), uint(two.y >> 32));
     } else if (count >= 4) {
@@ -30,7 +30,6 @@ float dot_q4_q5(const uint type, uint64_t row, uint step) {
   load_run(block + (type == kQ4_K ? 16 : 48) + 32 * pair + 4 * first, w, q);
   if (type == kQ5_K) load_run(block + 16 + 4 * first, w, fifth);
   vec4 low = vec4(0), high = vec4(0);
-  vec2 sums = vec2(0);
   [[unroll]] for (uint i = 0; i < w; ++i) {
     uint a = q[i] & 0x0f0f0f0fu, b = (q[i] >> 4) & 0x0f0f0f0fu;
     if (type == kQ5_K) {
@@ -40,10 +39,11 @@ float dot_q4_q5(const uint type, uint64_t row, uint step) {
     }
     low = fma(in_place(a), x_of[i], low);
     high = fma(in_place(b), x_of[w + i], high);
-    sums += vec2(x_sum[i], x_sum[w + i]);
   }
-  const vec4 scales = pair_scales(Quads(block).v[0], pair);
-  return scales.x * dot(low, kByteUnits) + scales.y * dot(high, kByteUnits) - dot(scales.zw, sums);
+  uint head[8];
+  load_run(block, 4, head);
+  const vec4 scales = pair_scales(uvec4(head[0], head[1], head[2], head[3]), pair);
+  return scales.x * dot(low, kByteUnits) + scales.y * dot(high, kByteUnits) - scales.z * x_sum[0] - scales.w * x_sum[1];
 }
 
 float dot_q6(uint64_t row, uint step) {
@@ -61,17 +61,15 @@ float dot_q6(uint64_t row, uint step) {
   [[unroll]] for (uint part = 0; part < 4; ++part) {
     [[unroll]] for (uint side = 0; side < sides; ++side) {
       vec4 sums = vec4(0);
-      float x_total = 0;
       [[unroll]] for (uint j = 0; j < side_words; ++j) {
         const uint i = side * side_words + j;
         const uint q = (part & 1) == 0 ? q0[i] : q1[i];
         const uint high = part < 2 ? pairs[i] << (4 - 2 * part) : pairs[i] >> (2 * part - 4);
         sums = fma(in_place(((q >> (part / 2 * 4)) & 0x0f0f0f0fu) | (high & 0x30303030u)), x_of[part * w + i], sums);
-        x_total += x_sum[part * w + i];
       }
       const uint at = side + first / 4;
       const int scale = int(scales[part / 2] << (24 - 16 * (part & 1) - 8 * at)) >> 24;
-      sum = fma(float(scale), dot(sums, kByteUnits) - 32.0 * x_total, sum);
+      sum = fma(float(scale), dot(sums, kByteUnits) - 32.0 * x_sum[part * sides + side], sum);
     }
   }
   return half_bits(half_at(block + 208)) * sum;
@@ -83,19 +81,17 @@ float dot_small(const uint type, uint64_t row, uint step) {
   uint q[8];
   words_at(block + 2 + 4 * first, w, q);
   vec4 low = vec4(0), high = vec4(0);
-  float total = 0;
   [[unroll]] for (uint i = 0; i < w; ++i) {
     if (type == kQ8_0) {
       low = fma(signed_bytes(q[i]), x_of[i], low);
     } else {
       low = fma(in_place(q[i] & 0x0f0f0f0fu), x_of[i], low);
       high = fma(in_place((q[i] >> 4) & 0x0f0f0f0fu), x_of[w + i], high);
-      total += x_sum[i] + x_sum[w + i];
     }
   }
   const float d = half_bits(half_at(block));
   if (type == kQ8_0) return d * (low.x + low.y + low.z + low.w);
-  return d * (dot(low + high, kByteUnits) - 8.0 * total);
+  return d * (dot(low + high, kByteUnits) - 8.0 * (x_sum[0] + x_sum[1]));
 }
 
 // F32, F16, BF16: a word of a step is four weights.

@@ -13,40 +13,51 @@ layout(local_size_x_id = 1, local_size_y = 1, local_size_z = 1) in;
 layout(constant_id = 2) const uint SUBGROUP = 8;
 layout(constant_id = 3) const uint STEP_WORDS = 8;
 layout(constant_id = 4) const bool WIDE = false;  // load 64 bits at once in place of 128
+layout(constant_id = 5) const uint ROWS = 2;      // of a lane
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Longs { u64vec2 v[]; };
 
-const uint kRows = 2;  // rows of one call at most
+const uint kRows = 4;  // rows of one call at most
 
 // Per type: words in a run of quants, runs of x (32 or 16 apart) that a word serves.
 uint run_words(const uint type) { return type == kQ4_0 ? 4 : 8; }
 uint parts(const uint type) { return type == kQ6_K ? 4 : type == kQ4_0 || type == kQ4_K || type == kQ5_K ? 2 : 1; }
 uint step_words(const uint type) { return min(STEP_WORDS, run_words(type)); }
+// Words whose weights share a scale.
+uint group_words(const uint type) { return type == kQ6_K ? min(step_words(type), 4) : step_words(type); }
 uint step_cols(const uint type) { return 4 * step_words(type) * parts(type); }
 
-vec4 x_of[32];     // x of this step, [part][word]
-float x_sum[32];   // of each of x_of
+vec4 x_of[32];    // x of this step, [part][word]
+float x_sum[32];  // of each group of one scale
 
 uint x_index(const uint type, uint step, uint i) {
   const uint w = step_words(type), steps = run_words(type) / w;
   return step / steps * parts(type) * run_words(type) + i / w * run_words(type) + step % steps * w + i % w;
 }
 
+float sum_of(vec4 v) { return v.x + v.y + v.z + v.w; }
+
 void load_x(const uint type, uint64_t x, uint step) {
-  const uint count = step_cols(type) / 4;
+  const uint count = step_cols(type) / 4, group = group_words(type);
   Vec4s from = Vec4s(x);
+  const bool shared_sums = LANES == 1 && group <= SUBGROUP;
   if (LANES > 1) {
     [[unroll]] for (uint i = 0; i < count; ++i) x_of[i] = from.v[x_index(type, step, i)];
-    [[unroll]] for (uint i = 0; i < count; ++i) x_sum[i] = x_of[i].x + x_of[i].y + x_of[i].z + x_of[i].w;
-    return;
-  }
-  [[unroll]] for (uint first = 0; first < count; first += SUBGROUP) {
-    const vec4 mine = from.v[x_index(type, step, (first + gl_SubgroupInvocationID) % count)];
-    const float sum = mine.x + mine.y + mine.z + mine.w;
-    [[unroll]] for (uint i = 0; i < min(SUBGROUP, count); ++i) {
-      x_of[first + i] = subgroupShuffle(mine, i);
-      x_sum[first + i] = subgroupShuffle(sum, i);
+  } else {
+    [[unroll]] for (uint first = 0; first < count; first += SUBGROUP) {
+      const vec4 mine = from.v[x_index(type, step, (first + gl_SubgroupInvocationID) % count)];
+      [[unroll]] for (uint i = 0; i < min(SUBGROUP, count); ++i) x_of[first + i] = subgroupShuffle(mine, i);
+      float sum = sum_of(mine);
+      [[unroll]] for (uint apart = 1; apart < group; apart *= 2) sum += subgroupShuffleXor(sum, apart);
+      if (shared_sums) {
+        [[unroll]] for (uint i = 0; i < min(SUBGROUP, count); i += group) x_sum[(first + i) / group] = subgroupShuffle(sum, i);
+      }
     }
+  }
+  if (shared_sums) return;
+  [[unroll]] for (uint g = 0; g < count / group; ++g) {
+    x_sum[g] = 0;
+    [[unroll]] for (uint i = 0; i < group; ++i) x_sum[g] += sum_of(x_of[g * group + i]);
   }
 }
 

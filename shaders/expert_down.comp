@@ -3,8 +3,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/dots.glsl"
 
-layout(constant_id = 5) const uint TYPE = kF32;
-layout(constant_id = 6) const uint ROWS = 2;  // a lane, at most kRows
+layout(constant_id = 6) const uint TYPE = kF32;
 layout(push_constant, scalar) uniform Push { ExpertDownPush p; };
 
 void main() {

@@ -1,4 +1,6 @@
 // Operations of the decode phase, and those that both phases share.
+#include <algorithm>
+
 #include "platform/check.h"
 #include "runtime/compute/ops.h"
 #include "runtime/compute/tuning.h"
@@ -19,8 +21,9 @@ Tensor bytes_of(const Weight& w) { return {w.address, uint64_t{w.rows} * row_byt
 
 Tensor floats(const Tensor& tensor, uint64_t count) { return {tensor.address, count * sizeof(float)}; }
 
-std::array<uint32_t, 12> constants_of(const tuning::Matvec& shape, std::array<uint32_t, 2> own) {
-  return {shape.lanes, shape.workgroup, shape.subgroup, shape.step_words, shape.wide, own[0], own[1]};
+std::array<uint32_t, 12> constants_of(const tuning::Matvec& tuned, BlockType type, BlockType second = BlockType::kF32) {
+  return {tuned.lanes,      tuned.workgroup, tuned.subgroup,              tuned.step_words,
+          tuned.wide,       tuned.rows,      static_cast<uint32_t>(type), static_cast<uint32_t>(second)};
 }
 
 }  // namespace
@@ -45,15 +48,14 @@ void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t
 }
 
 void Ops::matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
-  const tuning::Matvec shape = tuning::matvec(device_.limits(), w.cols);
-  const uint32_t rows = tuning::kMatvecRows;
-  const Program* made = program({"matvec", shaders::matvec, constants_of(shape, {static_cast<uint32_t>(w.type), rows})});
+  const tuning::Matvec tuned = tuning::matvec(device_.limits(), w.rows, w.cols);
+  const Program* made = program({"matvec", shaders::matvec, constants_of(tuned, w.type)});
   if (!made) return;
   const Tensor written = floats(out, uint64_t{n} * w.rows);
   const Tensor added = residual ? floats(*residual, uint64_t{n} * w.rows) : Tensor{};
   order({bytes_of(w), floats(x, uint64_t{n} * w.cols), added}, {written});
   const shaders::MatvecPush push = {control_, w.address, x.address, added.address, out.address, w.rows, w.cols, row_bytes_of(w.type, w.cols)};
-  recorder_.dispatch(*made, push, groups_of(w.rows, shape.workgroup / shape.lanes * rows), n);
+  recorder_.dispatch(*made, push, groups_of(w.rows, tuned.rows_per_workgroup()), n);
 }
 
 void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
@@ -72,23 +74,21 @@ void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids
 }
 
 void Ops::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
-  const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd);
-  const Program* made = program({"expert_up", shaders::expert_up,
-                                 constants_of(tuned, {static_cast<uint32_t>(shape.gate_type), static_cast<uint32_t>(shape.up_type)})});
+  tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff, shape.embd);
+  tuned.rows = std::max(1u, tuned.rows / 2);  // of gate and of up each
+  const Program* made = program({"expert_up", shaders::expert_up, constants_of(tuned, shape.gate_type, shape.up_type)});
   if (!made) return;
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(x, shape.embd)}, {floats(hidden, uint64_t{shape.used} * shape.ff)});
   const shaders::ExpertUpPush push = {control_,          addresses.address, x.address,
                                       hidden.address,    shape.embd,        shape.ff,
                                       shape.gate_offset, shape.up_offset,   row_bytes_of(shape.gate_type, shape.embd),
                                       row_bytes_of(shape.up_type, shape.embd)};
-  recorder_.dispatch(*made, push, groups_of(shape.ff, tuned.workgroup / tuned.lanes), shape.used);
+  recorder_.dispatch(*made, push, groups_of(shape.ff, tuned.rows_per_workgroup()), shape.used);
 }
 
 void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
-  const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff);
-  const uint32_t rows = tuning::kMatvecRows;
-  const Program* made =
-      program({"expert_down", shaders::expert_down, constants_of(tuned, {static_cast<uint32_t>(shape.down_type), rows})});
+  const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd, shape.ff);
+  const Program* made = program({"expert_down", shaders::expert_down, constants_of(tuned, shape.down_type)});
   if (!made) return;
   const Tensor sum = floats(out, shape.embd);
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(weights, shape.used), floats(hidden, uint64_t{shape.used} * shape.ff), sum},
@@ -96,7 +96,7 @@ void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const T
   const shaders::ExpertDownPush push = {control_,   addresses.address, weights.address,   hidden.address,
                                         out.address, shape.embd,       shape.ff,          shape.used,
                                         shape.down_offset, row_bytes_of(shape.down_type, shape.ff)};
-  recorder_.dispatch(*made, push, groups_of(shape.embd, tuned.workgroup / tuned.lanes * rows));
+  recorder_.dispatch(*made, push, groups_of(shape.embd, tuned.rows_per_workgroup()));
 }
 
 }  // namespace hotset

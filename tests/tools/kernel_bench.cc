@@ -60,10 +60,10 @@ struct Bench {
     const double first = seconds(operation, 1);
     const double compile_ms = static_cast<double>(now_ns() - start) * 1e-6 - first * 1e3;
     const double once = seconds(operation, 3);
-    const int count = static_cast<int>(std::clamp(0.06 / once, 1.0, 400.0));
+    const int count = static_cast<int>(std::clamp(0.006 / once, 1.0, 400.0));
     const double time = seconds([&](Ops& ops) {
       for (int i = 0; i < count; ++i) operation(ops);
-    }, 4) / count;
+    }, 25) / count;
     const double bytes = static_cast<double>(weight_bytes) * 1e-9;
     std::printf("%-34s %10.1f us  %7.2f GB/s  %7.2f GB per CPU second  %6.0f ms to compile\n", name.c_str(), time * 1e6, bytes / time,
                 bytes * count / cpu_seconds, compile_ms);
