@@ -8,7 +8,7 @@
 namespace hotset {
 namespace {
 
-// Registers that one lane may spend on value sums, in floats: bounds the compile time of software devices too.
+// Floats that one lane may hold of value sums: bounds registers, and the compile time on software devices.
 constexpr uint32_t kMaxSumsPerLane = 256;
 
 uint64_t cache_bytes(const AttentionShape& shape, uint32_t dims) {
@@ -80,10 +80,9 @@ void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheV
   const uint32_t splits = phase == Phase::kDecode ? decode_splits(batch_, shape, lanes) : 1;
   const uint64_t parts = n * part_bytes(shape, splits);
   HOTSET_CHECK(scratch.size_bytes >= parts);
-  const Program* attend =
-      program({"attention",
-               shaders::attention,
-               {lanes, shape.head_dim, shape.value_dim, shape.kv == KvElement::kF16, columns.heads, columns.queries, splits, batch_.shuffle_queries}});
+  const Program* attend = program({"attention", shaders::attention,
+                                   {lanes, shape.head_dim, shape.value_dim, shape.kv == KvElement::kF16, columns.heads, columns.queries, splits,
+                                    batch_.shuffle_queries}});
   if (attend == nullptr) return;
   const Tensor keys = {cache.keys, cache_bytes(shape, shape.head_dim)};
   const Tensor values = {cache.values, cache_bytes(shape, shape.value_dim)};

@@ -76,8 +76,9 @@ void Ops::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t t
   HOTSET_CHECK(shape.ff % 32 == 0);
   if (tile_count == 0) return;
   const uint32_t lanes = device_.limits().subgroup_size, type = number(shape.down_type);
-  const Program* down = batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 0, type, type}})
-                                            : program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, type}});
+  const Program* down = batch_.shared_tiles
+                            ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 0, type, type}})
+                            : program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, type}});
   if (down == nullptr) return;
   order({hidden}, {parts});
   shaders::ExpertBatchPush push = {control_, tiles, pairs, hidden.address, parts.address};

@@ -94,7 +94,7 @@ TEST_CASE("batch products agree with the reference for every type and odd sizes"
         const uint32_t cols = rows == 19 ? 1536u : rows == 1 ? std::max(32u, block_elements(type)) : 256u;
         Product product(*rig, type, rows, cols);
         const auto x = random_floats(size_t{33} * cols, 9);
-        for (const uint32_t n : {3u, 33u}) product.check(product.run(*rig, x, n), x, n);
+        for (const uint32_t n : {3u, rows == 19 ? 33u : 9u}) product.check(product.run(*rig, x, n), x, n);
       }
     }
   }
