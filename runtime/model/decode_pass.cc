@@ -5,6 +5,12 @@
 #include "platform/clock.h"
 
 namespace hotset {
+namespace {
+
+// Segments of one submit: a whole token's but for absurdly deep models.
+uint32_t most_segments(const ModelSpec& spec) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, Queue::kMaxCommandBuffers)); }
+
+}  // namespace
 
 DecodePass::DecodePass(const Model& model, Workspace& workspace)
     : model_(model),
@@ -15,7 +21,7 @@ DecodePass::DecodePass(const Model& model, Workspace& workspace)
       rope_(model.spec.rope),
       chosen_(model.spec.layers[0].moe.route.used),
       served_(model.spec.layers.size()),
-      window_(static_cast<uint32_t>(model.spec.layers.size()) + 1) {}
+      window_(most_segments(model.spec)) {}
 
 Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Workspace& workspace) {
   std::unique_ptr<DecodePass> pass(new DecodePass(model, workspace));
@@ -65,7 +71,7 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
     HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
     next = stop;  // the segment that begins with this layer's experts
   }
-  if (!missed) window_ = std::min(end, window_ * 2);
+  if (!missed) window_ = std::min(most_segments(model_.spec), window_ * 2);
   note_hits();
   return ok_status();
 }
