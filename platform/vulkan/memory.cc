@@ -1,5 +1,6 @@
 #include "platform/vulkan/memory.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -9,6 +10,9 @@ namespace hotset {
 namespace {
 
 constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+// Kinds that only devices opened with more features may allocate, or that hold no bytes of their own.
+constexpr VkMemoryPropertyFlags kForbidden = VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
+                                             VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
 // What a memory type must have for a kind, and what is preferred, strongest first.
 struct TypeWish {
@@ -40,6 +44,14 @@ VkBufferCreateInfo buffer_info(uint64_t size_bytes, const std::array<uint32_t, 2
   return info;
 }
 
+uint64_t largest_local_heap(const VkPhysicalDeviceMemoryProperties& memory) {
+  uint64_t largest = 0;
+  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+    if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) largest = std::max<uint64_t>(largest, memory.memoryHeaps[i].size);
+  }
+  return largest;
+}
+
 }  // namespace
 
 Buffer::~Buffer() {
@@ -59,14 +71,15 @@ void Buffer::swap(Buffer& other) noexcept {
 int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
   const TypeWish wish = wish_of(kind);
   const VkPhysicalDeviceMemoryProperties& memory = device_.memory_properties();
+  const uint64_t vram_bytes = largest_local_heap(memory);
   int best = -1;
   int best_score = -1;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
     const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
-    if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required) continue;
+    if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required || (flags & kForbidden) != 0) continue;
     // Mapped device memory is only worth taking from the heap that holds the VRAM, not from a small window into it.
     const bool window = kind == MemoryKind::kDevice &&
-                        memory.memoryHeaps[memory.memoryTypes[i].heapIndex].size < device_.budget().total_bytes;
+                        memory.memoryHeaps[memory.memoryTypes[i].heapIndex].size < vram_bytes;
     const int score = ((flags & wish.preferred) == wish.preferred ? 4 : 0) + ((flags & wish.avoided) == 0 ? 2 : 0) - (window ? 8 : 0) + 8;
     if (score > best_score) {
       best_score = score;
