@@ -89,8 +89,7 @@ Status DecodePass::serve_misses(uint32_t layer) {
   const std::span<const uint16_t> ids = chosen(layer);
   HOTSET_ASSIGN(const Acquired acquired, model_.residency.acquire(layer, ids, Access::kDecode));
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
-  const size_t row = size_t{layer} * model_.experts.experts();
-  for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.host_table[row + ids[i]];
+  for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.residency.address(layer, ids[i]);
   // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
   model_.residency.retire(layer, ids, 0);
   if (acquired.ready_value != 0) link_point_ = model_.link.point(acquired.ready_value);
