@@ -10,6 +10,13 @@ namespace {
 
 constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 
+bool is_unified(const VkPhysicalDeviceMemoryProperties& memory) {
+  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+    if (!(memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) return false;
+  }
+  return true;
+}
+
 // What a memory type must have for a kind, and what is preferred, strongest first.
 struct TypeWish {
   VkMemoryPropertyFlags required;
@@ -17,9 +24,13 @@ struct TypeWish {
   VkMemoryPropertyFlags avoided;
 };
 
-TypeWish wish_of(MemoryKind kind) {
+// `unified`: host and device share all memory. There mapping costs nothing; on a card it makes large allocations slow on some
+// drivers, and copies by the transfer queue beat a processor that pushes bytes over the bus.
+TypeWish wish_of(MemoryKind kind, bool unified) {
   switch (kind) {
-    case MemoryKind::kDevice: return {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, kMappable, 0};
+    case MemoryKind::kDevice:
+      return unified ? TypeWish{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, kMappable, 0}
+                     : TypeWish{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT};
     case MemoryKind::kShared: return {kMappable, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
     case MemoryKind::kReadback: return {kMappable, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT};
     case MemoryKind::kStaging: return {kMappable, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
@@ -57,17 +68,14 @@ void Buffer::swap(Buffer& other) noexcept {
 }
 
 int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
-  const TypeWish wish = wish_of(kind);
   const VkPhysicalDeviceMemoryProperties& memory = device_.memory_properties();
+  const TypeWish wish = wish_of(kind, is_unified(memory));
   int best = -1;
   int best_score = -1;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
     const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
     if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required) continue;
-    // Mapped device memory is only worth taking from the heap that holds the VRAM, not from a small window into it.
-    const bool window = kind == MemoryKind::kDevice &&
-                        memory.memoryHeaps[memory.memoryTypes[i].heapIndex].size < device_.budget().total_bytes;
-    const int score = ((flags & wish.preferred) == wish.preferred ? 4 : 0) + ((flags & wish.avoided) == 0 ? 2 : 0) - (window ? 8 : 0) + 8;
+    const int score = ((flags & wish.preferred) == wish.preferred ? 2 : 0) + ((flags & wish.avoided) == 0 ? 1 : 0);
     if (score > best_score) {
       best_score = score;
       best = static_cast<int>(i);
