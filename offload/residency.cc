@@ -209,6 +209,11 @@ bool Residency::resident(uint32_t layer, uint32_t expert) const {
   return layer < table_.layers() && expert < table_.experts() && cache_.find(id_of(layer, expert)) != kNoSlot;
 }
 
+uint64_t Residency::address(uint32_t layer, uint32_t expert) const {
+  HOTSET_CHECK(resident(layer, expert));
+  return cache_.place(cache_.find(id_of(layer, expert))).device_address;
+}
+
 ResidencyStats Residency::stats() const {
   ResidencyStats stats = stats_;
   stats.residents = cache_.residents();

@@ -101,6 +101,8 @@ class Residency {
   uint32_t fair_share(uint32_t layer) const { return cache_.fair_share(layer); }
 
   bool resident(uint32_t layer, uint32_t expert) const;
+  // The device address of an expert that is resident. Not read from the device table, which the host reaches over the bus.
+  uint64_t address(uint32_t layer, uint32_t expert) const;
   ResidencyStats stats() const;
 
   // Proves that the table, the slots and the policy agree. For tests; O(slots + experts).

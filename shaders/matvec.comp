@@ -1,4 +1,4 @@
-// out[t] = w x[t] (+ residual[t]). x = a run of rows, y = token; every token is computed as if it were alone.
+// out[t] = w x[t] (+ residual[t]). x, z = a run of rows, y = token; every token is computed as if it were alone.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/dots.glsl"
@@ -9,7 +9,8 @@ layout(push_constant, scalar) uniform Push { MatvecPush p; };
 void main() {
   if (stopped(p.control)) return;
   const uint token = gl_WorkGroupID.y;
-  const uint first = gl_WorkGroupID.x * ROWS * lane_rows() + lane_row();
+  const uint run = gl_WorkGroupID.z * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+  const uint first = run * ROWS * lane_rows() + lane_row();
   uint64_t rows[kRows];
   float sums[kRows];
   // Past the last row a lane repeats it and does not write: the subgroup stays whole.

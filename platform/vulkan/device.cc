@@ -165,6 +165,8 @@ void Device::read_limits() {
   subgroup_stages_ok_ = (control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   limits_.max_workgroup_size = base.limits.maxComputeWorkGroupInvocations;
   limits_.max_workgroups_x = base.limits.maxComputeWorkGroupCount[0];
+  limits_.max_workgroups_y = base.limits.maxComputeWorkGroupCount[1];
+  limits_.max_workgroups_z = base.limits.maxComputeWorkGroupCount[2];
   limits_.max_shared_bytes = base.limits.maxComputeSharedMemorySize;
   limits_.max_allocation_bytes = maintenance.maxMemoryAllocationSize;
   const auto families = queue_families(physical_);
@@ -176,6 +178,8 @@ void Device::read_limits() {
 }
 
 DeviceBudget Device::budget() const { return read_budget(physical_, memory_, has_memory_budget_); }
+
+void Device::wait_idle() const { static_cast<void>(fn_.vkDeviceWaitIdle(device_)); }
 
 Device::~Device() {
   if (device_ != VK_NULL_HANDLE) {

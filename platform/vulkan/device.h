@@ -26,7 +26,9 @@ struct DeviceLimits {
   bool software = false;             // a CPU device: host and device memory are the same
   uint32_t subgroup_size = 0;        // lanes; what pipelines are compiled for
   uint32_t max_workgroup_size = 0;   // invocations
-  uint32_t max_workgroups_x = 0;
+  uint32_t max_workgroups_x = 0;     // of one dispatch
+  uint32_t max_workgroups_y = 0;
+  uint32_t max_workgroups_z = 0;
   uint32_t max_shared_bytes = 0;
   uint64_t max_allocation_bytes = 0;
   float timestamp_period_ns = 0;     // 0: no timestamps on the compute queue
@@ -54,6 +56,8 @@ class Device {
   const std::string& name() const { return name_; }
   const VkPhysicalDeviceMemoryProperties& memory_properties() const { return memory_; }
   DeviceBudget budget() const;
+  // Until the device has done all that was submitted, or is lost. No thread may submit meanwhile.
+  void wait_idle() const;
   // Names this device and driver build: file name of the pipeline cache.
   const std::string& cache_key() const { return cache_key_; }
 

@@ -1,5 +1,6 @@
 #include "platform/vulkan/memory.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -9,6 +10,9 @@ namespace hotset {
 namespace {
 
 constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+// Kinds that only devices opened with more features may allocate, or that hold no bytes of their own.
+constexpr VkMemoryPropertyFlags kForbidden = VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
+                                             VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
 bool is_unified(const VkPhysicalDeviceMemoryProperties& memory) {
   for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
@@ -74,7 +78,7 @@ int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
   int best_score = -1;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
     const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
-    if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required) continue;
+    if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required || (flags & kForbidden) != 0) continue;
     const int score = ((flags & wish.preferred) == wish.preferred ? 2 : 0) + ((flags & wish.avoided) == 0 ? 1 : 0);
     if (score > best_score) {
       best_score = score;

@@ -45,9 +45,7 @@ Status Queue::init() {
   return ok_status();
 }
 
-// One submit takes at most this many command buffers and waits: two a layer for the deepest models known.
-constexpr size_t kMaxCommandBuffers = 512;
-constexpr size_t kMaxWaits = 4;
+constexpr size_t kMaxWaits = 4;  // of one submit
 
 Result<TimelinePoint> Queue::submit(std::span<const VkCommandBuffer> commands, std::span<const TimelinePoint> waits) {
   HOTSET_CHECK(commands.size() <= kMaxCommandBuffers && waits.size() <= kMaxWaits);

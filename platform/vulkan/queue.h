@@ -25,13 +25,15 @@ struct TimelinePoint {
 // A queue with its own timeline. Two Queue objects may share one VkQueue (aliased) and then one lock.
 class Queue {
  public:
+  static constexpr size_t kMaxCommandBuffers = 512;  // of one submit: two a layer for the deepest models known
+
   Queue(const Device& device, VkQueue queue, uint32_t family, std::shared_ptr<std::mutex> lock);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
   Status init();
 
-  // Submits the command buffers in order after `waits`; the returned point is reached when all have finished.
+  // Submits the command buffers (at most kMaxCommandBuffers) in order after `waits`; the returned point is reached when all have finished.
   Result<TimelinePoint> submit(std::span<const VkCommandBuffer> commands, std::span<const TimelinePoint> waits = {});
   // Blocks until the timeline has reached `value`. Error: device lost, or no progress for `timeout_ns`.
   Status wait(uint64_t value, uint64_t timeout_ns = 60'000'000'000) const;

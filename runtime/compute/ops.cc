@@ -31,6 +31,16 @@ const Program* Ops::program(const ProgramKey& key) {
   return nullptr;
 }
 
+bool Ops::fits_grid(uint32_t x, uint32_t y, uint32_t z) {
+  const DeviceLimits& limits = device_.limits();
+  if (x <= limits.max_workgroups_x && y <= limits.max_workgroups_y && z <= limits.max_workgroups_z) return true;
+  if (status_.ok()) {
+    status_ = error(Code::kUnsupported, "the device runs at most %u x %u x %u workgroups at once, the model needs %u x %u x %u: a smaller batch may help",
+                    limits.max_workgroups_x, limits.max_workgroups_y, limits.max_workgroups_z, x, y, z);
+  }
+  return false;
+}
+
 void Ops::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
   if (phase == Phase::kDecode) {
     matmul_decode(w, x, out, n, residual);

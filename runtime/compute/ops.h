@@ -82,7 +82,7 @@ class Ops {
   // --- recording: operations go to the segment between begin and end
   Status begin(VkCommandBuffer commands);
   // Ends the segment; its writes are visible to the host and to later segments. Error: the first of an operation since
-  // begin (a program that could not be made).
+  // begin (a program that could not be made, a grid beyond the device).
   Status end();
 
   // out[t] = row tokens[t] of `table`, as float. tokens: uint32 [n].
@@ -127,6 +127,12 @@ class Ops {
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
   const Program* program(const ProgramKey& key);
+  // Records the dispatch, or notes the error when the device takes no grid of that size.
+  template <class Push>
+  void dispatch(const Program& program, const Push& push, uint32_t x, uint32_t y = 1, uint32_t z = 1) {
+    if (fits_grid(x, y, z)) recorder_.dispatch(program, push, x, y, z);
+  }
+  bool fits_grid(uint32_t x, uint32_t y, uint32_t z);
   // matmul by phase; each orders its operands itself.
   void matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
   void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);

@@ -69,7 +69,7 @@ void Ops::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k
   push.rope_dim = shape.rope_dim;
   push.context_tokens = shape.context_tokens;
   push.norm_eps = shape.norm_eps;
-  recorder_.dispatch(*store, push, shape.heads + 2 * shape.kv_heads, n);
+  dispatch(*store, push, shape.heads + 2 * shape.kv_heads, n);
 }
 
 void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
@@ -90,12 +90,12 @@ void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheV
   order({q, keys, values}, {sums});
   const shaders::AttentionPush push = {control_, q.address, keys.address, values.address, out.address,          sums.address,
                                        n,        shape.heads, shape.kv_heads, shape.context_tokens, shape.scale};
-  recorder_.dispatch(*attend, push, (n + columns.queries - 1) / columns.queries, shape.heads / columns.heads, splits);
+  dispatch(*attend, push, (n + columns.queries - 1) / columns.queries, shape.heads / columns.heads, splits);
   if (splits == 1) return;
   const Program* merge = program({"attention_merge", shaders::attention_merge, {lanes, shape.value_dim, splits}});
   if (merge == nullptr) return;
   order({sums}, {out});
-  recorder_.dispatch(*merge, push, n * shape.heads);
+  dispatch(*merge, push, n * shape.heads);
 }
 
 uint64_t Ops::attention_scratch_bytes(const Device& device, const AttentionShape& shape) {

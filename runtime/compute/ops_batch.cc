@@ -45,12 +45,12 @@ void Ops::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint
   push.row_bytes = row_bytes_of(w.type, w.cols);
   push.n = n;
   if (batch_.shared_tiles) {
-    recorder_.dispatch(*multiply, push, ceil_div(w.rows, kSharedRows), ceil_div(n, kSharedTokens));
+    dispatch(*multiply, push, ceil_div(w.rows, kSharedRows), ceil_div(n, kSharedTokens));
     return;
   }
   const uint32_t tiles = ceil_div(n, tile_tokens);
   const uint32_t together = std::min(tiles, std::max(1u, batch_.cached_tokens / tile_tokens));
-  recorder_.dispatch(*multiply, push, together, ceil_div(w.rows, lanes * batch_.lane_rows), ceil_div(tiles, together));
+  dispatch(*multiply, push, together, ceil_div(w.rows, lanes * batch_.lane_rows), ceil_div(tiles, together));
 }
 
 void Ops::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
@@ -69,7 +69,7 @@ void Ops::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t til
   push.first_row_bytes = row_bytes_of(shape.gate_type, shape.embd);
   push.second_offset = shape.up_offset;
   push.second_row_bytes = row_bytes_of(shape.up_type, shape.embd);
-  recorder_.dispatch(*rise, push, ceil_div(shape.ff, batch_.shared_tiles ? kSharedRows / 2 : lanes), tile_count);
+  dispatch(*rise, push, ceil_div(shape.ff, batch_.shared_tiles ? kSharedRows / 2 : lanes), tile_count);
 }
 
 void Ops::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden, const Tensor& parts) {
@@ -87,7 +87,7 @@ void Ops::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t t
   push.used = shape.used;
   push.first_offset = shape.down_offset;
   push.first_row_bytes = row_bytes_of(shape.down_type, shape.ff);
-  recorder_.dispatch(*down, push, ceil_div(shape.embd, batch_.shared_tiles ? kSharedRows : lanes * batch_.lane_rows), tile_count);
+  dispatch(*down, push, ceil_div(shape.embd, batch_.shared_tiles ? kSharedRows : lanes * batch_.lane_rows), tile_count);
 }
 
 void Ops::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {
@@ -96,7 +96,7 @@ void Ops::combine(const ExpertShape& shape, const Tensor& weights, const Tensor&
   if (add == nullptr) return;
   order({weights, parts, out}, {out});
   const shaders::CombinePush push = {control_, weights.address, parts.address, out.address, shape.used, shape.embd};
-  recorder_.dispatch(*add, push, ceil_div(shape.embd, lanes * kCombineRuns), n);
+  dispatch(*add, push, ceil_div(shape.embd, lanes * kCombineRuns), n);
 }
 
 }  // namespace hotset

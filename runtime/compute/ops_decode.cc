@@ -34,7 +34,7 @@ void Ops::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_
   if (!made) return;
   order({bytes_of(table), {tokens, n * sizeof(uint32_t)}}, {floats(out, uint64_t{n} * table.cols)});
   const shaders::EmbedPush push = {control_, table.address, tokens, out.address, table.cols, row_bytes_of(table.type, table.cols)};
-  recorder_.dispatch(*made, push, groups_of(groups_of(table.cols, 32), workgroup), n);
+  dispatch(*made, push, groups_of(groups_of(table.cols, 32), workgroup), n);
 }
 
 void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) {
@@ -44,7 +44,7 @@ void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t
   const uint64_t count = uint64_t{n} * cols;
   order({floats(x, count), {weight, cols * sizeof(float)}}, {floats(out, count)});
   const shaders::RmsNormPush push = {control_, x.address, weight, out.address, cols, eps};
-  recorder_.dispatch(*made, push, n);
+  dispatch(*made, push, n);
 }
 
 void Ops::matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
@@ -55,7 +55,10 @@ void Ops::matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uin
   const Tensor added = residual ? floats(*residual, uint64_t{n} * w.rows) : Tensor{};
   order({bytes_of(w), floats(x, uint64_t{n} * w.cols), added}, {written});
   const shaders::MatvecPush push = {control_, w.address, x.address, added.address, out.address, w.rows, w.cols, row_bytes_of(w.type, w.cols)};
-  recorder_.dispatch(*made, push, groups_of(w.rows, tuned.rows_per_workgroup()), n);
+  // A vocabulary may need more workgroups than some devices take in x: the rest goes to z.
+  const uint32_t groups = groups_of(w.rows, tuned.rows_per_workgroup());
+  const uint32_t layers = groups_of(groups, device_.limits().max_workgroups_x);
+  dispatch(*made, push, groups_of(groups, layers), n, layers);
 }
 
 void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
@@ -70,7 +73,7 @@ void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids
         {floats(ids, chosen), floats(weights, chosen), found});
   const shaders::RoutePush push = {control_,      scores.address, ids.address, weights.address,   table,       found.address,
                                    shape.experts, shape.used,     shape.renormalise ? 1u : 0u, shape.scale, stop_value};
-  recorder_.dispatch(*made, push, n);
+  dispatch(*made, push, n);
 }
 
 void Ops::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
@@ -83,7 +86,7 @@ void Ops::expert_up(const ExpertShape& shape, const Tensor& addresses, const Ten
                                       hidden.address,    shape.embd,        shape.ff,
                                       shape.gate_offset, shape.up_offset,   row_bytes_of(shape.gate_type, shape.embd),
                                       row_bytes_of(shape.up_type, shape.embd)};
-  recorder_.dispatch(*made, push, groups_of(shape.ff, tuned.rows_per_workgroup()), shape.used);
+  dispatch(*made, push, groups_of(shape.ff, tuned.rows_per_workgroup()), shape.used);
 }
 
 void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
@@ -96,7 +99,7 @@ void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const T
   const shaders::ExpertDownPush push = {control_,   addresses.address, weights.address,   hidden.address,
                                         out.address, shape.embd,       shape.ff,          shape.used,
                                         shape.down_offset, row_bytes_of(shape.down_type, shape.ff)};
-  recorder_.dispatch(*made, push, groups_of(shape.embd, tuned.rows_per_workgroup()));
+  dispatch(*made, push, groups_of(shape.embd, tuned.rows_per_workgroup()));
 }
 
 }  // namespace hotset

@@ -70,13 +70,17 @@ struct Batch {
   uint32_t cached_tokens = 64;  // whose activations stay in a core's cache while rows of weights go by
 };
 
+// The kernels that hand activations round by shuffles take eight at a time.
+inline constexpr uint32_t kShuffledValues = 8;
+
 // A software device loads one address for all lanes as slowly as eight, and shared memory and barriers cost it most: there a
-// lane owns its rows and activations come by shuffles. A GPU serves uniform loads from its first cache.
+// lane owns its rows and activations come by shuffles. A GPU serves uniform loads from its first cache. Software devices on
+// CPUs with 128-bit vectors have subgroups of 4, too few for those shuffles.
 inline Batch batch(const DeviceLimits& limits) {
   Batch made;
-  if (limits.software) return made;
+  if (limits.software && limits.subgroup_size >= kShuffledValues) return made;
   made.shuffle_queries = false;
-  made.decode_workgroups = 256;
+  if (!limits.software) made.decode_workgroups = 256;
   made.shared_tiles = true;
   return made;
 }

@@ -1,5 +1,7 @@
 #include "runtime/engine/engine.h"
 
+#include <exception>
+
 #include "platform/clock.h"
 #include "runtime/engine/loaded_model.h"
 #include "runtime/engine/model_text.h"
@@ -7,6 +9,16 @@
 
 namespace hotset {
 namespace {
+
+// The standard library throws where memory is refused; callers of the engine get a Status.
+template <class Call>
+auto without_exceptions(Call call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::exception& refused) {
+    return error(Code::kOutOfMemory, "the system refused memory: %s", refused.what());
+  }
+}
 
 class EngineImpl final : public Engine {
  public:
@@ -22,7 +34,7 @@ class EngineImpl final : public Engine {
 
   Result<std::unique_ptr<Session>> create_session() override {
     if (session_open_.exchange(true)) return error(Code::kInvalidArgument, "this engine has a session already: close it first");
-    auto session = SessionImpl::create(*loaded_, *text_, load_ns_, session_open_);
+    auto session = without_exceptions([&] { return SessionImpl::create(*loaded_, *text_, load_ns_, session_open_); });
     if (!session.ok()) session_open_ = false;
     return session;
   }
@@ -80,8 +92,12 @@ class TextModelImpl final : public TextModel {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) { return EngineImpl::open(options); }
-Result<std::unique_ptr<TextModel>> TextModel::open(const std::string& model_path) { return TextModelImpl::open(model_path); }
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  return without_exceptions([&] { return EngineImpl::open(options); });
+}
+Result<std::unique_ptr<TextModel>> TextModel::open(const std::string& model_path) {
+  return without_exceptions([&] { return TextModelImpl::open(model_path); });
+}
 Result<std::vector<DeviceReport>> list_devices() { return report_devices(); }
 
 }  // namespace hotset

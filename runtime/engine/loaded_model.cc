@@ -152,8 +152,7 @@ Status LoadedModel::make_residency(const EngineOptions& options) {
 }
 
 Model LoadedModel::model() {
-  const auto* entries = reinterpret_cast<const uint64_t*>(device_table_.mapped().data());
-  return {*device_, *programs_, spec_, *weights_, *experts_, *residency_, *link_, device_table_.address(), {entries, experts_->count()}};
+  return {*device_, *programs_, spec_, *weights_, *experts_, *residency_, *link_, device_table_.address()};
 }
 
 void LoadedModel::save_programs() {

@@ -4,6 +4,7 @@
 
 #include "offload/slot_plan.h"
 #include "platform/bytes.h"
+#include "runtime/model/expert_batch.h"
 
 namespace hotset {
 namespace {
@@ -32,6 +33,14 @@ uint32_t largest_top_k(const ModelSpec& spec) {
   return most;
 }
 
+// Prefill spreads tokens, and tiles of (token, slot) pairs, over the y of a grid, and keeps its activations in one buffer.
+bool fits_device(const Device& device, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
+  const DeviceLimits& limits = device.limits();
+  const uint32_t tiles = ExpertBatch::max_tiles(experts.experts(), shape.batch_tokens * largest_top_k(spec), Ops::kTilePairs);
+  return std::max(shape.batch_tokens, tiles) <= limits.max_workgroups_y &&
+         Workspace::plan(&device, spec, shape).scratch <= limits.max_allocation_bytes;
+}
+
 // Everything but the slots, for one batch size.
 Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
   MemoryPlan plan;
@@ -43,7 +52,8 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
   charges.add(plan.workspace_bytes, workspace.scratch, MemoryKind::kDevice);
   charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
   charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);
-  for (size_t i = 0; i < spec.layers.size(); ++i) charges.add(plan.kv_bytes, workspace.kv_layer, MemoryKind::kDevice);
+  charges.add(plan.kv_bytes, workspace.kv_layer, MemoryKind::kDevice);
+  plan.kv_bytes *= spec.layers.size();
   charges.add(plan.table_bytes, experts.count() * sizeof(uint64_t), MemoryKind::kShared);
   HOTSET_RETURN_IF_ERROR(charges.status());
   return plan;
@@ -61,13 +71,14 @@ Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& exp
 
 // The slots that fit `available_bytes` with the padding that their slabs take.
 Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t available_bytes, MemoryPlan& plan) {
+  const uint64_t least_bytes = least_slot_bytes(experts, top_k);
   uint64_t wanted = available_bytes;
   for (int round = 0; round < 8; ++round) {
     HOTSET_ASSIGN(plan.slots_per_class, plan_slots(experts, wanted, top_k));
     HOTSET_ASSIGN(plan.slot_bytes, charge_slots(memory, experts, plan.slots_per_class, plan));
     if (plan.slot_bytes <= available_bytes) return ok_status();
     const uint64_t excess = plan.slot_bytes - available_bytes;
-    wanted = wanted > excess ? wanted - excess : 0;
+    wanted = std::max(least_bytes, wanted - std::min(wanted, excess));  // the caller knows that the least fits
   }
   return error(Code::kOverBudget, "the expert slots do not fit their share of the budget");
 }
@@ -100,6 +111,7 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
   for (uint32_t batch = shape.batch_tokens; batch > least_shape.batch_tokens; batch /= 2) {
     WorkspaceShape tried = shape;
     tried.batch_tokens = batch;
+    if (!fits_device(memory.device(), spec, experts, tried)) continue;
     HOTSET_ASSIGN(const MemoryPlan candidate, plan_fixed(memory, spec, experts, tried));
     const uint64_t rest = budget_bytes - std::min(budget_bytes, candidate.dense_bytes + candidate.kv_bytes + candidate.table_bytes);
     const bool fits = candidate.fixed_bytes() + least_slots <= budget_bytes;

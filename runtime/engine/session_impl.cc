@@ -33,6 +33,9 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 }
 
 SessionImpl::~SessionImpl() {
+  loaded_.device().wait_idle();  // after an error work may still be under way
+  decode_.reset();
+  prefill_.reset();
   loaded_.save_programs();
   in_use_ = false;
 }
@@ -60,6 +63,7 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
   const uint64_t start_ns = now_ns();
   const uint64_t submits = loaded_.device().compute().submit_count();
+  has_logits_ = false;
   HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
   stats_.decode_ns += now_ns() - start_ns;
   stats_.decode_submits += loaded_.device().compute().submit_count() - submits;

@@ -5,6 +5,12 @@
 #include "platform/clock.h"
 
 namespace hotset {
+namespace {
+
+// Segments of one submit: a whole token's but for absurdly deep models.
+uint32_t most_segments(const ModelSpec& spec) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, Queue::kMaxCommandBuffers)); }
+
+}  // namespace
 
 DecodePass::DecodePass(const Model& model, Workspace& workspace)
     : model_(model),
@@ -15,7 +21,7 @@ DecodePass::DecodePass(const Model& model, Workspace& workspace)
       rope_(model.spec.rope),
       chosen_(model.spec.layers[0].moe.route.used),
       served_(model.spec.layers.size()),
-      window_(static_cast<uint32_t>(model.spec.layers.size()) + 1) {}
+      window_(most_segments(model.spec)) {}
 
 Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Workspace& workspace) {
   std::unique_ptr<DecodePass> pass(new DecodePass(model, workspace));
@@ -65,7 +71,7 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
     HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
     next = stop;  // the segment that begins with this layer's experts
   }
-  if (!missed) window_ = std::min(end, window_ * 2);
+  if (!missed) window_ = std::min(most_segments(model_.spec), window_ * 2);
   note_hits();
   return ok_status();
 }
@@ -83,8 +89,7 @@ Status DecodePass::serve_misses(uint32_t layer) {
   const std::span<const uint16_t> ids = chosen(layer);
   HOTSET_ASSIGN(const Acquired acquired, model_.residency.acquire(layer, ids, Access::kDecode));
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
-  const size_t row = size_t{layer} * model_.experts.experts();
-  for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.host_table[row + ids[i]];
+  for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.residency.address(layer, ids[i]);
   // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
   model_.residency.retire(layer, ids, 0);
   if (acquired.ready_value != 0) link_point_ = model_.link.point(acquired.ready_value);

@@ -21,8 +21,7 @@ struct Model {
   const ExpertTable& experts;
   Residency& residency;
   LinkVulkan& link;
-  uint64_t device_table = 0;          // address of the residency's table, uint64 [layers][experts]
-  std::span<const uint64_t> host_table;  // the same, as the host sees it
+  uint64_t device_table = 0;  // address of the residency's table, uint64 [layers][experts]
 };
 
 }  // namespace hotset

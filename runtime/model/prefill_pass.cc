@@ -123,8 +123,7 @@ Status PrefillPass::wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t
   const std::span<shaders::ExpertTile> tiles = ws_.host<shaders::ExpertTile>(ws_.tiles);
   const uint32_t first_tile = tile_cursor;
   for (const uint16_t id : ids) {
-    const uint64_t address = model_.host_table[size_t{layer} * model_.experts.experts() + id];
-    tile_cursor += batch_.write_tiles(id, address, Ops::kTilePairs, tiles.subspan(tile_cursor));
+    tile_cursor += batch_.write_tiles(id, model_.residency.address(layer, id), Ops::kTilePairs, tiles.subspan(tile_cursor));
   }
   auto submitted = [&]() -> Result<uint64_t> {
     HOTSET_ASSIGN(RingEntry* entry, next_entry());

@@ -77,6 +77,7 @@ std::vector<tuning::Batch> tunings(const GpuRig& rig) {
   tiled.shared_tiles = true;
   tuning::Batch lanes = tiled;
   lanes.shared_tiles = false;
+  if (rig.device->limits().subgroup_size < tuning::kShuffledValues) return {tiled};
   return {lanes, tiled};
 }
 

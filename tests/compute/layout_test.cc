@@ -30,7 +30,8 @@ std::vector<float> product(GpuRig& rig, const Layout& layout, const Weight& w, c
   const uint32_t per_workgroup = workgroup / layout.lanes * layout.rows;
   Recorder recorder(*rig.device, rig.programs->cache());
   REQUIRE(recorder.begin(rig.commands).ok());
-  recorder.dispatch(program, push, (w.rows + per_workgroup - 1) / per_workgroup);
+  const uint32_t groups = (w.rows + per_workgroup - 1) / per_workgroup;
+  recorder.dispatch(program, push, (groups + 1) / 2, 1, 2);  // as for more rows than x takes
   recorder.barrier(WorkKind::kShader, WorkKind::kHost);
   REQUIRE(recorder.end().ok());
   const TimelinePoint point = rig.device->compute().submit(std::span(&rig.commands, 1)).value();
