@@ -1,6 +1,9 @@
 #include "offload/host_tier.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "platform/threads.h"
 
 namespace hotset {
 namespace {
@@ -19,7 +22,8 @@ uint64_t file_bytes(const ExpertTable& table) {
 
 }  // namespace
 
-HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena) : table_(table), arena_(std::move(arena)) {
+HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena, uint32_t threads)
+    : table_(table), threads_(threads), arena_(std::move(arena)) {
   uint64_t offset_bytes = 0;
   for (uint32_t layer = 0; layer < table.layers(); ++layer) {
     layer_offsets_bytes_.push_back(offset_bytes);
@@ -28,9 +32,9 @@ HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena) :
   held_.resize(table.layers());
 }
 
-Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table) {
+Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table, uint32_t threads) {
   HOTSET_ASSIGN(auto arena, HostArena::create(table.total_bytes()));
-  return std::unique_ptr<HostTier>(new HostTier(table, std::move(arena)));
+  return std::unique_ptr<HostTier>(new HostTier(table, std::move(arena), threads));
 }
 
 std::span<const std::byte> HostTier::bytes(ExpertId id) const {
@@ -50,20 +54,31 @@ Status HostTier::load(const ReadFunction& read, const ProgressFunction& progress
 }
 
 Status HostTier::load_layer(uint32_t layer, const ReadFunction& read, const ProgressFunction& progress) {
-  const uint64_t total_bytes = file_bytes(table_);
   held_[layer] = true;
   // Piece by piece over all experts: a stacked tensor is then read from its first byte to its last, so that the
   // system's read-ahead works; the records' interleaving costs only where the bytes land.
-  for (uint32_t p = 0; p < table_.pieces(layer); ++p) {
-    for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
-      const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
-      const ExpertPiece piece = table_.piece(id, p);
-      HOTSET_RETURN_IF_ERROR(read(piece.file, piece_bytes(id, piece)));
-      done_bytes_ += piece.file.size_bytes;
-      if (!progress || (done_bytes_ - told_bytes_ < kProgressBytes && done_bytes_ != total_bytes)) continue;
-      told_bytes_ = done_bytes_;
-      if (!progress(done_bytes_, total_bytes)) return error(Code::kCancelled, "loading was stopped");
-    }
+  for (uint32_t piece = 0; piece < table_.pieces(layer); ++piece) {
+    HOTSET_RETURN_IF_ERROR(load_piece(layer, piece, read, progress));
+  }
+  return ok_status();
+}
+
+Status HostTier::load_piece(uint32_t layer, uint32_t piece, const ReadFunction& read, const ProgressFunction& progress) {
+  const uint64_t total_bytes = file_bytes(table_);
+  const uint64_t piece_size = table_.piece({static_cast<uint16_t>(layer), 0}, piece).file.size_bytes;
+  // Enough experts at a time for every thread and for few calls of `progress`.
+  const auto run = static_cast<uint32_t>(std::max<uint64_t>(threads_, kProgressBytes / piece_size));
+  for (uint32_t first = 0; first < table_.experts(); first += run) {
+    const uint32_t count = std::min(run, table_.experts() - first);
+    HOTSET_RETURN_IF_ERROR(parallel_for(threads_, count, [&](uint32_t i) {
+      const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(first + i)};
+      const ExpertPiece at = table_.piece(id, piece);
+      return read(at.file, piece_bytes(id, at));
+    }));
+    done_bytes_ += piece_size * count;
+    if (!progress || (done_bytes_ - told_bytes_ < kProgressBytes && done_bytes_ != total_bytes)) continue;
+    told_bytes_ = done_bytes_;
+    if (!progress(done_bytes_, total_bytes)) return error(Code::kCancelled, "loading was stopped");
   }
   return ok_status();
 }

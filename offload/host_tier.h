@@ -19,13 +19,14 @@ namespace hotset {
 
 class HostTier {
  public:
-  // Fills `out` with the bytes of `range`; out.size() == range.size_bytes.
+  // Fills `out` with the bytes of `range`; out.size() == range.size_bytes. Called from several threads at once.
   using ReadFunction = std::function<Status(const ByteRange& range, std::span<std::byte> out)>;
   // How far a load is, in bytes of the files; false stops it.
   using ProgressFunction = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
-  // Reserves room for every expert of `table`, which must outlive the tier. Error: kOutOfMemory.
-  static Result<std::unique_ptr<HostTier>> create(const ExpertTable& table);
+  // Reserves room for every expert of `table`, which must outlive the tier; loads with up to `threads` threads.
+  // Error: kOutOfMemory.
+  static Result<std::unique_ptr<HostTier>> create(const ExpertTable& table, uint32_t threads = 1);
 
   // Reads every piece into its place, in file order: about 16 MiB between two calls of `progress` (may be empty).
   // Errors: kCancelled, or what `read` says; the tier is not usable then.
@@ -47,10 +48,12 @@ class HostTier {
   uint64_t size_bytes() const;
 
  private:
-  HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena);
+  HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena, uint32_t threads);
+  Status load_piece(uint32_t layer, uint32_t piece, const ReadFunction& read, const ProgressFunction& progress);
   std::span<std::byte> piece_bytes(ExpertId id, const ExpertPiece& piece);
 
   const ExpertTable& table_;
+  const uint32_t threads_;
   std::vector<uint64_t> layer_offsets_bytes_;  // [layers] into the arena
   std::vector<bool> held_;                     // [layers]: loaded and not released
   uint64_t done_bytes_ = 0;                    // read from the files

@@ -14,6 +14,13 @@ constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT 
 constexpr VkMemoryPropertyFlags kForbidden = VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
                                              VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
+bool is_unified(const VkPhysicalDeviceMemoryProperties& memory) {
+  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+    if (!(memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) return false;
+  }
+  return true;
+}
+
 // What a memory type must have for a kind, and what is preferred, strongest first.
 struct TypeWish {
   VkMemoryPropertyFlags required;
@@ -21,9 +28,13 @@ struct TypeWish {
   VkMemoryPropertyFlags avoided;
 };
 
-TypeWish wish_of(MemoryKind kind) {
+// `unified`: host and device share all memory. There mapping costs nothing; on a card it makes large allocations slow on some
+// drivers, and copies by the transfer queue beat a processor that pushes bytes over the bus.
+TypeWish wish_of(MemoryKind kind, bool unified) {
   switch (kind) {
-    case MemoryKind::kDevice: return {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, kMappable, 0};
+    case MemoryKind::kDevice:
+      return unified ? TypeWish{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, kMappable, 0}
+                     : TypeWish{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT};
     case MemoryKind::kShared: return {kMappable, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
     case MemoryKind::kReadback: return {kMappable, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT};
     case MemoryKind::kStaging: return {kMappable, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
@@ -44,14 +55,6 @@ VkBufferCreateInfo buffer_info(uint64_t size_bytes, const std::array<uint32_t, 2
   return info;
 }
 
-uint64_t largest_local_heap(const VkPhysicalDeviceMemoryProperties& memory) {
-  uint64_t largest = 0;
-  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
-    if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) largest = std::max<uint64_t>(largest, memory.memoryHeaps[i].size);
-  }
-  return largest;
-}
-
 }  // namespace
 
 Buffer::~Buffer() {
@@ -69,18 +72,14 @@ void Buffer::swap(Buffer& other) noexcept {
 }
 
 int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
-  const TypeWish wish = wish_of(kind);
   const VkPhysicalDeviceMemoryProperties& memory = device_.memory_properties();
-  const uint64_t vram_bytes = largest_local_heap(memory);
+  const TypeWish wish = wish_of(kind, is_unified(memory));
   int best = -1;
   int best_score = -1;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
     const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
     if (!(allowed_types & (1u << i)) || (flags & wish.required) != wish.required || (flags & kForbidden) != 0) continue;
-    // Mapped device memory is only worth taking from the heap that holds the VRAM, not from a small window into it.
-    const bool window = kind == MemoryKind::kDevice &&
-                        memory.memoryHeaps[memory.memoryTypes[i].heapIndex].size < vram_bytes;
-    const int score = ((flags & wish.preferred) == wish.preferred ? 4 : 0) + ((flags & wish.avoided) == 0 ? 2 : 0) - (window ? 8 : 0) + 8;
+    const int score = ((flags & wish.preferred) == wish.preferred ? 2 : 0) + ((flags & wish.avoided) == 0 ? 1 : 0);
     if (score > best_score) {
       best_score = score;
       best = static_cast<int>(i);

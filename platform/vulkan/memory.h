@@ -13,7 +13,7 @@
 namespace hotset {
 
 enum class MemoryKind {
-  kDevice,    // fastest for the GPU; mapped too where the driver maps such memory (software, integrated, ReBAR)
+  kDevice,    // fastest for the GPU; mapped too where host and device share all memory (software, integrated)
   kShared,    // written by the host, read by the GPU: small tables; device-local where mappable, always mapped
   kReadback,  // written by the GPU, read by the host: cached where possible, always mapped
   kStaging,   // source of copies: host memory, always mapped

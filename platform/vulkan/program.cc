@@ -1,5 +1,8 @@
 #include "platform/vulkan/program.h"
 
+#include <cstring>
+#include <string_view>
+
 #include "platform/file.h"
 #include "platform/log.h"
 
@@ -8,6 +11,30 @@ namespace {
 
 constexpr uint64_t kMaxCacheFileBytes = 256u << 20;
 constexpr size_t kMaxConstants = 32;
+
+// Before the driver's data in the cache file. Drivers may trust what follows their own header, so bytes that were not
+// written by save() must not reach them.
+struct CacheHeader {
+  char magic[8] = {'h', 'o', 't', 's', 'e', 't', 'P', '1'};
+  uint64_t size_bytes = 0;
+  uint64_t hash = 0;
+};
+
+CacheHeader header_of(std::string_view data) {
+  CacheHeader header;
+  header.size_bytes = data.size();
+  header.hash = 0xcbf29ce484222325u;  // FNV-1a, 64 bits
+  for (const char byte : data) header.hash = (header.hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3u;
+  return header;
+}
+
+// The driver's data in a cache file; empty unless the file is whole.
+std::string_view checked_data(std::string_view file) {
+  if (file.size() < sizeof(CacheHeader)) return {};
+  const std::string_view data = file.substr(sizeof(CacheHeader));
+  const CacheHeader expected = header_of(data);
+  return std::memcmp(file.data(), &expected, sizeof expected) == 0 ? data : std::string_view();
+}
 
 }  // namespace
 
@@ -24,17 +51,18 @@ Status ProgramCache::init(const std::string& directory) {
     auto file = read_whole_file(path_, kMaxCacheFileBytes);
     if (file.ok()) content = std::move(file).value();
   }
-  // The driver checks the header and drops data that is not its own.
+  const std::string_view data = checked_data(content);
+  // The driver checks its own header and drops data of another driver or build.
   VkPipelineCacheCreateInfo info = {VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-  info.initialDataSize = content.size();
-  info.pInitialData = content.data();
+  info.initialDataSize = data.size();
+  info.pInitialData = data.data();
   VkResult result = device_.fn().vkCreatePipelineCache(device_.handle(), &info, nullptr, &cache_);
   if (result != VK_SUCCESS) {
     info.initialDataSize = 0;
     result = device_.fn().vkCreatePipelineCache(device_.handle(), &info, nullptr, &cache_);
   }
   HOTSET_VK("vkCreatePipelineCache", result);
-  loaded_bytes_ = content.size();
+  loaded_bytes_ = data.size();
   const VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, kMaxPushBytes};
   VkPipelineLayoutCreateInfo layout = {VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   layout.pushConstantRangeCount = 1;
@@ -85,9 +113,11 @@ Status ProgramCache::save() {
   size_t size = 0;
   HOTSET_VK("vkGetPipelineCacheData", device_.fn().vkGetPipelineCacheData(device_.handle(), cache_, &size, nullptr));
   if (size == loaded_bytes_) return ok_status();
-  std::string content(size, '\0');
-  HOTSET_VK("vkGetPipelineCacheData", device_.fn().vkGetPipelineCacheData(device_.handle(), cache_, &size, content.data()));
-  content.resize(size);
+  std::string data(size, '\0');
+  HOTSET_VK("vkGetPipelineCacheData", device_.fn().vkGetPipelineCacheData(device_.handle(), cache_, &size, data.data()));
+  data.resize(size);
+  const CacheHeader header = header_of(data);
+  const std::string content = std::string(reinterpret_cast<const char*>(&header), sizeof header) + data;
   HOTSET_RETURN_IF_ERROR(write_whole_file(path_, content));
   loaded_bytes_ = size;
   return ok_status();

@@ -5,6 +5,7 @@
 #include "platform/bytes.h"
 #include "platform/file.h"
 #include "platform/log.h"
+#include "platform/threads.h"
 #include "runtime/model/family.h"
 
 namespace hotset {
@@ -12,6 +13,7 @@ namespace {
 
 // Of what the device has free, when no budget is given: peers measured twofold losses past the edge of VRAM.
 constexpr double kDefaultBudgetShare = 0.9;
+constexpr uint32_t kMostBatchTokens = 8192;  // a dispatch has a workgroup row a token; Vulkan promises 65535
 constexpr uint64_t kUploadStagingBytes = 8u << 20;
 
 uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device) {
@@ -72,7 +74,9 @@ Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file)
 }
 
 Status LoadedModel::plan_budget(const EngineOptions& options) {
-  if (options.batch_tokens == 0) return error(Code::kInvalidArgument, "--batch must be at least 1");
+  if (options.batch_tokens == 0 || options.batch_tokens > kMostBatchTokens) {
+    return error(Code::kInvalidArgument, "a batch of %u tokens cannot be run: 1 to %u can", options.batch_tokens, kMostBatchTokens);
+  }
   HOTSET_ASSIGN(const uint32_t context, pick_context(options.context_tokens, spec_.config));
   const uint64_t budget = resolve_budget(options, device_->budget());
   memory_ = std::make_unique<DeviceMemory>(*device_, budget);
@@ -136,7 +140,7 @@ Status LoadedModel::warm_layer(uint32_t layer) {
 }
 
 Status LoadedModel::make_residency(const EngineOptions& options) {
-  HOTSET_ASSIGN(host_, HostTier::create(*experts_));
+  HOTSET_ASSIGN(host_, HostTier::create(*experts_, resolve_threads(options.threads)));
   HOTSET_ASSIGN(link_, LinkVulkan::create(*memory_, slabs_, {}));
   std::vector<Slab> slabs;
   for (size_t i = 0; i < slabs_.size(); ++i) slabs.push_back({SlabId{static_cast<uint32_t>(i)}, slabs_[i].address(), plan_.slab_bytes[i]});

@@ -1,6 +1,7 @@
 #include "runtime/engine/memory_plan.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "offload/slot_plan.h"
 #include "platform/bytes.h"
@@ -69,24 +70,25 @@ Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& exp
   return total;
 }
 
-// The slots that fit `available_bytes` with the padding that their slabs take.
-Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t available_bytes, MemoryPlan& plan) {
-  const uint64_t least_bytes = least_slot_bytes(experts, top_k);
-  uint64_t wanted = available_bytes;
-  for (int round = 0; round < 8; ++round) {
-    HOTSET_ASSIGN(plan.slots_per_class, plan_slots(experts, wanted, top_k));
-    HOTSET_ASSIGN(plan.slot_bytes, charge_slots(memory, experts, plan.slots_per_class, plan));
-    if (plan.slot_bytes <= available_bytes) return ok_status();
-    const uint64_t excess = plan.slot_bytes - available_bytes;
-    wanted = std::max(least_bytes, wanted - std::min(wanted, excess));  // the caller knows that the least fits
-  }
-  return error(Code::kOverBudget, "the expert slots do not fit their share of the budget");
+// Device bytes of the slots that `slot_bytes` buy, before padding.
+Result<uint64_t> charge_of_slots(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t slot_bytes, MemoryPlan& plan) {
+  HOTSET_ASSIGN(plan.slots_per_class, plan_slots(experts, slot_bytes, top_k));
+  return charge_slots(memory, experts, plan.slots_per_class, plan);
 }
 
-Result<uint64_t> least_slot_charge(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k) {
-  MemoryPlan plan;
-  HOTSET_ASSIGN(const auto slots, plan_slots(experts, least_slot_bytes(experts, top_k), top_k));
-  return charge_slots(memory, experts, slots, plan);
+// The slots that fit `available_bytes` with the padding that their slabs take. `available_bytes` holds the least.
+Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t available_bytes, MemoryPlan& plan) {
+  const uint64_t least = least_slot_bytes(experts, top_k);
+  uint64_t wanted = available_bytes;
+  while (true) {
+    HOTSET_ASSIGN(plan.slot_bytes, charge_of_slots(memory, experts, top_k, wanted, plan));
+    if (plan.slot_bytes <= available_bytes) return ok_status();
+    if (wanted <= least) return error(Code::kOverBudget, "the expert slots do not fit their share of the budget");
+    // Less than these slots took, so that every round ends with fewer.
+    const uint64_t taken = std::accumulate(plan.slab_bytes.begin(), plan.slab_bytes.end(), uint64_t{0});
+    const uint64_t excess = plan.slot_bytes - available_bytes;
+    wanted = std::max(least, taken > excess ? taken - excess : 0);
+  }
 }
 
 }  // namespace
@@ -96,7 +98,9 @@ uint64_t max_slab_bytes(const Device& device) { return std::min(kMaxSlabBytes, d
 Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, uint64_t budget_bytes,
                                const WorkspaceShape& shape) {
   const uint32_t top_k = largest_top_k(spec);
-  HOTSET_ASSIGN(const uint64_t least_slots, least_slot_charge(memory, experts, top_k));
+  MemoryPlan ignored;
+  HOTSET_ASSIGN(const uint64_t least_slots, charge_of_slots(memory, experts, top_k, least_slot_bytes(experts, top_k), ignored));
+  HOTSET_ASSIGN(const uint64_t all_slots, charge_of_slots(memory, experts, top_k, experts.total_bytes(), ignored));
   WorkspaceShape least_shape = shape;
   least_shape.batch_tokens = std::min(shape.batch_tokens, kLeastBatchTokens);
   HOTSET_ASSIGN(const MemoryPlan least, plan_fixed(memory, spec, experts, least_shape));
@@ -115,7 +119,7 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
     HOTSET_ASSIGN(const MemoryPlan candidate, plan_fixed(memory, spec, experts, tried));
     const uint64_t rest = budget_bytes - std::min(budget_bytes, candidate.dense_bytes + candidate.kv_bytes + candidate.table_bytes);
     const bool fits = candidate.fixed_bytes() + least_slots <= budget_bytes;
-    const bool all_fit = candidate.fixed_bytes() + experts.total_bytes() + kSlabPadding * 64 <= budget_bytes;
+    const bool all_fit = candidate.fixed_bytes() + all_slots <= budget_bytes;
     if (fits && (all_fit || candidate.workspace_bytes <= rest / kWorkspaceShare)) {
       plan = candidate;
       break;

@@ -115,7 +115,7 @@ constexpr std::array kTable = {
                [](O& o, V text) { return set_count(o.engine.batch_tokens, text, 1u, kMostBatch); },
                [](const O& o) { return std::to_string(o.engine.batch_tokens); }},
     OptionSpec{"threads", kEngine, kCount, "N",
-               "Host threads; 0 is one for each core. Lower it when the machine has other work.",
+               "Host threads that read the model; 0 is one for each core. Lower it when the machine has other work.",
                [](O& o, V text) { return set_count(o.engine.threads, text, 0u, kMostThreads); },
                [](const O& o) { return std::to_string(o.engine.threads); }},
     OptionSpec{"policy", kEngine, kChoice, "lru",

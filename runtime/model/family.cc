@@ -13,21 +13,38 @@ constexpr std::array kFamilies = {
     Family{"qwen3moe", describe_qwen3moe},
 };
 
-}  // namespace
+// Kernels of products walk rows in groups of this many values.
+constexpr uint32_t kRowGroup = 32;
 
-std::span<const Family> families() { return kFamilies; }
-
-Status check_kernel_limits(const ModelConfig& config) {
+Status check_heads(const ModelConfig& config) {
   for (const uint32_t size : {config.key_length, config.value_length}) {
     if (size % 8 != 0 || size > kMaxHeadDim) {
       return error(Code::kUnsupported, "attention heads of %u values cannot be run: multiples of 8 up to %u can", size, kMaxHeadDim);
     }
   }
+  if (config.heads * config.value_length % kRowGroup != 0) {
+    return error(Code::kUnsupported, "%u attention heads of %u values cannot be run: a multiple of %u values together can", config.heads,
+                 config.value_length, kRowGroup);
+  }
+  return config.kv_heads != 0 ? ok_status() : error(Code::kUnsupported, "attention without key/value heads cannot be run");
+}
+
+}  // namespace
+
+std::span<const Family> families() { return kFamilies; }
+
+Status check_kernel_limits(const ModelConfig& config) {
+  HOTSET_RETURN_IF_ERROR(check_heads(config));
   if (config.experts > kMaxExperts) return error(Code::kUnsupported, "%u experts a layer cannot be run: at most %u", config.experts, kMaxExperts);
   if (config.experts_used > shaders::kMaxTopK) {
     return error(Code::kUnsupported, "%u experts a token cannot be run: at most %u", config.experts_used, shaders::kMaxTopK);
   }
-  if (config.embedding % 32 != 0) return error(Code::kUnsupported, "an embedding of %u values cannot be run: a multiple of 32 can", config.embedding);
+  if (config.embedding % kRowGroup != 0) {
+    return error(Code::kUnsupported, "an embedding of %u values cannot be run: a multiple of %u can", config.embedding, kRowGroup);
+  }
+  if (config.expert_feed_forward % kRowGroup != 0) {
+    return error(Code::kUnsupported, "experts of %u hidden values cannot be run: a multiple of %u can", config.expert_feed_forward, kRowGroup);
+  }
   return ok_status();
 }
 
@@ -38,7 +55,7 @@ Result<ModelSpec> describe_model(const GgufFile& file) {
     if (family.architecture == config.architecture) return family.describe(file, config);
     known += (known.empty() ? "" : ", ") + std::string(family.architecture);
   }
-  return error(Code::kUnsupported, "the architecture '%.60s' cannot be run yet; this build runs: %s", config.architecture.c_str(), known.c_str());
+  return error(Code::kUnsupported, "the architecture '%s' cannot be run yet; this build runs: %s", printable(config.architecture).c_str(), known.c_str());
 }
 
 }  // namespace hotset

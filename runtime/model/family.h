@@ -22,7 +22,7 @@ std::span<const Family> families();
 // The spec of a file by its architecture. Error also: an architecture that no family takes, with the list of those known.
 Result<ModelSpec> describe_model(const GgufFile& file);
 
-// What the kernels can do with any family: head sizes, experts, top-k. Error (kUnsupported) naming what is out of range.
+// What the kernels can do with any family: head sizes, widths, experts, top-k. Error (kUnsupported) naming what is out of range.
 Status check_kernel_limits(const ModelConfig& config);
 
 Result<ModelSpec> describe_qwen3moe(const GgufFile& file, const ModelConfig& config);

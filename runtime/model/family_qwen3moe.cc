@@ -8,6 +8,8 @@
 namespace hotset {
 namespace {
 
+constexpr uint32_t kSoftmaxGating = 1;  // expert_gating_func; 0 is what a file without the key has
+
 AttentionShape attention_shape(const ModelConfig& config) {
   AttentionShape shape;
   shape.heads = config.heads;
@@ -64,10 +66,25 @@ Result<MoeSpec> find_moe(const TensorFinder& find, uint32_t layer, const ModelCo
   return moe;
 }
 
+// What other families do with the same keys and this one does not.
+Status check_habits(const ModelConfig& config) {
+  for (uint32_t i = 0; i < config.layers; ++i) {
+    if (config.layer_heads[i] == config.heads && config.layer_kv_heads[i] == config.kv_heads) continue;
+    return error(Code::kUnsupported, "qwen3moe with other numbers of attention heads in layer %u cannot be run", i);
+  }
+  if (config.expert_gating_function > kSoftmaxGating) {
+    return error(Code::kUnsupported, "qwen3moe with the expert gating function %u cannot be run: softmax (%u) can", config.expert_gating_function,
+                 kSoftmaxGating);
+  }
+  if (config.shared_experts != 0) return error(Code::kUnsupported, "qwen3moe with shared experts cannot be run");
+  return ok_status();
+}
+
 }  // namespace
 
 Result<ModelSpec> describe_qwen3moe(const GgufFile& file, const ModelConfig& config) {
   if (!config.is_moe()) return error(Code::kCorrupt, "qwen3moe without experts: qwen3moe.expert_count is missing or 0");
+  HOTSET_RETURN_IF_ERROR(check_habits(config));
   HOTSET_RETURN_IF_ERROR(check_kernel_limits(config));
   const TensorFinder find(file);
   ModelSpec spec;

@@ -1,12 +1,16 @@
 #include "runtime/model/tensor_finder.h"
 
+#include <array>
+
 namespace hotset {
 namespace {
 
-std::string shape_text(uint64_t d0, uint64_t d1, uint64_t d2) {
-  std::string text = std::to_string(d0);
-  if (d1 > 1 || d2 > 1) text += " x " + std::to_string(d1);
-  if (d2 > 1) text += " x " + std::to_string(d2);
+// "64 x 32 x 8", without the ones at the end.
+std::string shape_text(const std::array<uint64_t, 4>& dims) {
+  size_t shown = dims.size();
+  while (shown > 1 && dims[shown - 1] == 1) --shown;
+  std::string text = std::to_string(dims[0]);
+  for (size_t i = 1; i < shown; ++i) text += " x " + std::to_string(dims[i]);
   return text;
 }
 
@@ -17,9 +21,10 @@ std::string layer_tensor(uint32_t layer, const char* part) { return "blk." + std
 Result<const TensorInfo*> TensorFinder::find(const std::string& name, uint64_t d0, uint64_t d1, uint64_t d2) const {
   const TensorInfo* tensor = file_.find_tensor(name);
   if (!tensor) return error(Code::kCorrupt, "the tensor '%s' is missing", name.c_str());
-  if (tensor->dims[0] != d0 || tensor->dims[1] != d1 || tensor->dims[2] != d2 || tensor->dims[3] != 1) {
-    return error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name.c_str(),
-                 shape_text(tensor->dims[0], tensor->dims[1], tensor->dims[2]).c_str(), shape_text(d0, d1, d2).c_str());
+  const std::array<uint64_t, 4> wanted = {d0, d1, d2, 1};
+  if (tensor->dims != wanted) {
+    return error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name.c_str(), shape_text(tensor->dims).c_str(),
+                 shape_text(wanted).c_str());
   }
   return tensor;
 }

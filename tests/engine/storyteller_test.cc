@@ -1,6 +1,7 @@
 // The shipped model: identity under every budget, the budget itself, greedy text, perplexity.
 #include <cmath>
 
+#include "runtime/app/perplexity.h"
 #include "tests/engine/model_rig.h"
 
 using namespace hotset;
@@ -49,6 +50,7 @@ RunResult run_at(uint64_t vram_bytes, const std::vector<TokenId>& prompt, size_t
 std::vector<TokenId> heldout_tokens(size_t count) {
   const auto text = TextModel::open(model_file());
   REQUIRE_MESSAGE(text.ok(), text.status().message());
+  // Encoded with more behind it: what follows a cut can change the last tokens before it.
   auto ids = text.value()->tokenize(heldout_text(count * 8), true, false);
   REQUIRE(ids.ok());
   ids->resize(count);
@@ -169,4 +171,25 @@ TEST_CASE("model: wrong calls are refused and leave the session usable") {
   CHECK(session->position() == 0);
   CHECK(session->feed(heldout_tokens(64)).ok());
   CHECK(session->position() == 64);
+}
+
+TEST_CASE("storyteller: perplexity on held-out text is the reference's within half a percent") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  // The rule of expect.json: text encoded whole; windows, each its own context; all but a window's first token scored.
+  const auto expect = read_json(model_path("expect.json"));
+  const double reference = expect["files"]["storyteller-35m-q4_k_m.gguf"]["ppl"].get<double>();
+  const auto window = expect["heldout"]["window"].get<uint32_t>();
+  const auto tokens = heldout_tokens(expect["heldout"]["tokens"].get<size_t>());
+  const auto engine = open_engine(storyteller());
+  const auto session = open_session(*engine);
+  LikelihoodSum sum;
+  for (const auto part : evaluation_windows(tokens, window)) {
+    session->rewind(0);
+    const Status fed = session->feed(part, [&](uint32_t position, std::span<const float> logits) {
+      if (position + 1 < part.size()) sum.add(negative_log_likelihood(logits, part[position + 1]));
+    });
+    REQUIRE_MESSAGE(fed.ok(), fed.message());
+  }
+  CHECK(sum.scored_tokens > 16000);
+  CHECK(sum.perplexity() == doctest::Approx(reference).epsilon(0.005));
 }

@@ -1,5 +1,6 @@
 // The generator itself: what it writes is a well-formed file of finite values, the same for the same seed, and the
 // router skew does what it says.
+#include "runtime/engine/engine.h"
 #include "tests/tools/synthetic_model.h"
 
 #include <doctest/doctest.h>
@@ -187,6 +188,11 @@ TEST_CASE("synthetic model: every preset but the large ones is a shape that can 
     uint64_t sum = 0;
     for (const std::string& file : written.value().files) sum += std::filesystem::file_size(file);
     CHECK(sum == written.value().size_bytes);
+    const auto text = TextModel::open(written.value().files[0]);
+    CHECK_MESSAGE(text.ok(), text.status().message());
+    const auto report = inspect_model(written.value().files[0]);
+    REQUIRE_MESSAGE(report.ok(), report.status().message());
+    CHECK_MESSAGE(report->runnable, report->why_not);
   }
 }
 

@@ -9,7 +9,7 @@ namespace {
 enum TokenType : int32_t { kNormal = 1, kControl = 3, kUnused = 5 };
 
 constexpr const char* kMerges[] = {
-    "t h", "th e", "i n", "e r", "a n", "o n", "r e", "o u", "Ġ a", "Ġ t", "Ġ w", "Ġ s", "Ġt he", "an d",
+    "t h", "th e", "i n", "e r", "a n", "o n", "r e", "o u", "Ġ a", "Ġ t", "Ġ w", "Ġ s", "Ġ the", "an d",
     "in g", "Ġ and",
 };
 constexpr const char* kChatTemplate =
