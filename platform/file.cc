@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -65,7 +66,8 @@ Result<std::string> read_whole_file(const std::string& path, uint64_t limit_byte
 }
 
 Status write_whole_file(const std::string& path, std::string_view content) {
-  const std::string partial = path + ".partial." + std::to_string(::getpid());
+  static std::atomic<uint32_t> count{0};  // several threads may write at once
+  const std::string partial = path + ".partial." + std::to_string(::getpid()) + "." + std::to_string(count++);
   std::FILE* file = std::fopen(partial.c_str(), "wbe");
   if (!file) return errno_error("write", path, errno);
   const bool written = std::fwrite(content.data(), 1, content.size(), file) == content.size();

@@ -6,7 +6,8 @@
 namespace hotset {
 namespace {
 
-// volk keeps the loader's entry points in globals: filled once, under this lock.
+// volk keeps the loader's entry points in globals. Those of the first instance are the loader's trampolines, which serve
+// every instance: filled once, under this lock, they never change under another thread's call.
 std::mutex& loader_lock() {
   static std::mutex lock;
   return lock;
@@ -57,7 +58,9 @@ Result<VkInstance> create_instance(bool validation) {
     return error(Code::kNotFound, "no Vulkan driver found: install the GPU's driver, or mesa-vulkan-drivers for a software device");
   }
   HOTSET_VK("vkCreateInstance", result);
-  volkLoadInstanceOnly(instance);
+  static bool loaded = false;  // guarded by loader_lock
+  if (!loaded) volkLoadInstanceOnly(instance);
+  loaded = true;
   return instance;
 }
 

@@ -81,6 +81,11 @@ Status Queue::wait(uint64_t value, uint64_t timeout_ns) const {
   return ok_status();
 }
 
+TimelinePoint Queue::last_point() const {
+  std::lock_guard guard(*lock_);
+  return {timeline_, last_value_};
+}
+
 uint64_t Queue::completed() const {
   uint64_t value = 0;
   static_cast<void>(device_.fn().vkGetSemaphoreCounterValue(device_.handle(), timeline_, &value));

@@ -36,9 +36,11 @@ class Queue {
   // Submits the command buffers (at most kMaxCommandBuffers) in order after `waits`; the returned point is reached when all have finished.
   Result<TimelinePoint> submit(std::span<const VkCommandBuffer> commands, std::span<const TimelinePoint> waits = {});
   // Blocks until the timeline has reached `value`. Error: device lost, or no progress for `timeout_ns`.
-  Status wait(uint64_t value, uint64_t timeout_ns = 60'000'000'000) const;
+  Status wait(uint64_t value, uint64_t timeout_ns = 600'000'000'000) const;
   // The value the timeline has reached.
   uint64_t completed() const;
+  // Reached when everything submitted so far has finished; value 0: nothing was submitted.
+  TimelinePoint last_point() const;
   uint64_t submit_count() const { return submit_count_; }
   uint32_t family() const { return family_; }
 

@@ -126,7 +126,7 @@ struct SessionStats {
   uint64_t cache_slots = 0;
   uint64_t cache_bytes = 0;
   uint64_t load_ns = 0;          // opening the engine
-  uint64_t logits_hash = 0;      // FNV-1a over the 32-bit words of every position's logits that were read
+  uint64_t logits_hash = 0;      // FNV-1a in four lanes over the 32-bit words of every position's logits that were read
 };
 
 class Engine;

@@ -152,7 +152,7 @@ Status LoadedModel::make_residency(const EngineOptions& options) {
 }
 
 Model LoadedModel::model() {
-  return {*device_, *programs_, spec_, *weights_, *experts_, *residency_, *link_, device_table_.address()};
+  return {*device_, *programs_, spec_, *weights_, *experts_, *residency_, device_table_.address()};
 }
 
 void LoadedModel::save_programs() {

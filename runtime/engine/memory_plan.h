@@ -22,7 +22,6 @@ struct MemoryPlan {
   uint64_t workspace_bytes = 0;  // activations and shared blocks
   uint64_t kv_bytes = 0;
   uint64_t table_bytes = 0;      // the device's expert table
-  uint64_t staging_bytes = 0;    // only where it counts against the budget
   uint64_t slot_bytes = 0;       // the expert cache
   WorkspaceShape workspace;
   std::vector<uint32_t> slots_per_class;
@@ -30,7 +29,7 @@ struct MemoryPlan {
   std::vector<uint64_t> dense_slab_bytes;
   uint64_t least_bytes = 0;                // the smallest budget that works with this context
 
-  uint64_t fixed_bytes() const { return dense_bytes + workspace_bytes + kv_bytes + table_bytes + staging_bytes; }
+  uint64_t fixed_bytes() const { return dense_bytes + workspace_bytes + kv_bytes + table_bytes; }
 };
 
 // Kernels may load a whole word around the last bytes of a record.

@@ -1,6 +1,8 @@
 #include "runtime/engine/session_impl.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "platform/clock.h"
 #include "platform/host_memory.h"
@@ -86,19 +88,21 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
     };
   }
   const uint64_t start_ns = now_ns();
-  for (size_t done = 0; done < tokens.size();) {
+  has_logits_ = false;
+  size_t done = 0;
+  while (done < tokens.size()) {
     const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
     const bool last = done + chunk.size() == tokens.size();
-    has_logits_ = false;
-    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_, last, each));
-    position_ += static_cast<uint32_t>(chunk.size());
+    // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
+    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_ + static_cast<uint32_t>(done), last, each));
     done += chunk.size();
   }
+  position_ += static_cast<uint32_t>(done);
   stats_.prompt_ns += now_ns() - start_ns;
   stats_.prompt_tokens += tokens.size();
   for (const TokenId token : tokens) sampler_->accept(token);
-  has_logits_ = !sink;  // with a sink, row 0 holds another position's logits
-  if (has_logits_) hash_logits(first_logits());
+  has_logits_ = true;
+  if (!sink) hash_logits(first_logits());
   return ok_status();
 }
 
@@ -110,13 +114,11 @@ std::span<const float> SessionImpl::first_logits() const {
 std::span<const float> SessionImpl::logits() const { return has_logits_ ? first_logits() : std::span<const float>(); }
 
 void SessionImpl::hash_logits(std::span<const float> logits) {
-  uint64_t hash = stats_.logits_hash;
-  for (const float& logit : logits) {
-    uint32_t bits = 0;
-    std::copy_n(reinterpret_cast<const std::byte*>(&logit), sizeof bits, reinterpret_cast<std::byte*>(&bits));
-    hash = (hash ^ bits) * kFnvPrime;
-  }
-  stats_.logits_hash = hash;
+  // Four interleaved lanes: one alone would wait for its multiplication at every value.
+  std::array<uint64_t, 4> lanes;
+  lanes.fill(stats_.logits_hash);
+  for (size_t i = 0; i < logits.size(); ++i) lanes[i % 4] = (lanes[i % 4] ^ std::bit_cast<uint32_t>(logits[i])) * kFnvPrime;
+  for (const uint64_t lane : lanes) stats_.logits_hash = (stats_.logits_hash ^ lane) * kFnvPrime;
 }
 
 TokenId SessionImpl::sample() { return has_logits_ ? sampler_->sample(first_logits()) : 0; }

@@ -19,6 +19,7 @@ DecodePass::DecodePass(const Model& model, Workspace& workspace)
       ops_(model.device, model.programs, workspace.control.address),
       layers_(model_, workspace, ops_),
       rope_(model.spec.rope),
+      transfers_(model.device),
       chosen_(model.spec.layers[0].moe.route.used),
       served_(model.spec.layers.size()),
       window_(most_segments(model.spec)) {}
@@ -78,21 +79,19 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
 
 Status DecodePass::submit(uint32_t first, uint32_t count) {
   const std::span<const VkCommandBuffer> run(segments_.data() + first, count);
-  const size_t waits = link_point_.value != 0 ? 1 : 0;
-  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(run, std::span(&link_point_, waits)));
-  link_point_ = {};
+  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(run, transfers_.next()));
   return model_.device.compute().wait(point.value);
 }
 
 Status DecodePass::serve_misses(uint32_t layer) {
   const uint64_t start_ns = now_ns();
   const std::span<const uint16_t> ids = chosen(layer);
-  HOTSET_ASSIGN(const Acquired acquired, model_.residency.acquire(layer, ids, Access::kDecode));
+  const auto acquired = model_.residency.acquire(layer, ids, Access::kDecode);
+  if (!acquired.ok()) return acquired.status();
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
   for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.residency.address(layer, ids[i]);
   // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
   model_.residency.retire(layer, ids, 0);
-  if (acquired.ready_value != 0) link_point_ = model_.link.point(acquired.ready_value);
   served_[layer] = true;
   stall_ns_ += now_ns() - start_ns;
   return ok_status();

@@ -46,11 +46,11 @@ class DecodePass {
   Ops ops_;
   Layers layers_;
   RopeTable rope_;
+  TransferFence transfers_;
   std::vector<VkCommandBuffer> segments_;  // [layers + 1]
   std::vector<uint16_t> chosen_;           // [used]
   std::vector<bool> served_;               // [layers]: acquired in this token, so not to be touched again
   uint32_t window_;                        // segments per submit
-  TimelinePoint link_point_;               // what the next submit waits for; value 0: nothing
   uint64_t stall_ns_ = 0;
 };
 

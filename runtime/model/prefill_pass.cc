@@ -15,6 +15,7 @@ PrefillPass::PrefillPass(const Model& model, Workspace& workspace, const std::at
       ops_(model.device, model.programs, workspace.control.address),
       layers_(model_, workspace, ops_),
       rope_(model.spec.rope),
+      transfers_(model.device),
       batch_(model.experts.experts(), static_cast<uint32_t>(workspace.pairs.size_bytes / sizeof(uint32_t))) {}
 
 Result<std::unique_ptr<PrefillPass>> PrefillPass::create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop) {
@@ -33,14 +34,17 @@ Status PrefillPass::allocate() {
 Status PrefillPass::make_programs() {
   HOTSET_ASSIGN(RingEntry* entry, next_entry());
   static_cast<void>(entry);  // recorded and never submitted
-  layers_.embed(1);
-  for (uint32_t i = 0; i < model_.spec.layers.size(); ++i) {
-    layers_.attention(i, 1, Phase::kBatch);
-    layers_.route_batch(i, 1);
-    layers_.experts_batch(i, 0, 1);
-    layers_.combine(i, 1);
+  // Kernels are cut differently for few and for many tokens.
+  for (const uint32_t n : {1u, ws_.shape().batch_tokens}) {
+    layers_.embed(n);
+    for (uint32_t i = 0; i < model_.spec.layers.size(); ++i) {
+      layers_.attention(i, n, Phase::kBatch);
+      layers_.route_batch(i, n);
+      layers_.experts_batch(i, 0, 1);
+      layers_.combine(i, n);
+    }
+    layers_.head(0, std::min(n, ws_.logit_rows), Phase::kBatch);
   }
-  layers_.head(0, 1, Phase::kBatch);
   return ops_.end();
 }
 
@@ -54,14 +58,18 @@ Result<PrefillPass::RingEntry*> PrefillPass::next_entry() {
 
 Status PrefillPass::submit(RingEntry& entry) {
   HOTSET_RETURN_IF_ERROR(ops_.end());
-  const size_t waits = link_point_.value != 0 ? 1 : 0;
-  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(std::span(&entry.commands, 1), std::span(&link_point_, waits)));
-  link_point_ = {};
+  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(std::span(&entry.commands, 1), transfers_.next()));
   entry.value = point.value;
   return ok_status();
 }
 
 Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
+  Status fed = feed(tokens, position, last, each);
+  if (!fed.ok()) static_cast<void>(drain_waves(0));  // pins end before the caller goes on
+  return fed;
+}
+
+Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
   const uint32_t n = static_cast<uint32_t>(tokens.size());
   HOTSET_CHECK(n > 0 && n <= ws_.shape().batch_tokens);
   auto& control = ws_.host<shaders::Control>(ws_.control)[0];
@@ -70,13 +78,7 @@ Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool
   std::transform(tokens.begin(), tokens.end(), ws_.host<uint32_t>(ws_.tokens).begin(), [](int32_t token) { return static_cast<uint32_t>(token); });
   rope_.fill(position, n, ws_.host<float>(ws_.rope));
   const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
-  for (uint32_t i = 0; i < layer_count; ++i) {
-    const Status done = layer(i, n);
-    if (!done.ok()) {
-      static_cast<void>(drain_waves(0));  // pins end before the caller goes on
-      return done;
-    }
-  }
+  for (uint32_t i = 0; i < layer_count; ++i) HOTSET_RETURN_IF_ERROR(layer(i, n));
   HOTSET_ASSIGN(RingEntry* entry, next_entry());
   layers_.combine(layer_count - 1, n);
   if (last && !each) layers_.head(n - 1, 1, Phase::kBatch);
@@ -119,7 +121,6 @@ Status PrefillPass::wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t
   const uint64_t start_ns = now_ns();
   HOTSET_ASSIGN(const Acquired acquired, model_.residency.acquire(layer, ids, Access::kScan));
   if (acquired.misses != 0) stall_ns_ += now_ns() - start_ns;
-  if (acquired.ready_value != 0) link_point_ = model_.link.point(acquired.ready_value);
   const std::span<shaders::ExpertTile> tiles = ws_.host<shaders::ExpertTile>(ws_.tiles);
   const uint32_t first_tile = tile_cursor;
   for (const uint16_t id : ids) {
@@ -155,8 +156,10 @@ Status PrefillPass::read_logits(uint32_t n, uint32_t position, const LogitsFunct
     layers_.head(first, rows, Phase::kBatch);
     HOTSET_RETURN_IF_ERROR(submit(*entry));
     HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
-    const std::span<const float> logits = ws_.host<float>(ws_.logits);
+    const std::span<float> logits = ws_.host<float>(ws_.logits);
     for (uint32_t row = 0; row < rows; ++row) each(position + first + row, logits.subspan(size_t{row} * vocab, vocab));
+    // The last position's logits end in row 0, as they do without `each`.
+    if (first + rows == n) std::copy_n(logits.begin() + size_t{rows - 1} * vocab, vocab, logits.begin());
   }
   return ok_status();
 }

@@ -31,8 +31,8 @@ class PrefillPass {
   // `stop` is looked at between layers: set, it ends the pass with kCancelled.
   static Result<std::unique_ptr<PrefillPass>> create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop);
 
-  // Feeds at most batch_tokens tokens from `position` on. With `each`, hands over the logits of every position; else, with
-  // `last`, leaves the last position's in row 0 of the workspace's logits. After an error the expert cache is
+  // Feeds at most batch_tokens tokens from `position` on. With `each`, hands over the logits of every position; with it, or
+  // with `last`, leaves the last position's in row 0 of the workspace's logits. After an error the expert cache is
   // consistent and the chunk was not fed.
   Status run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each);
 
@@ -53,6 +53,7 @@ class PrefillPass {
   Result<RingEntry*> next_entry();
   // Ends and submits what was recorded since next_entry().
   Status submit(RingEntry& entry);
+  Status feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each);
   Status layer(uint32_t layer, uint32_t n);
   Status expert_waves(uint32_t layer, uint32_t n);
   Status wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor);
@@ -67,12 +68,12 @@ class PrefillPass {
   Ops ops_;
   Layers layers_;
   RopeTable rope_;
+  TransferFence transfers_;
   ExpertBatch batch_;
   std::array<RingEntry, kRing> ring_ = {};
   uint32_t ring_next_ = 0;
   std::array<uint64_t, 2> wave_values_ = {};  // timeline values of the waves in flight, oldest first
   uint32_t waves_in_flight_ = 0;
-  TimelinePoint link_point_;
   uint64_t stall_ns_ = 0;
 };
 

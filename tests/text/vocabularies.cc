@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "platform/file.h"
 #include "runtime/format/gguf.h"
@@ -31,7 +32,7 @@ std::unique_ptr<Tokenizer> tokenizer_of(const std::string& path) {
   if (!file_exists(path)) return nullptr;
   std::string plain = path;
   if (path.ends_with(".gz")) {
-    plain = std::string(HOTSET_BINARY_DIR) + "/unpacked-" + path.substr(path.rfind('/') + 1, path.size() - path.rfind('/') - 4);
+    plain = (std::filesystem::path(HOTSET_BINARY_DIR) / "unpacked-").string() + std::filesystem::path(path).stem().string();
     const std::string command = "gzip -dc '" + path + "' > '" + plain + "'";
     REQUIRE(std::system(command.c_str()) == 0);
   }
