@@ -167,12 +167,12 @@ class Hotset {
         } catch {
             throw new Error("hotset bench printed no JSON");
         }
-        for (const key of ["prefill_tok_s", "decode_tok_s"]) {
+        for (const key of ["prefill_tokens_per_second", "decode_tokens_per_second"]) {
             if (typeof figures[key]?.median !== "number") throw new Error(`hotset bench printed no ${key}.median`);
         }
         this.last = figures;
-        return {prefill_tok_s: figures.prefill_tok_s.median, decode_tok_s: figures.decode_tok_s.median,
-            ttft_ms: figures.ttft_ms?.median ?? figures.ttft_ms};
+        return {prefill_tok_s: figures.prefill_tokens_per_second.median, decode_tok_s: figures.decode_tokens_per_second.median,
+            ttft_ms: figures.first_token_ms?.median};
     }
 
     async describe() {
