@@ -127,13 +127,16 @@ struct RmsNormPush {
   float eps;
 };
 
+// Matrices of one type and width that one dispatch multiplies with the same x.
+const uint kMaxProducts = 3;
+
 struct MatvecPush {
   HOTSET_ADDRESS control;
-  HOTSET_ADDRESS weights;
   HOTSET_ADDRESS x;         // float [n][cols]
   HOTSET_ADDRESS residual;  // float [n][rows]; 0: none
-  HOTSET_ADDRESS out_;      // float [n][rows]
-  uint rows;
+  HOTSET_ADDRESS weights[kMaxProducts];
+  HOTSET_ADDRESS out_[kMaxProducts];  // float [n][rows]
+  uint rows[kMaxProducts];
   uint cols;
   uint row_bytes;
 };

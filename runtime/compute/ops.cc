@@ -1,5 +1,7 @@
 #include "runtime/compute/ops.h"
 
+#include <algorithm>
+
 namespace hotset {
 
 Status Ops::begin(VkCommandBuffer commands) {
@@ -43,9 +45,24 @@ bool Ops::fits_grid(uint32_t x, uint32_t y, uint32_t z) {
 
 void Ops::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
   if (phase == Phase::kDecode) {
-    matmul_decode(w, x, out, n, residual);
+    const MatrixProduct product = {w, out};
+    matmul_decode({&product, 1}, x, n, residual);
   } else {
     matmul_batch(w, x, out, n, residual);
+  }
+}
+
+void Ops::matmul_each(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase) {
+  while (!products.empty()) {
+    // The run of matrices that one dispatch can take; a batch has work enough in each.
+    size_t count = 1;
+    while (phase == Phase::kDecode && count < std::min<size_t>(products.size(), shaders::kMaxProducts) &&
+           products[count].weight.type == products[0].weight.type && products[count].weight.cols == products[0].weight.cols) {
+      ++count;
+    }
+    if (phase == Phase::kDecode) matmul_decode(products.first(count), x, n, nullptr);
+    else matmul_batch(products[0].weight, x, products[0].out, n, nullptr);
+    products = products.subspan(count);
   }
 }
 

@@ -61,6 +61,12 @@ struct RouteShape {
   float scale = 1;
 };
 
+// A matrix and where its product goes.
+struct MatrixProduct {
+  Weight weight;
+  Tensor out;
+};
+
 // Offsets and types of an expert's matrices inside its record.
 struct ExpertShape {
   uint32_t embd = 0;
@@ -91,6 +97,8 @@ class Ops {
   void rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps);
   // out[t] = w x[t] (+ residual[t] when given; residual may be out itself). x: [n][w.cols], out: [n][w.rows].
   void matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual = nullptr);
+  // Several products of the same x, each as matmul; in decode, neighbours of one type share a dispatch.
+  void matmul_each(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase);
   // q and k: RMSNorm per head where q_norm/k_norm (float [head_dim]) are given, rotation by the table, then k and v into
   // the cache at Control.position + t. q [n][heads*head_dim] in place. rope: float2 (cos, sin) [n][rope_dim/2].
   void store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm,
@@ -134,7 +142,7 @@ class Ops {
   }
   bool fits_grid(uint32_t x, uint32_t y, uint32_t z);
   // matmul by phase; each orders its operands itself.
-  void matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
+  void matmul_decode(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, const Tensor* residual);
   void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
 
   Device& device_;

@@ -47,16 +47,31 @@ void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t
   dispatch(*made, push, n);
 }
 
-void Ops::matmul_decode(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
-  const tuning::Matvec tuned = tuning::matvec(device_.limits(), w.rows, w.cols);
-  const Program* made = program({"matvec", shaders::matvec, constants_of(tuned, w.type)});
+void Ops::matmul_decode(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, const Tensor* residual) {
+  HOTSET_CHECK(!products.empty() && products.size() <= shaders::kMaxProducts && (!residual || products.size() == 1));
+  const Weight& first = products[0].weight;
+  const tuning::Matvec tuned = tuning::matvec(device_.limits(), first.rows, first.cols);
+  auto constants = constants_of(tuned, first.type);
+  constants[7] = static_cast<uint32_t>(products.size());
+  const Program* made = program({"matvec", shaders::matvec, constants});
   if (!made) return;
-  const Tensor written = floats(out, uint64_t{n} * w.rows);
-  const Tensor added = residual ? floats(*residual, uint64_t{n} * w.rows) : Tensor{};
-  order({bytes_of(w), floats(x, uint64_t{n} * w.cols), added}, {written});
-  const shaders::MatvecPush push = {control_, w.address, x.address, added.address, out.address, w.rows, w.cols, row_bytes_of(w.type, w.cols)};
+  const Tensor added = residual ? floats(*residual, uint64_t{n} * first.rows) : Tensor{};
+  shaders::MatvecPush push = {control_, x.address, added.address, {}, {}, {}, first.cols, row_bytes_of(first.type, first.cols)};
+  std::array<Tensor, shaders::kMaxProducts> matrices = {};
+  std::array<Tensor, shaders::kMaxProducts> outs = {};
+  uint32_t groups = 0;
+  for (size_t i = 0; i < products.size(); ++i) {
+    const Weight& w = products[i].weight;
+    HOTSET_CHECK(w.type == first.type && w.cols == first.cols);
+    push.weights[i] = w.address;
+    push.out_[i] = products[i].out.address;
+    push.rows[i] = w.rows;
+    groups += groups_of(w.rows, tuned.rows_per_workgroup());
+    matrices[i] = bytes_of(w);
+    outs[i] = floats(products[i].out, uint64_t{n} * w.rows);
+  }
+  order({matrices[0], matrices[1], matrices[2], floats(x, uint64_t{n} * first.cols), added}, {outs[0], outs[1], outs[2]});
   // A vocabulary may need more workgroups than some devices take in x: the rest goes to z.
-  const uint32_t groups = groups_of(w.rows, tuned.rows_per_workgroup());
   const uint32_t layers = groups_of(groups, device_.limits().max_workgroups_x);
   dispatch(*made, push, groups_of(groups, layers), n, layers);
 }

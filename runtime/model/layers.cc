@@ -32,9 +32,8 @@ void Layers::attention(uint32_t layer, uint32_t n, Phase phase) {
   const DenseWeights& weights = model_.weights;
   const float eps = model_.spec.norm_eps;
   ops_.rms_norm(ws_.x, weights.vector(spec.attention_norm), ws_.normed, n, model_.spec.embd, eps);
-  ops_.matmul(weights.matrix(spec.attention.q), ws_.normed, ws_.q, n, phase);
-  ops_.matmul(weights.matrix(spec.attention.k), ws_.normed, ws_.k, n, phase);
-  ops_.matmul(weights.matrix(spec.attention.v), ws_.normed, ws_.v, n, phase);
+  const MatrixProduct qkv[] = {{weights.matrix(spec.attention.q), ws_.q}, {weights.matrix(spec.attention.k), ws_.k}, {weights.matrix(spec.attention.v), ws_.v}};
+  ops_.matmul_each(qkv, ws_.normed, n, phase);
   ops_.store_kv(shape, ws_.q, ws_.k, ws_.v, weights.vector(spec.attention.q_norm), weights.vector(spec.attention.k_norm), ws_.rope.address,
                 ws_.kv(layer), n);
   ops_.attention(shape, ws_.q, ws_.kv(layer), ws_.attended, ws_.attention_scratch, n, phase);

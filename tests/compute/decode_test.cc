@@ -97,6 +97,33 @@ TEST_CASE("matmul, decode: a token's result has the same bits alone and among ot
   }
 }
 
+TEST_CASE("matmul, decode: products that share a dispatch have the bits of each alone") {
+  const auto rig = GpuRig::open();
+  if (!rig) HOTSET_SKIP("no Vulkan device");
+  // Rows that leave workgroups half filled, and a type in between that cannot join its neighbours.
+  const QuantRows a = random_rows(BlockType::kQ4_K, 50, 256, 1), b = random_rows(BlockType::kQ4_K, 7, 256, 2),
+                  c = random_rows(BlockType::kQ4_K, 300, 256, 3), d = random_rows(BlockType::kQ6_K, 50, 256, 4);
+  Buffer weights[] = {rig->upload(a.blocks), rig->upload(b.blocks), rig->upload(d.blocks), rig->upload(c.blocks)};
+  const Weight matrices[] = {{BlockType::kQ4_K, 50, 256, weights[0].address()},
+                             {BlockType::kQ4_K, 7, 256, weights[1].address()},
+                             {BlockType::kQ6_K, 50, 256, weights[2].address()},
+                             {BlockType::kQ4_K, 300, 256, weights[3].address()}};
+  Buffer x = rig->upload(random_floats(2 * 256, 5));
+  Buffer joined = rig->buffer(4 * 4096), alone = rig->buffer(4 * 4096);
+  const auto part = [](const Buffer& buffer, uint64_t i) { return Tensor{buffer.address() + i * 4096, 4096}; };
+  // In both orders: four in a row of which two can join, and three of one type.
+  for (const auto& order : {std::array{0, 1, 2, 3}, std::array{0, 3, 1, 2}}) {
+    std::vector<MatrixProduct> products;
+    for (const int i : order) products.push_back({matrices[i], part(joined, static_cast<uint64_t>(i))});
+    REQUIRE(rig->run([&](Ops& ops) {
+      ops.matmul_each(products, rig->tensor(x), 2, Phase::kDecode);
+      for (uint64_t i = 0; i < 4; ++i) ops.matmul(matrices[i], rig->tensor(x), part(alone, i), 2, Phase::kDecode);
+    }).ok());
+    CHECK(std::memcmp(joined.mapped().data(), alone.mapped().data(), joined.size_bytes()) == 0);
+    CHECK(std::any_of(joined.mapped().begin(), joined.mapped().end(), [](std::byte v) { return v != std::byte{0}; }));
+  }
+}
+
 TEST_CASE("rms_norm: rows of several widths agree with double arithmetic") {
   const auto rig = GpuRig::open();
   if (!rig) HOTSET_SKIP("no Vulkan device");

@@ -22,10 +22,10 @@ std::vector<float> product(GpuRig& rig, const Layout& layout, const Weight& w, c
   const uint32_t workgroup = subgroup * layout.subgroups;
   const Program program =
       rig.programs
-          ->get({"matvec", shaders::matvec, {layout.lanes, workgroup, subgroup, layout.step_words, layout.wide, layout.rows, static_cast<uint32_t>(w.type)}})
+          ->get({"matvec", shaders::matvec, {layout.lanes, workgroup, subgroup, layout.step_words, layout.wide, layout.rows, static_cast<uint32_t>(w.type), 1}})
           .value();
   Buffer out = rig.buffer(w.rows * 4);
-  const shaders::MatvecPush push = {rig.control.address(), w.address, x.address(), 0, out.address(), w.rows, w.cols,
+  const shaders::MatvecPush push = {rig.control.address(), x.address(), 0, {w.address}, {out.address()}, {w.rows}, w.cols,
                                     static_cast<uint32_t>(row_bytes(w.type, w.cols).value())};
   const uint32_t per_workgroup = workgroup / layout.lanes * layout.rows;
   Recorder recorder(*rig.device, rig.programs->cache());
