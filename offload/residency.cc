@@ -13,6 +13,7 @@ PolicyShape policy_shape(const ExpertTable& table, uint32_t slots, uint32_t top_
   shape.classes = table.classes();
   shape.slots = slots;
   shape.floor = top_k;
+  shape.experts = table.experts();
   return shape;
 }
 
@@ -106,9 +107,13 @@ Status Residency::upload(ExpertId id, Heat heat) {
   }
   const SlotPlace& place = cache_.place(inserted.slot);
   const Status copied = link_.copy(host_.bytes(id), place.slab, place.offset_bytes);
-  if (copied.ok()) cache_.pin(inserted.slot);
-  else cache_.forget(inserted.slot);
-  return copied;
+  if (!copied.ok()) {
+    cache_.forget(inserted.slot);
+    return copied;
+  }
+  cache_.pin(inserted.slot);
+  if (heat == Heat::kHot) cache_.touch(inserted.slot);
+  return ok_status();
 }
 
 // Takes back the pins of this acquire and the first `uploads` of its newcomers, whose bytes may not have arrived.

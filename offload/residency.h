@@ -91,7 +91,10 @@ class Residency {
   void touch(uint32_t layer, std::span<const uint16_t> ids);
 
   // One token is done.
-  void end_token() { ++stats_.tokens; }
+  void end_token() {
+    ++stats_.tokens;
+    cache_.end_token();
+  }
 
   // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time.
   uint32_t max_scan_wave(uint32_t layer) const;

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "platform/bytes.h"
-#include "platform/file.h"
 #include "platform/log.h"
 #include "platform/threads.h"
+#include "runtime/compute/backend_vulkan.h"
 #include "runtime/model/family.h"
 
 namespace hotset {
@@ -66,10 +66,7 @@ Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file)
   HOTSET_ASSIGN(spec_, describe_model(file));
   HOTSET_ASSIGN(ExpertTable experts, build_expert_table(file, spec_));
   experts_ = std::make_unique<ExpertTable>(std::move(experts));
-  HOTSET_ASSIGN(device_, Device::open({options.device, options.validation}));
-  const auto cache = cache_directory();
-  if (!cache.ok()) log_line(LogLevel::kInfo, "pipelines are not kept: %s", cache.status().message().c_str());
-  HOTSET_ASSIGN(programs_, Programs::create(*device_, cache.ok() ? *cache : std::string()));
+  HOTSET_ASSIGN(backend_, BackendVulkan::open({options.device, options.validation}));
   return ok_status();
 }
 
@@ -78,8 +75,8 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
     return error(Code::kInvalidArgument, "a batch of %u tokens cannot be run: 1 to %u can", options.batch_tokens, kMostBatchTokens);
   }
   HOTSET_ASSIGN(const uint32_t context, pick_context(options.context_tokens, spec_.config));
-  const uint64_t budget = resolve_budget(options, device_->budget());
-  memory_ = std::make_unique<DeviceMemory>(*device_, budget);
+  const uint64_t budget = resolve_budget(options, backend_->budget());
+  memory_ = backend_->make_memory(budget);
   WorkspaceShape shape;
   shape.context_tokens = context;
   shape.batch_tokens = std::min(options.batch_tokens, context);
@@ -102,11 +99,11 @@ Status LoadedModel::allocate() {
 }
 
 Status LoadedModel::load_dense(const EngineOptions& options, const GgufFile& file) {
-  Uploader uploader(*memory_, programs_->cache(), kUploadStagingBytes);
+  const auto uploader = backend_->make_uploader(*memory_, kUploadStagingBytes);
   uint64_t total_bytes = experts_->total_bytes();
   for (const uint64_t bytes : plan_.dense_slab_bytes) total_bytes += bytes;
   const auto progress = [&](uint64_t done) { return !options.on_progress || options.on_progress({done, total_bytes}); };
-  HOTSET_ASSIGN(weights_, DenseWeights::load(file, spec_, *memory_, uploader, max_slab_bytes(*device_), progress));
+  HOTSET_ASSIGN(weights_, DenseWeights::load(file, spec_, *memory_, *uploader, max_slab_bytes(backend_->limits()), progress));
   return ok_status();
 }
 
@@ -134,7 +131,7 @@ Status LoadedModel::warm_layer(uint32_t layer) {
     for (uint32_t expert = first; expert < std::min(first + wave, share); ++expert) ids.push_back(static_cast<uint16_t>(expert));
     HOTSET_ASSIGN(const Acquired acquired, residency_->acquire(layer, ids, Access::kScan));
     residency_->retire(layer, ids, 0);
-    if (acquired.ready_value != 0) HOTSET_RETURN_IF_ERROR(device_->transfer().wait(acquired.ready_value));
+    if (acquired.ready_value != 0) HOTSET_RETURN_IF_ERROR(backend_->device()->transfer().wait(acquired.ready_value));
   }
   return ok_status();
 }
@@ -152,12 +149,7 @@ Status LoadedModel::make_residency(const EngineOptions& options) {
 }
 
 Model LoadedModel::model() {
-  return {*device_, *programs_, spec_, *weights_, *experts_, *residency_, device_table_.address()};
-}
-
-void LoadedModel::save_programs() {
-  const Status saved = programs_->cache().save();
-  if (!saved.ok()) log_line(LogLevel::kInfo, "pipelines were not kept: %s", saved.message().c_str());
+  return {*backend_, spec_, *weights_, *experts_, *residency_, device_table_.address()};
 }
 
 }  // namespace hotset

@@ -27,14 +27,12 @@ class LoadedModel {
   Workspace& workspace() { return *workspace_; }
   const MemoryPlan& plan() const { return plan_; }
   const ModelSpec& spec() const { return spec_; }
-  const Device& device() const { return *device_; }
-  Device& device() { return *device_; }
+  const Backend& backend() const { return *backend_; }
+  Backend& backend() { return *backend_; }
   const DeviceMemory& memory() const { return *memory_; }
   const LinkVulkan& link() const { return *link_; }
   Residency& residency() { return *residency_; }
   uint64_t host_bytes() const { return host_ ? host_->size_bytes() : 0; }
-  // Keeps the pipelines made so far for the next start; a failure only costs time then.
-  void save_programs();
 
  private:
   LoadedModel() = default;
@@ -50,9 +48,8 @@ class LoadedModel {
   // In the order in which they depend on each other; destroyed in reverse.
   ModelSpec spec_;
   std::unique_ptr<ExpertTable> experts_;
-  std::unique_ptr<Device> device_;
+  std::unique_ptr<Backend> backend_;
   std::unique_ptr<DeviceMemory> memory_;
-  std::unique_ptr<Programs> programs_;
   MemoryPlan plan_;
   std::unique_ptr<Workspace> workspace_;
   Buffer device_table_;  // uint64 [layers][experts]

@@ -22,7 +22,7 @@ SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t lo
   stats_.logits_hash = kFnvBasis;
   residency_start_ = loaded.residency().stats();
   link_start_ = loaded.link().stats();
-  submits_start_ = loaded.device().compute().submit_count();
+  submits_start_ = loaded.backend().submit_count();
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
 
@@ -35,10 +35,10 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 }
 
 SessionImpl::~SessionImpl() {
-  loaded_.device().wait_idle();  // after an error work may still be under way
+  loaded_.backend().wait_idle();  // after an error work may still be under way
   decode_.reset();
   prefill_.reset();
-  loaded_.save_programs();
+  loaded_.backend().save_programs();
   in_use_ = false;
 }
 
@@ -64,11 +64,11 @@ Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
   const uint64_t start_ns = now_ns();
-  const uint64_t submits = loaded_.device().compute().submit_count();
+  const uint64_t submits = loaded_.backend().submit_count();
   has_logits_ = false;
   HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
   stats_.decode_ns += now_ns() - start_ns;
-  stats_.decode_submits += loaded_.device().compute().submit_count() - submits;
+  stats_.decode_submits += loaded_.backend().submit_count() - submits;
   ++stats_.decode_tokens;
   has_logits_ = true;
   hash_logits(first_logits());
@@ -177,7 +177,7 @@ SessionStats SessionImpl::stats() const {
   stats.decode_hits = now.decode_hits - residency_start_.decode_hits;
   stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
   stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
-  stats.submits = loaded_.device().compute().submit_count() - submits_start_;
+  stats.submits = loaded_.backend().submit_count() - submits_start_;
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();
   stats.vram_budget_bytes = loaded_.memory().budget_bytes();

@@ -8,21 +8,19 @@ namespace hotset {
 namespace {
 
 // Segments of one submit: a whole token's but for absurdly deep models.
-uint32_t most_segments(const ModelSpec& spec) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, Queue::kMaxCommandBuffers)); }
+uint32_t most_segments(const ModelSpec& spec, const Ops& ops) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, ops.max_segments())); }
 
 }  // namespace
 
 DecodePass::DecodePass(const Model& model, Workspace& workspace)
     : model_(model),
       ws_(workspace),
-      pool_(model.device, model.device.compute().family()),
-      ops_(model.device, model.programs, workspace.control.address),
-      layers_(model_, workspace, ops_),
+      ops_(model.backend.make_ops(workspace.control.address)),
+      layers_(model_, workspace, *ops_),
       rope_(model.spec.rope),
-      transfers_(model.device),
       chosen_(model.spec.layers[0].moe.route.used),
       served_(model.spec.layers.size()),
-      window_(most_segments(model.spec)) {}
+      window_(most_segments(model.spec, *ops_)) {}
 
 Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Workspace& workspace) {
   std::unique_ptr<DecodePass> pass(new DecodePass(model, workspace));
@@ -33,9 +31,9 @@ Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Works
 Status DecodePass::record() {
   const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
   for (uint32_t i = 0; i <= layer_count; ++i) {
-    HOTSET_ASSIGN(const VkCommandBuffer commands, pool_.allocate());
-    segments_.push_back(commands);
-    HOTSET_RETURN_IF_ERROR(ops_.begin(commands));
+    HOTSET_ASSIGN(const SegmentId segment, ops_->new_segment());
+    segments_.push_back(segment);
+    HOTSET_RETURN_IF_ERROR(ops_->begin(segment));
     if (i == 0) layers_.embed(1);
     else layers_.experts_decode(i - 1);
     if (i < layer_count) {
@@ -44,7 +42,7 @@ Status DecodePass::record() {
     } else {
       layers_.head(0, 1, Phase::kDecode);
     }
-    HOTSET_RETURN_IF_ERROR(ops_.end());
+    HOTSET_RETURN_IF_ERROR(ops_->end());
   }
   return ok_status();
 }
@@ -72,15 +70,14 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
     HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
     next = stop;  // the segment that begins with this layer's experts
   }
-  if (!missed) window_ = std::min(most_segments(model_.spec), window_ * 2);
+  if (!missed) window_ = std::min(most_segments(model_.spec, *ops_), window_ * 2);
   note_hits();
   return ok_status();
 }
 
 Status DecodePass::submit(uint32_t first, uint32_t count) {
-  const std::span<const VkCommandBuffer> run(segments_.data() + first, count);
-  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(run, transfers_.next()));
-  return model_.device.compute().wait(point.value);
+  HOTSET_ASSIGN(const uint64_t point, ops_->submit(std::span(segments_).subspan(first, count)));
+  return ops_->wait(point);
 }
 
 Status DecodePass::serve_misses(uint32_t layer) {

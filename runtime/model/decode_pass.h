@@ -13,7 +13,6 @@
 #include <span>
 #include <vector>
 
-#include "platform/vulkan/commands.h"
 #include "runtime/model/layers.h"
 #include "runtime/model/model.h"
 #include "runtime/model/rope.h"
@@ -42,12 +41,10 @@ class DecodePass {
 
   const Model model_;
   Workspace& ws_;
-  CommandPool pool_;
-  Ops ops_;
+  const std::unique_ptr<Ops> ops_;
   Layers layers_;
   RopeTable rope_;
-  TransferFence transfers_;
-  std::vector<VkCommandBuffer> segments_;  // [layers + 1]
+  std::vector<SegmentId> segments_;  // [layers + 1]
   std::vector<uint16_t> chosen_;           // [used]
   std::vector<bool> served_;               // [layers]: acquired in this token, so not to be touched again
   uint32_t window_;                        // segments per submit

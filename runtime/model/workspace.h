@@ -32,8 +32,8 @@ struct WorkspaceBytes {
 
 class Workspace {
  public:
-  // Without a device, what only the device knows (a few KiB of attention scratch) is left out.
-  static WorkspaceBytes plan(const Device* device, const ModelSpec& spec, const WorkspaceShape& shape);
+  // Without limits, what only the device knows (a few KiB of attention scratch) is left out.
+  static WorkspaceBytes plan(const DeviceLimits* limits, const ModelSpec& spec, const WorkspaceShape& shape);
   static Result<std::unique_ptr<Workspace>> create(DeviceMemory& memory, const ModelSpec& spec, const WorkspaceShape& shape);
 
   const WorkspaceShape& shape() const { return shape_; }
@@ -47,7 +47,7 @@ class Workspace {
   Tensor k;                  // float [batch][kv_heads*head_dim]
   Tensor v;                  // float [batch][kv_heads*value_dim]
   Tensor attended;           // float [batch][heads*value_dim]
-  Tensor attention_scratch;  // Ops::attention_scratch_bytes
+  Tensor attention_scratch;  // attention_scratch_bytes
   Tensor scores;             // float [batch][experts]
   Tensor weights;            // float [batch][used]
   Tensor hidden;             // float [batch*used][ff]
@@ -77,7 +77,7 @@ class Workspace {
 
  private:
   Workspace() = default;
-  WorkspaceBytes lay_out(const Device* device, const ModelSpec& spec, uint64_t scratch, uint64_t shared, uint64_t readback);
+  WorkspaceBytes lay_out(const DeviceLimits* limits, const ModelSpec& spec, uint64_t scratch, uint64_t shared, uint64_t readback);
   static bool in_buffer(const Tensor& tensor, const Buffer& buffer) {
     return tensor.address >= buffer.address() && tensor.address < buffer.address() + buffer.size_bytes();
   }
