@@ -150,8 +150,8 @@ class HostTier {
   void end_token();
 
   // Changes a bounded tier's budget; no expert may be pinned (kInvalidArgument). Shrinking evicts and gives memory back to the
-  // system. Errors: kOverBudget with the least that works; the tier stays as it was. A whole tier stays whole: kUnsupported
-  // when the budget is below what it holds.
+  // system. Errors: kOverBudget with the least that works: the tier stays as it was; kOutOfMemory: it grew as far as the system
+  // went along. A whole tier stays whole: kUnsupported when the budget is below what it holds.
   Status set_budget(uint64_t bytes);
 
   HostTierStats stats() const;
