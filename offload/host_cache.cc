@@ -279,6 +279,7 @@ void HostCache::leave(SlotId slot) {
 void HostCache::drop(SlotId slot) {
   Slot& of = at(slot);
   if (of.state == State::kReady) {
+    if (evicted_) evicted_(cache_.tenant(slot));
     ++stats_.evictions;
     stats_.hint_wasted += of.guessed ? 1 : 0;
     --ready_;

@@ -32,6 +32,7 @@ class HostCache {
   uint32_t hint(std::span<const ExpertId> ids);
   void poll();
   void cancel_hints();
+  void set_evict_listener(HostTier::EvictListener listener) { evicted_ = std::move(listener); }
   void touch(ExpertId id);
   void demote(ExpertId id);
   void end_token() { cache_.end_token(); }
@@ -112,6 +113,7 @@ class HostCache {
   uint32_t pinned_ = 0;             // slots with pins of acquires
   uint32_t ready_ = 0;
   bool told_of_failed_hint_ = false;
+  HostTier::EvictListener evicted_;
   Status failure_;                  // of a read of the acquire under way
   HostTierStats stats_;
   ExpertReader reader_;             // last: its end waits for the reads that use the memory

@@ -181,6 +181,21 @@ struct ExpertDownPush {
   uint down_row_bytes;
 };
 
+struct AddPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;     // float [count]
+  HOTSET_ADDRESS out_;  // float [count], added to
+  uint count;
+};
+
+struct ExportPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;     // float [count]
+  HOTSET_ADDRESS out_;  // float [count]
+  uint count;
+  uint stop_value;      // copies only when Control.stop is this
+};
+
 #ifdef __cplusplus
 }  // namespace hotset::shaders
 #endif

@@ -35,11 +35,10 @@ uint32_t largest_top_k(const ModelSpec& spec) {
 }
 
 // Prefill spreads tokens, and tiles of (token, slot) pairs, over the y of a grid, and keeps its activations in one buffer.
-bool fits_device(const Device& device, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
-  const DeviceLimits& limits = device.limits();
+bool fits_device(const DeviceLimits& limits, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
   const uint32_t tiles = ExpertBatch::max_tiles(experts.experts(), shape.batch_tokens * largest_top_k(spec), Ops::kTilePairs);
   return std::max(shape.batch_tokens, tiles) <= limits.max_workgroups_y &&
-         Workspace::plan(&device, spec, shape).scratch <= limits.max_allocation_bytes;
+         Workspace::plan(&limits, spec, shape).scratch <= limits.max_allocation_bytes;
 }
 
 // Everything but the slots, for one batch size.
@@ -47,9 +46,9 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
   MemoryPlan plan;
   plan.workspace = shape;
   Charges charges(memory);
-  plan.dense_slab_bytes = DenseWeights::plan_slabs(spec, max_slab_bytes(memory.device()));
+  plan.dense_slab_bytes = DenseWeights::plan_slabs(spec, max_slab_bytes(memory.limits()));
   for (const uint64_t bytes : plan.dense_slab_bytes) charges.add(plan.dense_bytes, bytes, MemoryKind::kDevice);
-  const WorkspaceBytes workspace = Workspace::plan(&memory.device(), spec, shape);
+  const WorkspaceBytes workspace = Workspace::plan(&memory.limits(), spec, shape);
   charges.add(plan.workspace_bytes, workspace.scratch, MemoryKind::kDevice);
   charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
   charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);
@@ -62,7 +61,7 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
 
 // Device bytes of slots: slabs with their padding.
 Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& experts, const std::vector<uint32_t>& slots, MemoryPlan& plan) {
-  HOTSET_ASSIGN(plan.slab_bytes, plan_slabs(experts, slots, max_slab_bytes(memory.device()) - kSlabPadding));
+  HOTSET_ASSIGN(plan.slab_bytes, plan_slabs(experts, slots, max_slab_bytes(memory.limits()) - kSlabPadding));
   uint64_t total = 0;
   Charges charges(memory);
   for (const uint64_t bytes : plan.slab_bytes) charges.add(total, bytes + kSlabPadding, MemoryKind::kDevice);
@@ -93,7 +92,7 @@ Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32
 
 }  // namespace
 
-uint64_t max_slab_bytes(const Device& device) { return std::min(kMaxSlabBytes, device.limits().max_allocation_bytes); }
+uint64_t max_slab_bytes(const DeviceLimits& limits) { return std::min(kMaxSlabBytes, limits.max_allocation_bytes); }
 
 Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, uint64_t budget_bytes,
                                const WorkspaceShape& shape) {
@@ -115,7 +114,7 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
   for (uint32_t batch = shape.batch_tokens; batch > least_shape.batch_tokens; batch /= 2) {
     WorkspaceShape tried = shape;
     tried.batch_tokens = batch;
-    if (!fits_device(memory.device(), spec, experts, tried)) continue;
+    if (!fits_device(memory.limits(), spec, experts, tried)) continue;
     HOTSET_ASSIGN(const MemoryPlan candidate, plan_fixed(memory, spec, experts, tried));
     const uint64_t rest = budget_bytes - std::min(budget_bytes, candidate.dense_bytes + candidate.kv_bytes + candidate.table_bytes);
     const bool fits = candidate.fixed_bytes() + least_slots <= budget_bytes;

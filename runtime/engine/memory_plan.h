@@ -42,6 +42,6 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
                                const WorkspaceShape& shape);
 
 // The largest slab on this device.
-uint64_t max_slab_bytes(const Device& device);
+uint64_t max_slab_bytes(const DeviceLimits& limits);
 
 }  // namespace hotset

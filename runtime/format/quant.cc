@@ -10,6 +10,7 @@
 #include "platform/bytes.h"
 #include "platform/check.h"
 #include "runtime/format/half.h"
+#include "runtime/format/mxfp4.h"
 
 namespace hotset {
 namespace {
@@ -25,7 +26,7 @@ constexpr std::array<const char*, 43> kGgmlNames = {
 static_assert(std::string_view(kGgmlNames[30]) == "BF16" && std::string_view(kGgmlNames[39]) == "MXFP4");
 
 constexpr uint32_t kSuperBlock = 256;  // weights of a K-quant block
-constexpr uint32_t kSmallBlock = 32;   // weights of a Q8_0 or Q4_0 block
+constexpr uint32_t kSmallBlock = 32;   // weights of a Q8_0, Q4_0 or MXFP4 block
 
 struct BlockShape {
   uint32_t elements;
@@ -39,6 +40,7 @@ constexpr BlockShape shape_of(BlockType type) {
     case BlockType::kBF16: return {1, 2};
     case BlockType::kQ8_0: return {kSmallBlock, 2 + 32};
     case BlockType::kQ4_0: return {kSmallBlock, 2 + 16};
+    case BlockType::kMXFP4: return {kSmallBlock, 1 + 16};
     case BlockType::kQ4_K: return {kSuperBlock, 2 + 2 + 12 + 128};
     case BlockType::kQ5_K: return {kSuperBlock, 2 + 2 + 12 + 32 + 128};
     case BlockType::kQ6_K: return {kSuperBlock, 128 + 64 + 16 + 2};
@@ -70,6 +72,14 @@ void dequantize_q4_0(const uint8_t* block, float* out) {
     const int pair = block[2 + i];
     out[i] = d * static_cast<float>((pair & 15) - 8);
     out[i + kSmallBlock / 2] = d * static_cast<float>((pair >> 4) - 8);
+  }
+}
+
+void dequantize_mxfp4(const uint8_t* block, float* out) {
+  const float half_scale = mxfp4_half_scale(block[0]);
+  for (uint32_t i = 0; i < kSmallBlock / 2; ++i) {
+    out[i] = half_scale * static_cast<float>(kMxfp4Doubled[block[1 + i] & 15]);
+    out[i + kSmallBlock / 2] = half_scale * static_cast<float>(kMxfp4Doubled[block[1 + i] >> 4]);
   }
 }
 
@@ -183,6 +193,7 @@ DequantizeBlock dequantizer_of(BlockType type) {
     case BlockType::kBF16: return dequantize_bf16;
     case BlockType::kQ8_0: return dequantize_q8_0;
     case BlockType::kQ4_0: return dequantize_q4_0;
+    case BlockType::kMXFP4: return dequantize_mxfp4;
     case BlockType::kQ4_K: return dequantize_q4_k;
     case BlockType::kQ5_K: return dequantize_q5_k;
     case BlockType::kQ6_K: return dequantize_q6_k;

@@ -7,6 +7,7 @@
 //   F32, F16, BF16   one number
 //   Q8_0             f16 d, int8 q[32]                                            d * q
 //   Q4_0             f16 d, 16 bytes: low nibbles 0..15, high nibbles 16..31      d * (q - 8)
+//   MXFP4            1 byte e, 16 bytes of nibbles as in Q4_0: E2M1 floats q    2^(e - 127) * q
 //   Q4_K             f16 d, f16 dmin, 8 x (6-bit scale, 6-bit min), 128 bytes     d * scale * q - dmin * min
 //   Q5_K             as Q4_K with a fifth bit for each q in 32 bytes before the nibbles
 //   Q6_K             128 bytes low nibbles, 64 bytes high bit pairs, int8 scale[16], f16 d    d * scale * (q - 32)
@@ -30,6 +31,7 @@ enum class BlockType : uint32_t {
   kQ5_K = 13,
   kQ6_K = 14,
   kBF16 = 30,
+  kMXFP4 = 39,
 };
 
 // The type with this ggml number. Error (kUnsupported): "type IQ2_XS is not supported yet" for a type that exists but
