@@ -3,6 +3,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 #include "tests/offload/disk_rig.h"
 
@@ -28,6 +29,7 @@ class Walk {
     options.top_k = 2;
     options.budget_bytes = budget_bytes_;
     REQUIRE(rig_.open(options, 1 + pick(8)).ok());
+    rig_.tier->set_evict_listener([this](ExpertId id) { was_resident_.erase(key(id)); });
   }
 
   void step() {
@@ -120,6 +122,8 @@ class Walk {
         const ExpertId id{layer, expert};
         const bool resident = rig_.tier->resident(id);
         if (model_.pins.contains(key(id))) REQUIRE(resident);
+        if (was_resident_.contains(key(id))) REQUIRE(resident);  // else the listener was not told
+        if (resident) was_resident_.insert(key(id));
         if (resident) REQUIRE(test::parts_are_right(rig_.table, id, rig_.tier->parts(id)));
       }
     }
@@ -128,6 +132,7 @@ class Walk {
   std::mt19937 random_;
   DiskRig rig_;
   Model model_;
+  std::set<uint32_t> was_resident_;
   uint64_t budget_bytes_ = 0;
   std::vector<std::vector<ExpertId>> held_;
 };

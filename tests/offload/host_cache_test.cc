@@ -74,6 +74,26 @@ TEST_CASE("host cache: residents are handed out first, then arrivals in any orde
   rig.check();
 }
 
+TEST_CASE("host cache: whoever leaves is named, however it left") {
+  // Once, only experts that made room in one of several ways were named, and an address of bytes long gone was used.
+  DiskRig rig(small_table());
+  REQUIRE(rig.open(room_for(rig, 3)).ok());
+  std::vector<ExpertId> gone;
+  rig.tier->set_evict_listener([&](ExpertId id) { gone.push_back(id); });
+  for (uint16_t i = 0; i < 3; ++i) rig.use({{0, i}});
+  CHECK(gone.empty());
+  rig.use({{1, 0}});  // the policy's choice
+  CHECK(gone == std::vector<ExpertId>{{0, 0}});
+  rig.tier->demote({0, 2});
+  rig.use({{1, 1}});
+  CHECK(gone.back() == ExpertId{0, 2});
+  CHECK(rig.tier->hint(std::vector<ExpertId>{{1, 2}}) == 1);
+  CHECK(gone.back() == ExpertId{1, 0});  // layer 0 keeps its last
+  REQUIRE(rig.tier->set_budget(rig.slot_bytes()).ok());
+  CHECK(gone.size() == 5);
+  CHECK(rig.tier->stats().evictions == 5);
+}
+
 TEST_CASE("host cache: pinned experts stay, whatever is asked for") {
   DiskRig rig(small_table());
   REQUIRE(rig.open(room_for(rig, 3)).ok());
