@@ -51,7 +51,10 @@ std::vector<std::string_view> near_names(std::string_view text, std::span<const 
   }
   std::stable_sort(near.begin(), near.end(), [](const Near& a, const Near& b) { return a.distance < b.distance; });
   std::vector<std::string_view> nearest;
-  for (size_t i = 0; i < std::min(near.size(), kMostNames); ++i) nearest.push_back(near[i].name);
+  for (const Near& one : near) {
+    const bool as_good = near.front().distance > 0 || one.distance == 0;  // beside names that hold the text, others only confuse
+    if (as_good && nearest.size() < kMostNames) nearest.push_back(one.name);
+  }
   return nearest;
 }
 
