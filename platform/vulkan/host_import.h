@@ -24,6 +24,19 @@ struct HostImportOptions {
   uint64_t limit_bytes = UINT64_MAX;       // refused beyond, as some drivers do by themselves (AMD on Windows: about 30 GiB); 0 refuses all
 };
 
+// What one piece holds, as offsets into the arena.
+struct ImportRange {
+  uint64_t core_begin_bytes = 0;  // [core_begin, core_end): the bytes it is there for
+  uint64_t core_end_bytes = 0;
+  uint64_t begin_bytes = 0;       // [begin, end): what is imported, the core widened to whole pages
+  uint64_t end_bytes = 0;
+};
+
+// Cuts an arena at `address` into pieces of at most `max_piece_bytes` (at least two pages) for a device that takes whole pages of
+// `page_bytes`. A page that is not wholly in the arena is left out. See HostImport::create for `cuts`.
+std::vector<ImportRange> plan_import(uint64_t address, uint64_t size_bytes, std::span<const uint64_t> cuts, uint64_t page_bytes,
+                                     uint64_t max_piece_bytes);
+
 class HostImport {
  public:
   // A place that a copy reads from.
@@ -54,31 +67,26 @@ class HostImport {
   const Status& refusal() const { return refusal_; }
 
  private:
-  // [core_begin, core_end) are the bytes it is there for, [begin, end) those imported: widened to the device's alignment,
-  // so that neighbours may share a page.
   struct Piece {
-    const std::byte* core_begin = nullptr;
-    const std::byte* core_end = nullptr;
-    std::byte* begin = nullptr;
-    std::byte* end = nullptr;
+    ImportRange range;
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceMemory memory = VK_NULL_HANDLE;
-    uint64_t address = 0;
+    uint64_t address = 0;  // of range.begin_bytes
   };
 
-  HostImport(Device& device, std::span<std::byte> arena, const HostImportOptions& options);
-  void plan(std::span<const uint64_t> cuts);
-  Status import_all();
+  HostImport(Device& device, std::span<std::byte> arena) : device_(device), arena_(arena) {}
+  // Imports until something is refused, and returns that.
+  Status import_all(std::span<const ImportRange> ranges, uint64_t limit_bytes);
   Status import(Piece& piece);
+  Status bind(Piece& piece, uint32_t type);
   void release(Piece& piece);
   const Piece* find(const std::byte* bytes, uint64_t size_bytes) const;
 
   Device& device_;
   const std::span<std::byte> arena_;
-  const HostImportOptions options_;
-  uint64_t alignment_bytes_ = 0;
-  std::vector<Piece> pieces_;  // by core_begin
+  std::vector<Piece> pieces_;  // in the order of the arena
   uint64_t imported_bytes_ = 0;
+  uint64_t room_bytes_ = 0;    // of the heap that the imports count as part of, before the first
   Status refusal_;
 };
 
