@@ -116,12 +116,12 @@ Status LinkVulkan::stage(std::span<const std::byte> from, SlabId slab, uint64_t 
     segment.used_bytes += bytes;
     offset_bytes += bytes;
     from = from.subspan(bytes);
+    if (segment.used_bytes == segment_bytes_) HOTSET_RETURN_IF_ERROR(flush());
   }
   return ok_status();
 }
 
 Status LinkVulkan::next_segment() {
-  if (segment_pending_) HOTSET_RETURN_IF_ERROR(flush());
   const uint32_t next = (segment_ + 1) % kSegments;
   HOTSET_RETURN_IF_ERROR(wait(segments_[next].value));
   segments_[next].used_bytes = 0;

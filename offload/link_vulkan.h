@@ -38,7 +38,7 @@ struct LinkVulkanOptions {
 
 class LinkVulkan final : public DeviceLink {
  public:
-  static constexpr uint32_t kSegments = 4;  // one filling, one or two under way, one just done
+  static constexpr uint32_t kSegments = 8;  // small ones, so that the device copies the first of a batch while the host fills the next
   static constexpr uint32_t kFlights = 8;   // command buffers under way
   static constexpr size_t kMaxRegions = 512;  // copies in one command buffer
 
@@ -61,7 +61,7 @@ class LinkVulkan final : public DeviceLink {
   uint64_t path_bytes(CopyPath path) const { return path_bytes_[static_cast<size_t>(path)]; }
 
  private:
-  // A part of the staging ring. Full when used_bytes == segment_bytes_; filled anew when the timeline has passed value.
+  // A part of the staging ring; sent when it is full, filled anew when the timeline has passed value.
   struct Segment {
     uint64_t used_bytes = 0;
     uint64_t value = 0;  // of the last submit that reads it
