@@ -57,6 +57,10 @@ class ExpertCache {
   // Takes an unpinned slot out of service, or back into it. Whoever lived there is gone and returned.
   std::optional<ExpertId> close(SlotId slot);
   void open(SlotId slot) { arena_.open(slot); }
+  void open(SlotId slot, uint64_t device_address) {
+    arena_.move(slot, device_address);
+    arena_.open(slot);
+  }
   bool closed(SlotId slot) const { return arena_.is_closed(slot); }
   bool empty(SlotId slot) const { return !tenant_[index_of(slot)]; }
 

@@ -6,11 +6,29 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
+
+#include "offload/expert_table.h"
+#include "offload/host_tier.h"
 
 namespace hotset {
 
 struct ExpertPieces {
-  std::array<const std::byte*, 8> piece = {};  // [ExpertTable::pieces], in the order of the table (gate, up, down); nullptr: not there
+  // [ExpertTable::pieces], in the order of the table (gate, up, down); nullptr: not there
+  std::array<const std::byte*, ExpertTableBuilder::kMaxPieces> piece = {};
 };
+
+// The pieces of an expert of `layer` whose bytes are `parts`.
+inline ExpertPieces pieces_of(const ExpertTable& table, uint32_t layer, std::span<const RecordPart> parts) {
+  ExpertPieces pieces;
+  for (uint32_t i = 0; i < table.pieces(layer); ++i) {
+    const uint64_t offset_bytes = table.piece_offset_bytes(layer, i);
+    for (const RecordPart& part : parts) {
+      const bool inside = part.record_offset_bytes <= offset_bytes && offset_bytes < part.record_offset_bytes + part.bytes.size();
+      if (inside) pieces.piece[i] = part.bytes.data() + (offset_bytes - part.record_offset_bytes);
+    }
+  }
+  return pieces;
+}
 
 }  // namespace hotset

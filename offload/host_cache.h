@@ -16,6 +16,7 @@ class HostCache {
   uint32_t max_batch() const { return 0; }
   uint32_t hint(std::span<const ExpertId>) { return 0; }
   void poll() {}
+  void set_evict_listener(HostTier::EvictListener) {}
   void cancel_hints() {}
   void touch(ExpertId) {}
   void demote(ExpertId) {}

@@ -159,6 +159,10 @@ void HostTier::poll() {
   if (cache_) cache_->poll();
 }
 
+void HostTier::set_evict_listener(EvictListener listener) {
+  if (cache_) cache_->set_evict_listener(std::move(listener));
+}
+
 void HostTier::cancel_hints() {
   if (cache_) cache_->cancel_hints();
 }

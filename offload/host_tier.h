@@ -134,6 +134,10 @@ class HostTier {
   // Forgets hints whose reads have not begun.
   void cancel_hints();
 
+  // Is told of every expert that leaves a bounded tier, before its bytes go. Makes no call of the tier.
+  using EvictListener = std::function<void(ExpertId)>;
+  void set_evict_listener(EvictListener listener);
+
   // The expert was used from elsewhere (VRAM): recency only. Takes back demote().
   void touch(ExpertId id);
   // VRAM holds the expert too: it is the first to go from RAM. Nothing where it is not resident.

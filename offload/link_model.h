@@ -57,13 +57,14 @@ struct LayerCost {
   double experts_ns = 0;  // GPU kernels
   double copy_ns = 0;     // the bus: copies, or in-place reads beyond what VRAM would have taken
   double cpu_ns = 0;      // the CPU beyond the GPU's time
+  double ram_ns = 0;      // what RAM cannot carry in that time
   double disk_ns = 0;
   double stop_ns = 0;
-  double total_ns() const { return experts_ns + copy_ns + cpu_ns + disk_ns + stop_ns; }
+  double total_ns() const { return experts_ns + copy_ns + cpu_ns + ram_ns + disk_ns + stop_ns; }
 };
 
-// The cost of a layer under a mode. `copied`: in kCpu, how many of all misses are copied and run by the GPU meanwhile. A mode for which
-// there is no rate costs infinity as soon as there is a miss.
+// The cost of a layer under a mode. `copied`: in kCpu, how many of `misses` are copied meanwhile and run by the GPU. A miss
+// that cannot be served, for want of a rate, costs infinity.
 LayerCost layer_cost(const LinkRates& rates, MissMode mode, const LayerWork& work, uint32_t copied = 0);
 
 // The best `copied` for layer_cost in kCpu, by trying all.
@@ -100,22 +101,25 @@ struct MissPlan {
 struct TokenEstimate {
   double total_ns = 0;
   // Parts that sum to the total: what each adds to those before it.
-  double dense_ns = 0;   // and fixed_ns
+  double fixed_ns = 0;
+  double dense_ns = 0;
   double experts_ns = 0;
   double copy_ns = 0;
   double cpu_ns = 0;
+  double ram_ns = 0;
   double disk_ns = 0;
   double stops_ns = 0;
   // How long each link is in use; the difference to the total is idle.
   double link_busy_ns = 0;
   double ram_busy_ns = 0;
   double disk_busy_ns = 0;
-  std::string_view limit;  // the link that takes the most of the token: "VRAM", "bus", "CPU", "RAM", "disk", "stops"
+  std::string_view limit;  // what takes the most of the token: "VRAM", "bus", "CPU", "RAM", "disk", "stops", "launches"
   double tokens_per_s() const { return total_ns > 0 ? 1e9 / total_ns : 0; }
 };
 TokenEstimate estimate_token(const LinkRates& rates, const TokenWork& work, const MissPlan& plan);
 
-// The cheapest plan of those possible. With no path for a miss: kWait.
+// The cheapest plan of those possible; without any path for a miss, kWait. Going without the cache is weighed only where RAM holds all
+// experts (ram_hit_share 1).
 MissPlan best_plan(const LinkRates& rates, const TokenWork& work, const MissPaths& possible);
 
 // The cheapest mode for layers of `top_k` experts of which `misses` are expected to miss, all in RAM.
@@ -128,8 +132,8 @@ double saved_by_hit_ns(const LinkRates& rates, const MissPlan& plan, uint64_t re
 // `horizon_tokens`, against the time on the link.
 bool promotion_pays(const LinkRates& rates, uint64_t record_bytes, double saved_ns, double extra_uses_per_token, double horizon_tokens);
 
-// Bytes a token may copy to VRAM in the background: what bus and RAM have idle in a token, by half; where copies do not
-// run beside compute, what lengthens the token by a twentieth. 0 where there is no copy path.
+// Bytes a token may copy to VRAM in the background: half of what bus and RAM have idle in `token` (estimated without promotions);
+// where copies do not run beside compute, what lengthens it by a twentieth. 0 where there is no copy path.
 uint64_t promotion_budget_bytes(const LinkRates& rates, const TokenEstimate& token);
 
 // A prefetch pays when precision > cost / (gain + cost): gain, the time a right one saves; cost, the time a wrong one takes from
@@ -140,9 +144,9 @@ enum class PrefetchTarget : uint8_t { kRam, kVram };
 // The least precision at which a prefetch of one record to `target` pays, while `token` runs on these links.
 double break_even_precision(const LinkRates& rates, const TokenEstimate& token, uint64_t record_bytes, double saved_ns, PrefetchTarget target);
 
-// The hit rate of a cache that holds `share` of the bank, where none was measured: 1-(1-share)^skew. Measured skews are 2 (routing
+// The hit rate of a cache that holds `cached_share` of the bank, where none was measured: 1-(1-cached_share)^skew. Measured skews are 2 (routing
 // nearly even) to 5; `skew` 3 is in their middle.
-double modelled_hit_rate(double share, double skew = 3);
+double modelled_hit_rate(double cached_share, double skew = 3);
 
 // The share of VRAM misses that RAM serves when it holds `ram_share` of the bank beyond what VRAM holds.
 double modelled_ram_hit_share(double vram_share, double ram_share, double skew = 3);

@@ -42,6 +42,11 @@ class SlotArena {
   // A free slot is never handed out until it is opened again.
   void close(SlotId slot);
   void open(SlotId slot);
+  // The memory of a closed slot lies at another address now.
+  void move(SlotId slot, uint64_t device_address) {
+    HOTSET_CHECK(is_closed(slot));
+    places_[index_of(slot)].device_address = device_address;
+  }
 
   const SlotPlace& place(SlotId slot) const { return places_[index_of(slot)]; }
   SizeClassId size_class(SlotId slot) const { return classes_[index_of(slot)]; }

@@ -88,9 +88,10 @@ class Ops {
   // Ends the segment; its writes are visible to the host and to later segments. Error: the first of an operation since
   // begin (a program that could not be made, a grid beyond the device).
   virtual Status end() = 0;
-  // Runs the segments in order after all that was submitted before. The point on this Ops' timeline that is reached when all
-  // have finished. Error: device lost.
-  virtual Result<uint64_t> submit(std::span<const SegmentId> segments) = 0;
+  // Runs the segments in order after all that was submitted before, and after the copies up to `copies` on the timeline of the
+  // device's link (Residency::copies_to_wait_for). The point on this Ops' timeline that is reached when all have finished.
+  // Error: device lost.
+  virtual Result<uint64_t> submit(std::span<const SegmentId> segments, uint64_t copies = 0) = 0;
   // Blocks until the timeline has reached `point` (0: at once). Error: device lost, no progress.
   virtual Status wait(uint64_t point) = 0;
   // Segments that one submit takes at most.

@@ -25,10 +25,10 @@ Status OpsVulkan::end() {
   return status_.ok() ? ended : status_;
 }
 
-Result<uint64_t> OpsVulkan::submit(std::span<const SegmentId> segments) {
+Result<uint64_t> OpsVulkan::submit(std::span<const SegmentId> segments, uint64_t copies) {
   submitted_.clear();
   for (const SegmentId segment : segments) submitted_.push_back(segments_[static_cast<uint32_t>(segment)]);
-  HOTSET_ASSIGN(const TimelinePoint point, device_.compute().submit(submitted_, transfers_.next()));
+  HOTSET_ASSIGN(const TimelinePoint point, device_.compute().submit(submitted_, transfers_.until(copies)));
   return point.value;
 }
 

@@ -3,6 +3,7 @@
 // A barrier comes only where an operation touches what an earlier one of the segment wrote, or writes what it read.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -16,22 +17,24 @@
 
 namespace hotset {
 
-// Makes compute submits wait for the copies of the transfer queue. A copy that the host has seen finished still needs the wait
+// Makes compute submits wait for copies of the transfer queue. A copy that the host has seen finished still needs the wait
 // once: only that makes its bytes visible to shaders (Vulkan specification, "Semaphore Signaling"). One an Ops.
 class TransferFence {
  public:
-  explicit TransferFence(Device& device) : device_(device) {}
+  // What was copied before counts as asked for.
+  explicit TransferFence(Device& device) : device_(device), wanted_(device.transfer().last_point().value) {}
 
-  // What the next submit waits for: the transfers since the last call, or nothing.
-  std::span<const TimelinePoint> next() {
-    const TimelinePoint last = device_.transfer().last_point();
-    if (last.value == point_.value) return {};
-    point_ = last;
+  // What the next submit waits for so that the copies up to `value` are there; nothing when an earlier one has.
+  std::span<const TimelinePoint> until(uint64_t value) {
+    wanted_ = std::max(wanted_, value);
+    if (wanted_ <= point_.value) return {};
+    point_ = {device_.transfer().last_point().semaphore, wanted_};
     return {&point_, 1};
   }
 
  private:
   Device& device_;
+  uint64_t wanted_;
   TimelinePoint point_;
 };
 
@@ -50,7 +53,7 @@ class OpsVulkan final : public Ops {
   Result<SegmentId> new_segment() override;
   Status begin(SegmentId segment) override;
   Status end() override;
-  Result<uint64_t> submit(std::span<const SegmentId> segments) override;
+  Result<uint64_t> submit(std::span<const SegmentId> segments, uint64_t copies = 0) override;
   Status wait(uint64_t point) override { return device_.compute().wait(point); }
   size_t max_segments() const override { return Queue::kMaxCommandBuffers; }
 

@@ -12,12 +12,17 @@
 
 namespace hotset {
 
+class CpuExperts;
+class Prefetch;
+
 struct Model {
   Backend& backend;
   const ModelSpec& spec;
   const DenseWeights& weights;
   const ExpertTable& experts;
   Residency& residency;
+  CpuExperts* cpu_experts = nullptr;  // runs experts that Residency leaves on the host; nullptr: it leaves none there
+  Prefetch* prefetch = nullptr;       // nullptr: nothing is guessed
   uint64_t device_table = 0;  // address of the residency's table, uint64 [layers][experts]
 };
 

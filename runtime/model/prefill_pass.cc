@@ -37,6 +37,7 @@ Status PrefillPass::make_programs() {
     layers_.embed(n);
     for (uint32_t i = 0; i < model_.spec.layers.size(); ++i) {
       layers_.attention(i, n, Phase::kBatch);
+      layers_.router(i, n, Phase::kBatch);
       layers_.route_batch(i, n);
       layers_.experts_batch(i, 0, 1);
       layers_.combine(i, n);
@@ -56,7 +57,7 @@ Result<PrefillPass::RingEntry*> PrefillPass::next_entry() {
 
 Status PrefillPass::submit(RingEntry& entry) {
   HOTSET_RETURN_IF_ERROR(ops_->end());
-  HOTSET_ASSIGN(entry.value, ops_->submit({&entry.segment, 1}));
+  HOTSET_ASSIGN(entry.value, ops_->submit({&entry.segment, 1}, model_.residency.copies_to_wait_for()));
   return ok_status();
 }
 
@@ -91,6 +92,7 @@ Status PrefillPass::layer(uint32_t layer, uint32_t n) {
   if (layer == 0) layers_.embed(n);
   else layers_.combine(layer - 1, n);
   layers_.attention(layer, n, Phase::kBatch);
+  layers_.router(layer, n, Phase::kBatch);
   layers_.route_batch(layer, n);
   HOTSET_RETURN_IF_ERROR(submit(*entry));
   HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));

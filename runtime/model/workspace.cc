@@ -66,6 +66,8 @@ WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& s
   }));
   scores = scratch.floats(batch * experts);
   weights = scratch.floats(batch * used);
+  guess_scores = scratch.floats(experts);
+  guess_weights = scratch.floats(used);
   hidden = scratch.floats(batch * used * ff);
   parts = scratch.floats(batch * used * spec.embd);
 
@@ -75,6 +77,7 @@ WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& s
   tokens = shared.take(batch * sizeof(uint32_t));
   rope = shared.floats(batch * spec.rope.dim);
   addresses = shared.take(used * sizeof(uint64_t));
+  cpu_part = shared.floats(spec.embd);
   pairs = shared.take(batch * used * sizeof(uint32_t));
   tiles = shared.take(max_tiles * sizeof(shaders::ExpertTile));
 
@@ -83,6 +86,9 @@ WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& s
   logit_rows = std::min(logit_rows, shape_.batch_tokens);
   route_log = readback.take(spec.layers.size() * used * sizeof(uint32_t));
   ids = readback.take(batch * used * sizeof(uint32_t));
+  guess_log = readback.take(spec.layers.size() * used * sizeof(uint32_t));
+  host_normed = readback.floats(spec.embd);
+  host_weights = readback.floats(used);
   logits = readback.floats(uint64_t{logit_rows} * spec.vocab);
 
   values_offset_ = kv_half_bytes(spec, shape_, false);

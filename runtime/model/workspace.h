@@ -50,6 +50,8 @@ class Workspace {
   Tensor attention_scratch;  // attention_scratch_bytes
   Tensor scores;             // float [batch][experts]
   Tensor weights;            // float [batch][used]
+  Tensor guess_scores;       // float [experts], decode
+  Tensor guess_weights;      // float [used], decode
   Tensor hidden;             // float [batch*used][ff]
   Tensor parts;              // float [batch*used][embd]
 
@@ -58,13 +60,17 @@ class Workspace {
   Tensor tokens;     // uint32 [batch]
   Tensor rope;       // float [batch][rope_dim/2][2]
   Tensor addresses;  // uint64 [used]
+  Tensor cpu_part;   // float [embd]: what the CPU adds to x
   Tensor pairs;      // uint32 [batch*used]
   Tensor tiles;      // shaders::ExpertTile [max_tiles]
 
   // Read by the host after a submit.
   Tensor route_log;  // uint32 [layers][used], decode
   Tensor ids;        // uint32 [batch][used], prefill
-  Tensor logits;     // float [logit_rows][vocab]
+  Tensor guess_log;     // uint32 [layers][used]: guessed at each layer for the one after it, decode
+  Tensor host_normed;   // float [embd], of a pass that stopped
+  Tensor host_weights;  // float [used], likewise
+  Tensor logits;        // float [logit_rows][vocab]
   uint32_t logit_rows = 0;
   uint32_t max_tiles = 0;
 
