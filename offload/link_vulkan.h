@@ -46,6 +46,10 @@ class LinkVulkan final : public DeviceLink {
   static Result<std::unique_ptr<LinkVulkan>> create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
   ~LinkVulkan() override;
 
+  // From the next copy on, as in the options; staging where no ring was made at creation is as if no path was named. An import
+  // that is taken away must outlive the copies so far.
+  void set_path(std::optional<CopyPath> path, const HostImport* import);
+
   Status copy(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes) override;
   Result<uint64_t> submit() override;
   void discard() override;
@@ -78,7 +82,7 @@ class LinkVulkan final : public DeviceLink {
     VkBufferCopy copy = {};
   };
 
-  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
+  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs);
   Status create_staging(uint64_t staging_bytes);
   CopyPath path_of(std::span<const std::byte> from, const Buffer& target) const;
   Status write_in_place(std::span<const std::byte> from, const Buffer& target, uint64_t offset_bytes);
@@ -94,12 +98,12 @@ class LinkVulkan final : public DeviceLink {
   Device& device_;
   DeviceMemory& memory_;
   const std::span<const Buffer> slabs_;
-  const std::optional<CopyPath> path_;
-  const HostImport* const import_;
   uint64_t segment_bytes_ = 0;
   Buffer staging_;  // [kSegments][segment_bytes_]
   CommandPool pool_;
 
+  std::optional<CopyPath> path_;
+  const HostImport* import_ = nullptr;
   std::array<Segment, kSegments> segments_;
   std::array<Flight, kFlights> flights_;
   uint32_t segment_ = 0;                    // the one that fills

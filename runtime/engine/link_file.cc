@@ -142,7 +142,7 @@ Result<LinkProbe> read_link_file(std::string_view text, const LinkOwner& owner) 
 
 Result<LinkProbe> probe_links(DeviceMemory& memory, const LinkProbeOptions& options, const std::string& directory) {
   Device& device = memory.device();
-  LinkOwner owner = {device.name(), device.cache_key(), options.threads};
+  LinkOwner owner = {device.name(), device.cache_key(), options.meter.threads};
   std::replace(owner.device.begin(), owner.device.end(), '\n', ' ');
   const std::string path = link_file_path(directory, owner);
   if (!directory.empty() && file_exists(path)) {

@@ -15,7 +15,6 @@ namespace {
 constexpr uint64_t kQuadBytes = 16;
 constexpr uint32_t kMaxWorkgroups = 8192;     // of a read: enough for every device, few sums
 constexpr uint64_t kPairBytes = 4096;         // that a dispatch of pair_ns reads
-constexpr uint64_t kStagingBytes = 32 << 20;  // as LinkVulkan's own
 
 // 64 lanes are the least that fill every vendor's units; on a software device lanes beyond a subgroup gain nothing.
 uint32_t read_workgroup(const DeviceLimits& limits) { return limits.software ? limits.subgroup_size : std::max(256u, limits.subgroup_size); }
@@ -55,7 +54,8 @@ Status LinkMeter::init() {
   if (imported.ok() && (*imported)->covers(host().data(), host().size())) import_ = std::move(imported).value();
   HOTSET_RETURN_IF_ERROR(make_slab());
   make_links();
-  return make_program();
+  HOTSET_RETURN_IF_ERROR(make_program());
+  return warm_staging();
 }
 
 Status LinkMeter::make_slab() {
@@ -77,10 +77,18 @@ void LinkMeter::make_links() {
   for (const CopyPath path : {CopyPath::kMapped, CopyPath::kDirect, CopyPath::kStaging}) {
     if (path == CopyPath::kMapped && slab_[0].mapped().empty()) continue;
     if (path == CopyPath::kDirect && !import_) continue;
-    const uint64_t staging_bytes = path == CopyPath::kStaging ? kStagingBytes : LinkVulkan::kSegments;
+    const uint64_t staging_bytes = path == CopyPath::kStaging ? options_.staging_bytes : LinkVulkan::kSegments;
     auto link = LinkVulkan::create(memory_, slab_, {path, import_.get(), staging_bytes});
     if (link.ok()) links_[static_cast<size_t>(path)] = std::move(link).value();
   }
+}
+
+// Goes round the staging ring once: its pages may have had no memory behind them.
+Status LinkMeter::warm_staging() {
+  for (uint64_t done = 0; has(CopyPath::kStaging) && done < options_.staging_bytes; done += most_copy_bytes()) {
+    HOTSET_RETURN_IF_ERROR(copy_ns(CopyPath::kStaging, 1, most_copy_bytes()).status());
+  }
+  return ok_status();
 }
 
 Status LinkMeter::make_program() {

@@ -21,8 +21,9 @@ enum class ReadFrom : uint8_t { kDevice, kHostInPlace };
 
 struct LinkMeterOptions {
   uint64_t host_bytes = 64ull << 20;          // larger than the CPU's caches, mostly
-  uint64_t device_bytes = 128ull << 20;       // larger than the GPU's caches; less where the budget does not allow it
+  uint64_t device_bytes = 128ull << 20;       // larger than the GPU's caches; halved until the budget allows it
   uint64_t least_device_bytes = 2ull << 20;
+  uint64_t staging_bytes = 32ull << 20;       // of the staging ring, where the device can spare them
   uint32_t threads = 1;                       // of the host, where several share the work
   HostImportOptions import;
 };
@@ -67,6 +68,7 @@ class LinkMeter {
   Status make_slab();
   void make_links();
   Status make_program();
+  Status warm_staging();
   // The dispatch that reads `bytes` at `address` and writes part `part` of sums_.
   void record_read(uint64_t address, uint64_t bytes, uint32_t part);
   Status record_reads(VkCommandBuffer commands, uint64_t address, uint64_t bytes, uint32_t first_part, uint32_t parts);

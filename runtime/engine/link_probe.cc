@@ -22,13 +22,11 @@ constexpr double kWorthwhile = 0.9;
 // Reads of the device's memory: larger than the caches of GPUs that have so much memory; what a software device reads in milliseconds.
 constexpr uint64_t kMostDeviceBytes = 256 << 20;
 constexpr uint64_t kLeastDeviceBytes = 16 << 20;
-constexpr uint64_t kInPlaceBytes = 16 << 20;
-constexpr uint64_t kInPlaceMoreBytes = 4 << 20;
+constexpr uint64_t kInPlaceBytes = 20 << 20;
 
-// Rounds go on until the medians are steady, and stop early where the machine is slow.
+// Turns that all measures take: enough for a median, and no more than steady it.
 constexpr uint32_t kLeastRounds = 3;
 constexpr uint32_t kMostRounds = 21;
-constexpr uint64_t kRoundsNs = 150'000'000;
 
 using Sample = std::function<Result<uint64_t>()>;
 
@@ -56,7 +54,7 @@ class Rounds {
     return {add(std::move(small)), add(std::move(large)), static_cast<double>(small_bytes), static_cast<double>(large_bytes)};
   }
 
-  Status run();
+  Status run(uint64_t rounds_ns);
   double median_ns(size_t measure);
   CopyRate rate(const Line& line);
 
@@ -64,13 +62,13 @@ class Rounds {
   std::vector<Measure> measures_;
 };
 
-Status Rounds::run() {
+Status Rounds::run(uint64_t rounds_ns) {
   for (Measure& measure : measures_) {
     const auto first = measure.sample();  // first uses are slow
     if (!first.ok()) return first.status();
   }
   const uint64_t start_ns = now_ns();
-  for (uint32_t round = 0; round < kMostRounds && (round < kLeastRounds || now_ns() - start_ns < kRoundsNs); ++round) {
+  for (uint32_t round = 0; round < kMostRounds && (round < kLeastRounds || now_ns() - start_ns < rounds_ns); ++round) {
     for (Measure& measure : measures_) {
       HOTSET_ASSIGN(const uint64_t ns, measure.sample());
       measure.samples_ns.push_back(std::max(1.0, static_cast<double>(ns)));
@@ -129,7 +127,8 @@ void plan_reads(LinkMeter& meter, bool software, ProbePlan& plan) {
       times * bytes, [&meter, bytes, times] { return meter.read_ns(ReadFrom::kDevice, bytes, times); });
   if (!meter.has(ReadFrom::kHostInPlace)) return;
   // Not twice the same bytes: a GPU's cache may keep those of the host as long as a submit runs.
-  const uint64_t few = kInPlaceMoreBytes, many = kInPlaceMoreBytes + kInPlaceBytes;
+  const uint64_t many = std::min(kInPlaceBytes, meter.host_bytes());
+  const uint64_t few = many / 4;
   plan.in_place_read = plan.rounds.add(
       few, [&meter, few] { return meter.read_ns(ReadFrom::kHostInPlace, few, 1); },
       many, [&meter, many] { return meter.read_ns(ReadFrom::kHostInPlace, many, 1); });
@@ -178,16 +177,16 @@ void fill_rates(const LinkMeter& meter, Device& device, ProbePlan& plan, LinkPro
 Result<LinkProbe> measure_links(DeviceMemory& memory, const LinkProbeOptions& options) {
   Device& device = memory.device();
   const bool software = device.limits().software;
-  LinkMeterOptions meter_options;
-  meter_options.threads = options.threads;
-  meter_options.import = options.import;
-  meter_options.device_bytes = software ? kLeastDeviceBytes : std::clamp(device.budget().total_bytes / 64, kLeastDeviceBytes, kMostDeviceBytes);
+  LinkMeterOptions meter_options = options.meter;
+  if (meter_options.device_bytes == 0) {
+    meter_options.device_bytes = software ? kLeastDeviceBytes : std::clamp(device.budget().total_bytes / 64, kLeastDeviceBytes, kMostDeviceBytes);
+  }
   HOTSET_ASSIGN(const auto meter, LinkMeter::create(memory, meter_options));
   ProbePlan plan;
   plan_copies(*meter, plan);
   plan_reads(*meter, software, plan);
   plan_rest(*meter, plan);
-  HOTSET_RETURN_IF_ERROR(plan.rounds.run());
+  HOTSET_RETURN_IF_ERROR(plan.rounds.run(options.rounds_ns));
   LinkProbe probe;
   fill_copies(*meter, plan, probe);
   fill_rates(*meter, device, plan, probe);

@@ -30,8 +30,8 @@ struct LinkProbe {
 };
 
 struct LinkProbeOptions {
-  uint32_t threads = 1;  // of the host that share reads and writes
-  HostImportOptions import;
+  LinkMeterOptions meter = {.device_bytes = 0};  // 0: as the device's size has it
+  uint64_t rounds_ns = 150'000'000;              // how long measures take turns; at least three times
 };
 
 // Measures now. Errors: those of LinkMeter.

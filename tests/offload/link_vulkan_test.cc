@@ -197,6 +197,35 @@ TEST_CASE("vulkan link: what was not imported goes another way, in order with wh
   CHECK(holds(slab, 180'000, not_imported));
 }
 
+TEST_CASE("vulkan link: an import may come later, and go") {
+  Gpu gpu;
+  if (!gpu.open(1, kSlabBytes)) HOTSET_SKIP("no Vulkan device");
+  Source source(*gpu.device);
+  if (!source.import) HOTSET_SKIP("this device imports no host memory");
+  auto link = LinkVulkan::create(*gpu.memory, gpu.slabs, {});
+  REQUIRE(link.ok());
+  const CopyPath first = gpu.slabs[0].mapped().empty() ? CopyPath::kStaging : CopyPath::kMapped;
+  uint64_t offset = 0;
+  const auto copy_and_wait = [&] {
+    REQUIRE((*link)->copy(source.bytes(offset, 1000), SlabId{0}, offset).ok());
+    offset += 1000;
+    const auto value = (*link)->submit();
+    REQUIRE(value.ok());
+    REQUIRE((*link)->wait(*value).ok());
+  };
+  copy_and_wait();
+  (*link)->set_path(CopyPath::kDirect, source.import.get());
+  copy_and_wait();
+  (*link)->set_path({}, nullptr);
+  source.import.reset();
+  copy_and_wait();
+  (*link)->set_path(CopyPath::kStaging, nullptr);  // no ring on a device that maps its memory
+  copy_and_wait();
+  CHECK((*link)->path_bytes(CopyPath::kDirect) == 1000);
+  CHECK((*link)->path_bytes(first) == 3000);
+  CHECK(holds(gpu.read_back(0, **link, 0), 0, source.bytes(0, 4000)));
+}
+
 TEST_CASE("vulkan link: many batches are under way, none is lost and each slot ends with its latest bytes") {
   constexpr uint64_t kRecord = 3000;
   constexpr uint32_t kSlots = 80;
@@ -317,14 +346,14 @@ TEST_CASE("vulkan link: experts reach their slots through the whole floor") {
     REQUIRE(link.ok());
     std::vector<uint64_t> device_table(table.count());
     const Slab slab{SlabId{0}, gpu.slabs[0].address(), gpu.slabs[0].size_bytes()};
-    auto residency = Residency::create({table, *host, **link, device_table, {&slab, 1}, *slots, 2, "lru"});
+    auto residency = Residency::create({table, *host, link->get(), device_table, {&slab, 1}, *slots, 2, "lru"});
     REQUIRE_MESSAGE(residency.ok(), residency.status().message());
     for (uint16_t step = 0; step < 60; ++step) {
       const uint16_t layer = step % 3;
       const std::vector<uint16_t> ids = {static_cast<uint16_t>(step * 7 % 16), static_cast<uint16_t>(step * 5 % 16)};
       const auto acquired = (*residency)->acquire(layer, ids, Access::kDecode);
       REQUIRE(acquired.ok());
-      const auto bytes = gpu.read_back(0, **link, acquired->ready_value);
+      const auto bytes = gpu.read_back(0, **link, (*residency)->copies_to_wait_for());
       for (const uint16_t id : ids) {
         const auto record = host->bytes({layer, id});
         const uint64_t at = device_table[layer * 16u + id] - slab.device_address;

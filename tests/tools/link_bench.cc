@@ -56,9 +56,11 @@ class Bench {
   // One figure of the table: a way, how many bytes, how long.
   void line(const std::string& way, uint64_t bytes, double us) {
     if (us < 0) return;
-    std::printf("%-24s %10s %12.1f us %10.2f GB/s\n", way.c_str(), bytes == 0 ? "" : format_bytes(bytes).c_str(), us, static_cast<double>(bytes) / us * 1e-3);
+    const double gb_per_s = static_cast<double>(bytes) / us * 1e-3;
+    if (bytes == 0) std::printf("%-24s %10s %12.1f us\n", way.c_str(), "", us);
+    else std::printf("%-24s %10s %12.1f us %10.2f GB/s\n", way.c_str(), format_bytes(bytes).c_str(), us, gb_per_s);
     std::fflush(stdout);
-    figures_.push_back({{"way", way}, {"bytes", bytes}, {"us", us}, {"gb_per_s", static_cast<double>(bytes) / us * 1e-3}});
+    figures_.push_back({{"way", way}, {"bytes", bytes}, {"us", us}, {"gb_per_s", gb_per_s}});
   }
 
   void copies() {
@@ -132,8 +134,10 @@ nlohmann::json describe(const LinkProbe& probe, double seconds) {
 // The engine's measurement, in the memory that is free once the meter is gone.
 Result<nlohmann::json> probe(Device& device, uint32_t threads) {
   DeviceMemory memory(device, device.budget().free_bytes);
+  LinkProbeOptions options;
+  options.meter.threads = threads;
   const uint64_t start_ns = now_ns();
-  HOTSET_ASSIGN(const LinkProbe measured, measure_links(memory, {threads, {}}));
+  HOTSET_ASSIGN(const LinkProbe measured, measure_links(memory, options));
   return describe(measured, seconds_between(start_ns, now_ns()));
 }
 
