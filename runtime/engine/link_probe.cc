@@ -24,7 +24,7 @@ constexpr uint64_t kMostDeviceBytes = 256 << 20;
 constexpr uint64_t kLeastDeviceBytes = 16 << 20;
 constexpr uint64_t kInPlaceBytes = 20 << 20;
 
-// Turns that all measures take: enough for a median, and no more than steady it.
+// Turns that all measures take.
 constexpr uint32_t kLeastRounds = 3;
 constexpr uint32_t kMostRounds = 21;
 
@@ -55,7 +55,7 @@ class Rounds {
   }
 
   Status run(uint64_t rounds_ns);
-  double median_ns(size_t measure);
+  double typical_ns(size_t measure);
   CopyRate rate(const Line& line);
 
  private:
@@ -77,17 +77,18 @@ Status Rounds::run(uint64_t rounds_ns) {
   return ok_status();
 }
 
-double Rounds::median_ns(size_t measure) {
+// The lower quartile: what else the machine does only slows, so the median would tell of that on a busy one.
+double Rounds::typical_ns(size_t measure) {
   auto& samples = measures_[measure].samples_ns;
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  return *middle;
+  const auto quartile = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 4);
+  std::nth_element(samples.begin(), quartile, samples.end());
+  return *quartile;
 }
 
 // The larger takes longer by the bytes that it has more; where noise has turned that around, the rate of the whole is left.
 CopyRate Rounds::rate(const Line& line) {
-  const double small_ns = median_ns(line.small);
-  const double large_ns = median_ns(line.large);
+  const double small_ns = typical_ns(line.small);
+  const double large_ns = typical_ns(line.large);
   const double whole = line.large_bytes / large_ns * 1e9;
   // What is fixed is small in a large batch: a rate beyond a few times the whole is noise too.
   const double beyond = large_ns > small_ns ? (line.large_bytes - line.small_bytes) / (large_ns - small_ns) * 1e9 : whole;
@@ -155,7 +156,7 @@ void fill_copies(const LinkMeter& meter, ProbePlan& plan, LinkProbe& probe) {
   const CopyRate& best = probe.copies[static_cast<size_t>(probe.copy_path)];
   probe.rates.copy_bytes_per_s = best.bytes_per_s;
   probe.rates.copy_ns = static_cast<uint64_t>(best.batch_ns);
-  if (meter.has(CopyPath::kMapped)) probe.write_bytes_per_s = plan.write_bytes / plan.rounds.median_ns(plan.write) * 1e9;
+  if (meter.has(CopyPath::kMapped)) probe.write_bytes_per_s = plan.write_bytes / plan.rounds.typical_ns(plan.write) * 1e9;
 }
 
 void fill_rates(const LinkMeter& meter, Device& device, ProbePlan& plan, LinkProbe& probe) {
@@ -164,10 +165,10 @@ void fill_rates(const LinkMeter& meter, Device& device, ProbePlan& plan, LinkPro
   rates.unified = device.limits().unified;
   rates.device_bytes_per_s = rounds.rate(plan.device_read).bytes_per_s;
   if (meter.has(ReadFrom::kHostInPlace)) rates.in_place_bytes_per_s = rounds.rate(plan.in_place_read).bytes_per_s;
-  rates.ram_bytes_per_s = static_cast<double>(meter.host_bytes()) / rounds.median_ns(plan.host_read) * 1e9;
-  probe.round_trip_ns = rounds.median_ns(plan.round_trip);
+  rates.ram_bytes_per_s = static_cast<double>(meter.host_bytes()) / rounds.typical_ns(plan.host_read) * 1e9;
+  probe.round_trip_ns = rounds.typical_ns(plan.round_trip);
   // At least a round trip, whatever noise says.
-  rates.stop_ns = static_cast<uint64_t>(std::max(probe.round_trip_ns, rounds.median_ns(plan.pair_with_stop) - rounds.median_ns(plan.pair)));
+  rates.stop_ns = static_cast<uint64_t>(std::max(probe.round_trip_ns, rounds.typical_ns(plan.pair_with_stop) - rounds.typical_ns(plan.pair)));
   // A software device computes with the threads that copy.
   rates.copies_overlap = !device.limits().software && (probe.copy_path == CopyPath::kMapped || device.has_own_transfer_queue());
 }

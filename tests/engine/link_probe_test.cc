@@ -2,6 +2,7 @@
 #include "runtime/engine/link_probe.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -77,7 +78,7 @@ struct Folder {
   std::string path;
   inline static std::vector<std::string> lines;
 
-  explicit Folder(const char* name) : path((fs::temp_directory_path() / name).string()) {
+  explicit Folder(const char* name) : path((fs::temp_directory_path() / (name + std::to_string(::getpid()))).string()) {
     fs::remove_all(path);
     fs::create_directory(path);
     lines.clear();
