@@ -12,7 +12,7 @@ ExpertCache::ExpertCache(const ExpertTable& table, SlotArena arena, std::unique_
 
 uint32_t ExpertCache::fair_share(uint32_t layer) const {
   const SizeClassId size_class = table_.size_class(layer);
-  return arena_.slots(size_class) / table_.class_layers(size_class);
+  return arena_.open_slots(size_class) / table_.class_layers(size_class);
 }
 
 // A free slot taken from the arena, or an occupied one that may be emptied, or kNoSlot.
@@ -40,7 +40,7 @@ ExpertCache::Inserted ExpertCache::insert(ExpertId id, Heat heat) {
   }
   tenant = id;
   slot_of_[table_index(id)] = inserted.slot;
-  policy_->insert(inserted.slot, id.layer, heat);
+  policy_->insert(inserted.slot, id, heat);
   ++residents_;
   return inserted;
 }
@@ -56,18 +56,35 @@ void ExpertCache::forget(SlotId slot) {
   --residents_;
 }
 
+std::optional<SlotId> ExpertCache::admits(ExpertId id) const {
+  HOTSET_CHECK(find(id) == kNoSlot);
+  const SlotId free = arena_.next(table_.size_class(id.layer));
+  if (free != kNoSlot) return free;
+  const SlotId victim = policy_->victim(id.layer, Heat::kHot, pins_);
+  if (victim == kNoSlot || !policy_->admits(id, victim)) return std::nullopt;
+  return victim;
+}
+
+std::optional<ExpertId> ExpertCache::close(SlotId slot) {
+  const std::optional<ExpertId> tenant = tenant_[index_of(slot)];
+  if (tenant) forget(slot);
+  arena_.close(slot);
+  return tenant;
+}
+
 Status ExpertCache::check() const {
   HOTSET_RETURN_IF_ERROR(policy_->check());
   uint32_t tenants = 0;
   for (uint32_t i = 0; i < slots(); ++i) {
     const SlotId slot{i};
     const auto& tenant = tenant_[i];
-    if (arena_.is_free(slot) == tenant.has_value()) return error(Code::kCorrupt, "slot %u is both free and taken, or neither", i);
+    const bool vacant = arena_.is_free(slot) || arena_.is_closed(slot);
+    if (vacant == tenant.has_value()) return error(Code::kCorrupt, "slot %u is both vacant and taken, or neither", i);
     if (policy_->knows(slot) != tenant.has_value()) return error(Code::kCorrupt, "the policy is wrong about slot %u", i);
     if (!tenant) continue;
     ++tenants;
     if (find(*tenant) != slot) return error(Code::kCorrupt, "slot %u's tenant is looked up elsewhere", i);
-    if (policy_->layer_of(slot) != tenant->layer) return error(Code::kCorrupt, "the policy has slot %u in another layer", i);
+    if (policy_->tenant_of(slot) != *tenant) return error(Code::kCorrupt, "the policy has another tenant in slot %u", i);
     if (arena_.size_class(slot) != table_.size_class(tenant->layer)) return error(Code::kCorrupt, "slot %u is of another size", i);
   }
   uint32_t found = 0;

@@ -36,6 +36,10 @@ class DeviceLink {
   // The value that the link's timeline has reached. Does not wait.
   virtual uint64_t completed() = 0;
 
+  // Returns when the link's timeline has passed `value`, one that submit() returned (0: at once). Error: the device is lost, or
+  // makes no progress.
+  virtual Status wait(uint64_t value) = 0;
+
   virtual DeviceLinkStats stats() const = 0;
 };
 

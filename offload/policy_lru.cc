@@ -4,10 +4,12 @@ namespace hotset {
 
 PolicyLru::PolicyLru(const PolicyShape& shape)
     : floor_(shape.floor),
+      experts_(shape.experts),
       class_of_layer_(shape.class_of_layer),
       layers_of_class_(shape.classes),
       nodes_(shape.slots),
-      layers_(shape.class_of_layer.size()) {
+      layers_(shape.class_of_layer.size()),
+      used_at_(shape.class_of_layer.size() * shape.experts, 0) {
   for (uint32_t layer = 0; layer < class_of_layer_.size(); ++layer) {
     layers_of_class_[index_of(class_of_layer_[layer])].push_back(layer);
   }
@@ -33,14 +35,14 @@ void PolicyLru::unlink(SlotId slot) {
   else list.newest = n.older;
 }
 
-void PolicyLru::insert(SlotId slot, uint32_t layer, Heat heat) {
+void PolicyLru::insert(SlotId slot, ExpertId tenant, Heat heat) {
   Node& n = node(slot);
   HOTSET_CHECK(!n.known);
   n.known = true;
-  n.layer = layer;
+  n.tenant = tenant;
   n.heat = heat;
   append(slot);
-  ++layers_[layer].residents;
+  ++layers_[tenant.layer].residents;
 }
 
 void PolicyLru::touch(SlotId slot) {
@@ -48,13 +50,14 @@ void PolicyLru::touch(SlotId slot) {
   unlink(slot);
   node(slot).heat = Heat::kHot;
   append(slot);
+  used_at_[table_index(node(slot).tenant)] = clock_;
 }
 
 void PolicyLru::erase(SlotId slot) {
   HOTSET_CHECK(knows(slot));
   unlink(slot);
   node(slot).known = false;
-  --layers_[node(slot).layer].residents;
+  --layers_[node(slot).tenant.layer].residents;
 }
 
 SlotId PolicyLru::oldest_unpinned(uint32_t layer, Heat heat, const Pins& pins) const {
@@ -86,7 +89,7 @@ Status PolicyLru::check_list(uint32_t layer, Heat heat, uint32_t* length) const 
   SlotId last = kNoSlot;
   for (SlotId slot = list.oldest; slot != kNoSlot; slot = node(slot).newer) {
     const Node& n = node(slot);
-    const bool right_place = n.known && n.layer == layer && n.heat == heat && n.older == last;
+    const bool right_place = n.known && n.tenant.layer == layer && n.heat == heat && n.older == last;
     if (!right_place || n.stamp <= last_stamp) return error(Code::kCorrupt, "slot %u is wrongly listed in layer %u", index_of(slot), layer);
     last_stamp = n.stamp;
     last = slot;

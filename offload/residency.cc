@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "platform/clock.h"
+#include "platform/log.h"
 
 namespace hotset {
 namespace {
@@ -13,6 +14,7 @@ PolicyShape policy_shape(const ExpertTable& table, uint32_t slots, uint32_t top_
   shape.classes = table.classes();
   shape.slots = slots;
   shape.floor = top_k;
+  shape.experts = table.experts();
   return shape;
 }
 
@@ -28,7 +30,10 @@ Status check_parts(const ResidencyParts& parts) {
   if (parts.slots_per_class.size() != table.classes()) {
     return error(Code::kInvalidArgument, "slots for %zu size classes were planned, there are %u", parts.slots_per_class.size(), table.classes());
   }
-  for (uint32_t c = 0; c < table.classes(); ++c) {
+  const bool has_slots = std::any_of(parts.slots_per_class.begin(), parts.slots_per_class.end(), [](uint32_t slots) { return slots > 0; });
+  if (!has_slots && parts.window == nullptr) return error(Code::kInvalidArgument, "a device without expert slots must read host memory");
+  if (has_slots && parts.link == nullptr) return error(Code::kInvalidArgument, "expert slots need a link that fills them");
+  for (uint32_t c = 0; has_slots && c < table.classes(); ++c) {
     const uint64_t least = uint64_t{parts.top_k} * table.class_layers(SizeClassId{c});
     if (parts.slots_per_class[c] < least) {
       return error(Code::kInvalidArgument, "%u expert slots in size class %u: %llu is the least", parts.slots_per_class[c], c,
@@ -45,21 +50,71 @@ Result<std::unique_ptr<Residency>> Residency::create(const ResidencyParts& parts
   HOTSET_ASSIGN(auto arena, SlotArena::create(parts.table, parts.slots_per_class, parts.slabs));
   HOTSET_ASSIGN(auto policy, make_policy(parts.policy, policy_shape(parts.table, arena.slots(), parts.top_k)));
   std::fill(parts.device_table.begin(), parts.device_table.end(), 0);
-  return std::unique_ptr<Residency>(new Residency(parts, ExpertCache(parts.table, std::move(arena), std::move(policy))));
+  std::unique_ptr<Residency> residency(new Residency(parts, ExpertCache(parts.table, std::move(arena), std::move(policy))));
+  HOTSET_RETURN_IF_ERROR(residency->set_serving(parts.serving));
+  return residency;
 }
 
 Residency::Residency(const ResidencyParts& parts, ExpertCache cache)
     : table_(parts.table),
       host_(parts.host),
       link_(parts.link),
+      window_(parts.window),
       device_table_(parts.device_table),
       top_k_(parts.top_k),
       cache_(std::move(cache)),
-      ready_values_(cache_.slots(), 0),
+      addresses_(parts.table.count(), 0),
+      host_pins_(parts.table.count(), 0),
       marks_(parts.table.experts(), 0) {
   present_.reserve(table_.experts());
   missing_.reserve(table_.experts());
+  wanted_.reserve(table_.experts());
+  from_host_.reserve(table_.experts());
+  uploaded_.reserve(table_.experts());
+  delayed_.reserve(4 * size_t{table_.experts()});
+  promoting_.reserve(table_.layers() * size_t{top_k_});
+  candidates_.reserve(table_.layers() * size_t{top_k_});
+  host_.set_evict_listener([this](ExpertId id) { left_host(id); });
 }
+
+Residency::~Residency() { host_.set_evict_listener({}); }
+
+// --- addresses
+
+void Residency::set_address(ExpertId id, uint64_t address) {
+  addresses_[index(id)] = address;
+  device_table_[index(id)] = address;
+}
+
+bool Residency::published(ExpertId id) const {
+  const SlotId slot = cache_.find(id);
+  return slot != kNoSlot && addresses_[index(id)] == cache_.place(slot).device_address;
+}
+
+// Where kernels find the expert outside VRAM; 0: nowhere.
+uint64_t Residency::host_address(ExpertId id) { return in_place() && host_.resident(id) ? window_->address(id, host_.parts(id)) : 0; }
+
+// The RAM tier has given the expert's bytes up.
+void Residency::left_host(ExpertId id) {
+  if (!published(id)) set_address(id, 0);
+}
+
+void Residency::publish_layer(uint32_t layer) {
+  for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
+    const ExpertId id = id_of(layer, expert);
+    if (!published(id)) set_address(id, host_address(id));
+  }
+}
+
+Status Residency::set_serving(const Serving& serving) {
+  const bool reads_host = serving.decode == MissMode::kInPlace || serving.scan_in_place;
+  if (reads_host && window_ == nullptr) return error(Code::kInvalidArgument, "this device does not read experts in host memory");
+  serving_ = serving;
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) publish_layer(layer);
+  return ok_status();
+}
+
+// --- acquire
 
 void Residency::next_mark() {
   if (++mark_ != 0) return;
@@ -81,16 +136,97 @@ Status Residency::collect_distinct(uint32_t layer, std::span<const uint16_t> ids
   return ok_status();
 }
 
-// Returns the link value after which all of them are there.
-uint64_t Residency::pin_present(uint32_t layer, Access access) {
-  uint64_t ready_value = 0;
+MissMode Residency::mode_of(Access access) const {
+  if (!has_slots()) return MissMode::kInPlace;
+  if (access == Access::kDecode) return serving_.decode;
+  return access == Access::kScan && serving_.scan_in_place && in_place() ? MissMode::kInPlace : MissMode::kWait;
+}
+
+Result<Acquired> Residency::acquire(uint32_t layer, std::span<const uint16_t> ids, Access access) {
+  poll();
+  HOTSET_RETURN_IF_ERROR(collect_distinct(layer, ids));
+  Acquired acquired;
+  acquired.hits = static_cast<uint32_t>(present_.size());
+  acquired.misses = static_cast<uint32_t>(missing_.size());
+  if (!has_slots()) {
+    acquired.hits = static_cast<uint32_t>(std::count_if(missing_.begin(), missing_.end(), [&](uint16_t id) { return host_.resident(id_of(layer, id)); }));
+    acquired.misses -= acquired.hits;
+  }
+  pin_present(layer, access);
+  const uint64_t start_ns = now_ns();
+  const Status served = serve_missing(layer, access);
+  if (acquired.misses != 0) stats_.stall_ns += now_ns() - start_ns;
+  HOTSET_RETURN_IF_ERROR(served);
+  count(layer, acquired, access);
+  return acquired;
+}
+
+void Residency::pin_present(uint32_t layer, Access access) {
   for (const uint16_t id : present_) {
     const SlotId slot = cache_.find(id_of(layer, id));
     cache_.pin(slot);
     if (access == Access::kDecode) cache_.touch(slot);
-    ready_value = std::max(ready_value, ready_values_[index_of(slot)]);
   }
-  return ready_value;
+  // A copy in the background that is needed now: the device waits for it.
+  for (size_t i = 0; i < promoting_.size(); ++i) {
+    const Promotion promotion = promoting_[i];
+    if (promotion.id.layer != layer || marks_[promotion.id.expert] != mark_) continue;
+    promoting_.erase(promoting_.begin() + static_cast<std::ptrdiff_t>(i--));
+    publish(promotion);
+  }
+}
+
+Status Residency::serve_missing(uint32_t layer, Access access) {
+  uploaded_.clear();
+  if (missing_.empty()) return ok_status();
+  if (mode_of(access) == MissMode::kWait) return upload_missing(layer, access);
+  return use_from_host(layer, access);
+}
+
+// Takes back the pins of this acquire and its newcomers, whose bytes may not have arrived.
+void Residency::undo(uint32_t layer, size_t uploads) {
+  if (link_) link_->discard();
+  for (const uint16_t id : present_) cache_.retire(cache_.find(id_of(layer, id)), 0);
+  for (size_t i = 0; i < uploads; ++i) {
+    const SlotId slot = cache_.find(uploaded_[i]);
+    cache_.retire(slot, 0);
+    cache_.forget(slot);
+    set_address(uploaded_[i], host_address(uploaded_[i]));
+  }
+}
+
+// --- to VRAM
+
+Status Residency::upload_missing(uint32_t layer, Access access) {
+  const Heat heat = access == Access::kDecode ? Heat::kHot : Heat::kCold;
+  const size_t most = std::max(1u, host_.max_batch());
+  for (size_t first = 0; first < missing_.size(); first += most) {
+    wanted_.clear();
+    for (size_t i = first; i < std::min(first + most, missing_.size()); ++i) wanted_.push_back(id_of(layer, missing_[i]));
+    const Status status = upload_batch(wanted_, heat);
+    if (status.ok()) continue;
+    undo(layer, uploaded_.size());
+    return status;
+  }
+  for (const ExpertId id : uploaded_) {
+    set_address(id, cache_.place(cache_.find(id)).device_address);
+    if (access == Access::kDecode) cache_.touch(cache_.find(id));
+  }
+  stats_.uploads += uploaded_.size();
+  stats_.upload_bytes += uploaded_.size() * table_.record_bytes(layer);
+  return ok_status();
+}
+
+// Experts as they arrive in RAM, on to VRAM.
+Status Residency::upload_batch(std::span<const ExpertId> ids, Heat heat) {
+  HOTSET_RETURN_IF_ERROR(host_.acquire(ids, [this, heat](size_t i) { return upload(wanted_[i], heat); }));
+  auto submitted = link_->submit();
+  if (submitted.ok()) visible_value_ = std::max(visible_value_, *submitted);
+  // A bounded tier may give the bytes up once they are not pinned.
+  const Status done = submitted.ok() && !host_.holds_all() ? link_->wait(*submitted) : submitted.status();
+  host_.release(ids);
+  for (const ExpertId id : ids) host_.demote(id);
+  return done;
 }
 
 // Gives the expert a pinned slot and enqueues its bytes; the device table does not know it yet.
@@ -101,80 +237,83 @@ Status Residency::upload(ExpertId id, Heat heat) {
                  id.layer, present_.size() + missing_.size());
   }
   if (inserted.displaced) {
-    table_entry(*inserted.displaced) = 0;
+    set_address(*inserted.displaced, host_address(*inserted.displaced));
     ++stats_.evictions;
   }
-  const SlotPlace& place = cache_.place(inserted.slot);
-  const Status copied = link_.copy(host_.bytes(id), place.slab, place.offset_bytes);
-  if (copied.ok()) cache_.pin(inserted.slot);
-  else cache_.forget(inserted.slot);
-  return copied;
+  const Status copied = copy_parts(id, inserted.slot);
+  if (!copied.ok()) {
+    cache_.forget(inserted.slot);
+    return copied;
+  }
+  cache_.pin(inserted.slot);
+  uploaded_.push_back(id);
+  return ok_status();
 }
 
-// Takes back the pins of this acquire and the first `uploads` of its newcomers, whose bytes may not have arrived.
-void Residency::undo(uint32_t layer, size_t uploads) {
-  link_.discard();
-  for (const uint16_t id : present_) cache_.retire(cache_.find(id_of(layer, id)), 0);
-  for (size_t i = 0; i < uploads; ++i) {
-    const SlotId slot = cache_.find(id_of(layer, missing_[i]));
-    cache_.retire(slot, 0);
-    cache_.forget(slot);
+Status Residency::copy_parts(ExpertId id, SlotId slot) {
+  const SlotPlace& place = cache_.place(slot);
+  for (const RecordPart& part : host_.parts(id)) {
+    HOTSET_RETURN_IF_ERROR(link_->copy(part.bytes, place.slab, place.offset_bytes + part.record_offset_bytes));
   }
+  return ok_status();
 }
 
-Result<uint64_t> Residency::upload_missing(uint32_t layer, Access access) {
-  const Heat heat = access == Access::kDecode ? Heat::kHot : Heat::kCold;
-  for (size_t i = 0; i < missing_.size(); ++i) {
-    const Status status = upload(id_of(layer, missing_[i]), heat);
-    if (status.ok()) continue;
-    undo(layer, i);
-    return status;
+// --- from RAM
+
+// Brings the missing experts to RAM and pins them there; the device reads them in place, or the CPU runs them.
+Status Residency::use_from_host(uint32_t layer, Access access) {
+  wanted_.clear();
+  for (const uint16_t id : missing_) wanted_.push_back(id_of(layer, id));
+  const Status arrived = host_.acquire(wanted_, [](size_t) { return ok_status(); });
+  if (!arrived.ok()) {
+    undo(layer, 0);
+    return arrived;
   }
-  auto submitted = link_.submit();
-  if (!submitted.ok()) {
-    undo(layer, missing_.size());
-    return submitted;
+  missing_.clear();  // from here on those that only VRAM can serve
+  for (const ExpertId id : wanted_) {
+    ++host_pins_[index(id)];
+    const uint64_t address = host_address(id);
+    set_address(id, address);
+    if (address == 0 && mode_of(access) == MissMode::kInPlace) missing_.push_back(id.expert);
+    else if (access == Access::kDecode) note_use_from_host(id);
   }
-  for (const uint16_t id : missing_) {
-    const SlotId slot = cache_.find(id_of(layer, id));
-    ready_values_[index_of(slot)] = *submitted;
-    table_entry(id_of(layer, id)) = cache_.place(slot).device_address;
-  }
-  stats_.uploads += missing_.size();
-  stats_.upload_bytes += missing_.size() * table_.record_bytes(layer);
-  return submitted;
+  if (missing_.empty()) return ok_status();
+  for (const uint16_t id : missing_) release_host(id_of(layer, id));
+  std::erase_if(wanted_, [&](ExpertId id) { return addresses_[index(id)] == 0; });
+  std::swap(wanted_, from_host_);
+  const Status uploaded = has_slots() ? upload_missing(layer, access)
+                                      : error(Code::kUnsupported, "MoE layer %u has experts that the device cannot read in host memory", layer);
+  if (!uploaded.ok()) std::for_each(from_host_.begin(), from_host_.end(), [&](ExpertId id) { release_host(id); });
+  return uploaded;
 }
 
-uint64_t Residency::still_pending(uint64_t ready_value) {
-  if (ready_value > link_completed_) link_completed_ = link_.completed();
-  return ready_value > link_completed_ ? ready_value : 0;
+void Residency::note_use_from_host(ExpertId id) {
+  if (!has_slots()) return;
+  cache_.used_elsewhere(id);
+  if (serving_.promotion_bytes != 0 && candidates_.size() < candidates_.capacity()) candidates_.push_back(id);
+  ++(addresses_[index(id)] != 0 ? stats_.in_place : stats_.on_host);
 }
 
-void Residency::count(const Acquired& acquired, Access access) {
-  stats_.lookups += acquired.hits + acquired.misses;
-  stats_.hits += acquired.hits;
-  stats_.misses += acquired.misses;
-  if (access != Access::kDecode) return;
-  stats_.decode_lookups += acquired.hits + acquired.misses;
-  stats_.decode_hits += acquired.hits;
+void Residency::release_host(ExpertId id) {
+  HOTSET_CHECK(host_pins_[index(id)] > 0);
+  --host_pins_[index(id)];
+  host_.release({&id, 1});
 }
 
-Result<Acquired> Residency::acquire(uint32_t layer, std::span<const uint16_t> ids, Access access) {
-  HOTSET_RETURN_IF_ERROR(collect_distinct(layer, ids));
-  Acquired acquired;
-  acquired.hits = static_cast<uint32_t>(present_.size());
-  acquired.misses = static_cast<uint32_t>(missing_.size());
-  uint64_t ready_value = pin_present(layer, access);
-  if (!missing_.empty()) {
-    const uint64_t start_ns = now_ns();
-    const auto uploaded = upload_missing(layer, access);
-    stats_.stall_ns += now_ns() - start_ns;
-    if (!uploaded.ok()) return uploaded.status();
-    ready_value = std::max(ready_value, *uploaded);
+ExpertPieces Residency::host_pieces(uint32_t layer, uint32_t expert) const { return pieces_of(table_, layer, host_parts(layer, expert)); }
+
+// --- after use
+
+void Residency::drop_pin(ExpertId id, uint64_t gpu_value) {
+  if (host_pins_[index(id)] == 0) {
+    const SlotId slot = cache_.find(id);
+    HOTSET_CHECK(slot != kNoSlot);
+    cache_.retire(slot, gpu_value);
+  } else if (gpu_value > completed_gpu_value_ && !host_.holds_all() && delayed_.size() < delayed_.capacity()) {
+    delayed_.push_back({id, gpu_value});
+  } else {
+    release_host(id);
   }
-  acquired.ready_value = still_pending(ready_value);
-  count(acquired, access);
-  return acquired;
 }
 
 void Residency::retire(uint32_t layer, std::span<const uint16_t> ids, uint64_t gpu_value) {
@@ -184,40 +323,199 @@ void Residency::retire(uint32_t layer, std::span<const uint16_t> ids, uint64_t g
     HOTSET_CHECK(id < table_.experts());
     if (marks_[id] == mark_) continue;
     marks_[id] = mark_;
-    const SlotId slot = cache_.find(id_of(layer, id));
-    HOTSET_CHECK(slot != kNoSlot);
-    cache_.retire(slot, gpu_value);
+    drop_pin(id_of(layer, id), gpu_value);
   }
+}
+
+void Residency::advance(uint64_t completed_gpu_value) {
+  completed_gpu_value_ = std::max(completed_gpu_value_, completed_gpu_value);
+  cache_.advance(completed_gpu_value);
+  size_t kept = 0;
+  for (const DelayedRelease& release : delayed_) {
+    if (release.gpu_value > completed_gpu_value_) delayed_[kept++] = release;
+    else release_host(release.id);
+  }
+  delayed_.resize(kept);
 }
 
 void Residency::touch(uint32_t layer, std::span<const uint16_t> ids) {
   if (layer >= table_.layers()) return;
-  for (const uint16_t id : ids) {
-    const SlotId slot = id < table_.experts() ? cache_.find(id_of(layer, id)) : kNoSlot;
-    if (slot == kNoSlot) continue;
-    cache_.touch(slot);
-    count({.hits = 1}, Access::kDecode);
+  for (const uint16_t expert : ids) {
+    if (expert >= table_.experts()) continue;
+    const ExpertId id = id_of(layer, expert);
+    const bool hit = has_slots() ? published(id) : host_.resident(id);
+    if (hit && has_slots()) cache_.touch(cache_.find(id));
+    if (!published(id)) {
+      host_.touch(id);
+      if (addresses_[index(id)] != 0) note_use_from_host(id);
+    }
+    if (hit || addresses_[index(id)] != 0) count(layer, {.hits = hit ? 1u : 0u, .misses = hit ? 0u : 1u}, Access::kDecode);
   }
 }
 
-uint32_t Residency::max_scan_wave(uint32_t layer) const {
+void Residency::count(uint32_t, const Acquired& acquired, Access access) {
+  if (access == Access::kLoad) return;
+  stats_.lookups += acquired.hits + acquired.misses;
+  stats_.hits += acquired.hits;
+  stats_.misses += acquired.misses;
+  if (access != Access::kDecode) return;
+  stats_.decode_lookups += acquired.hits + acquired.misses;
+  stats_.decode_hits += acquired.hits;
+}
+
+// --- in the background
+
+uint32_t Residency::hint(uint32_t layer, std::span<const uint16_t> ids) {
+  if (layer >= table_.layers() || host_.holds_all()) return 0;
+  wanted_.clear();
+  for (const uint16_t expert : ids) {
+    if (expert >= table_.experts() || wanted_.size() == wanted_.capacity()) continue;
+    const ExpertId id = id_of(layer, expert);
+    if (cache_.find(id) == kNoSlot && !host_.resident(id)) wanted_.push_back(id);
+  }
+  return wanted_.empty() ? 0 : host_.hint(wanted_);
+}
+
+void Residency::end_token() {
+  ++stats_.tokens;
+  cache_.end_token();
+  host_.end_token();
+  poll();
+  promote();
+  candidates_.clear();
+}
+
+void Residency::poll() {
+  host_.poll();
+  if (!promoting_.empty()) publish_finished(link_->completed());
+}
+
+void Residency::publish_finished(uint64_t completed_value) {
+  size_t kept = 0;
+  for (const Promotion& promotion : promoting_) {
+    if (promotion.value > completed_value) promoting_[kept++] = promotion;
+    else publish(promotion);
+  }
+  promoting_.resize(kept);
+}
+
+void Residency::publish(const Promotion& promotion) {
+  set_address(promotion.id, cache_.place(promotion.slot).device_address);
+  visible_value_ = std::max(visible_value_, promotion.value);
+  cache_.retire(promotion.slot, 0);
+  release_host(promotion.id);
+  host_.demote(promotion.id);
+}
+
+void Residency::promote() {
+  if (serving_.promotion_bytes == 0 || candidates_.empty()) return;
+  // What a token leaves may be used by the next, so that a budget below one expert still moves some.
+  const uint64_t largest = table_.class_record_bytes(SizeClassId{table_.classes() - 1});
+  promotion_credit_bytes_ = std::min(promotion_credit_bytes_ + serving_.promotion_bytes, serving_.promotion_bytes + largest);
+  std::sort(candidates_.begin(), candidates_.end(), [&](ExpertId a, ExpertId b) { return cache_.worth(a) > cache_.worth(b); });
+  const size_t first = promoting_.size();
+  for (const ExpertId id : candidates_) {
+    if (table_.record_bytes(id.layer) > promotion_credit_bytes_ || promoting_.size() == promoting_.capacity()) break;
+    if (promote(id)) promotion_credit_bytes_ -= table_.record_bytes(id.layer);
+  }
+  if (promoting_.size() == first) return;
+  auto submitted = link_->submit();
+  if (!submitted.ok()) {
+    log_line(LogLevel::kWarn, "experts were not moved to VRAM: %s", submitted.status().message().c_str());
+    link_->discard();
+  }
+  for (size_t i = first; i < promoting_.size(); ++i) promoting_[i].value = submitted.ok() ? *submitted : 0;
+  if (submitted.ok()) {
+    publish_finished(0);
+    return;
+  }
+  for (; promoting_.size() > first; promoting_.pop_back()) {
+    cache_.retire(promoting_.back().slot, 0);
+    cache_.forget(promoting_.back().slot);
+    release_host(promoting_.back().id);
+  }
+}
+
+// Enqueues one expert; false when it stays where it is.
+bool Residency::promote(ExpertId id) {
+  if (cache_.find(id) != kNoSlot || !host_.resident(id) || !cache_.admits(id)) return false;
+  const ExpertCache::Inserted inserted = cache_.insert(id, Heat::kHot);
+  if (inserted.slot == kNoSlot) return false;
+  if (inserted.displaced) {
+    set_address(*inserted.displaced, host_address(*inserted.displaced));
+    ++stats_.evictions;
+  }
+  const bool pinned = host_.acquire({&id, 1}, [](size_t) { return ok_status(); }).ok();
+  const bool copied = pinned && copy_parts(id, inserted.slot).ok();
+  if (pinned && !copied) host_.release({&id, 1});
+  if (!copied) {
+    cache_.forget(inserted.slot);
+    return false;
+  }
+  ++host_pins_[index(id)];
+  cache_.touch(inserted.slot);
+  cache_.pin(inserted.slot);
+  promoting_.push_back({id, inserted.slot, 0});
+  ++stats_.promotions;
+  ++stats_.uploads;
+  stats_.upload_bytes += table_.record_bytes(id.layer);
+  return true;
+}
+
+// --- live budgets
+
+Status Residency::close_slab(SlabId slab) {
+  uint64_t last_value = 0;
+  for (const Promotion& promotion : promoting_) last_value = std::max(last_value, promotion.value);
+  HOTSET_RETURN_IF_ERROR(link_->wait(std::max(last_value, visible_value_)));
+  publish_finished(last_value);
+  for (uint32_t i = 0; i < cache_.slots(); ++i) {
+    const SlotId slot{i};
+    if (cache_.place(slot).slab != slab || cache_.closed(slot)) continue;
+    const auto tenant = cache_.close(slot);
+    if (!tenant) continue;
+    set_address(*tenant, host_address(*tenant));
+    ++stats_.evictions;
+  }
+  return ok_status();
+}
+
+void Residency::open_slab(SlabId slab, uint64_t device_address) {
+  for (uint32_t i = 0; i < cache_.slots(); ++i) {
+    const SlotId slot{i};
+    if (cache_.place(slot).slab != slab || !cache_.closed(slot)) continue;
+    cache_.open(slot, device_address + cache_.place(slot).offset_bytes);
+  }
+}
+
+// --- shape
+
+uint32_t Residency::max_load_wave(uint32_t layer) const {
   // Half of the fair share lets one wave load while another computes; top_k is what even the smallest budget holds.
   return std::min(table_.experts(), std::max(top_k_, cache_.fair_share(layer) / 2));
 }
 
-bool Residency::resident(uint32_t layer, uint32_t expert) const {
-  return layer < table_.layers() && expert < table_.experts() && cache_.find(id_of(layer, expert)) != kNoSlot;
+uint32_t Residency::max_scan_wave(uint32_t layer) const {
+  if (mode_of(Access::kScan) != MissMode::kInPlace) return max_load_wave(layer);
+  if (host_.holds_all()) return table_.experts();
+  return std::min(table_.experts(), std::max(top_k_, host_.max_batch() / 2));
 }
 
-uint64_t Residency::address(uint32_t layer, uint32_t expert) const {
-  HOTSET_CHECK(resident(layer, expert));
-  return cache_.place(cache_.find(id_of(layer, expert))).device_address;
+uint32_t Residency::scan_depth(uint32_t layer) const {
+  const uint32_t wave = max_scan_wave(layer);
+  if (mode_of(Access::kScan) == MissMode::kInPlace) return host_.holds_all() || 2 * wave <= host_.max_batch() ? 2 : 1;
+  return 2 * wave <= cache_.fair_share(layer) ? 2 : 1;
+}
+
+bool Residency::resident(uint32_t layer, uint32_t expert) const {
+  if (layer >= table_.layers() || expert >= table_.experts()) return false;
+  return has_slots() ? cache_.find(id_of(layer, expert)) != kNoSlot : host_.resident(id_of(layer, expert));
 }
 
 ResidencyStats Residency::stats() const {
   ResidencyStats stats = stats_;
   stats.residents = cache_.residents();
-  stats.slots = cache_.slots();
+  for (uint32_t c = 0; c < table_.classes(); ++c) stats.slots += cache_.open_slots(SizeClassId{c});
   return stats;
 }
 
@@ -225,9 +523,12 @@ Status Residency::check() const {
   HOTSET_RETURN_IF_ERROR(cache_.check());
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
     for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
-      const SlotId slot = cache_.find(id_of(layer, expert));
-      const uint64_t address = slot == kNoSlot ? 0 : cache_.place(slot).device_address;
-      if (device_table_[size_t{layer} * table_.experts() + expert] != address) {
+      const ExpertId id = id_of(layer, expert);
+      const SlotId slot = cache_.find(id);
+      const bool promoting = std::any_of(promoting_.begin(), promoting_.end(), [&](const Promotion& p) { return p.id == id; });
+      const uint64_t in_vram = slot == kNoSlot || promoting ? 0 : cache_.place(slot).device_address;
+      const uint64_t expected = in_vram != 0 ? in_vram : const_cast<Residency*>(this)->host_address(id);
+      if (addresses_[index(id)] != expected || device_table_[index(id)] != expected) {
         return error(Code::kCorrupt, "the device table is wrong about expert %u of MoE layer %u", expert, layer);
       }
     }

@@ -32,26 +32,55 @@ Result<SlotArena> SlotArena::create(const ExpertTable& table, std::span<const ui
 }
 
 void SlotArena::fill_free_lists() {
-  free_.assign(places_.size(), true);
+  states_.assign(places_.size(), State::kFree);
+  positions_.assign(places_.size(), 0);
+  open_per_class_ = slots_per_class_;
   free_lists_.resize(slots_per_class_.size());
   for (size_t c = 0; c < free_lists_.size(); ++c) free_lists_[c].reserve(slots_per_class_[c]);
   // Backwards, so that the lowest slot is taken first.
-  for (uint32_t slot = slots(); slot-- > 0;) free_lists_[index_of(classes_[slot])].push_back(SlotId{slot});
+  for (uint32_t slot = slots(); slot-- > 0;) list_free(SlotId{slot});
+}
+
+void SlotArena::list_free(SlotId slot) {
+  auto& list = free_lists_[index_of(size_class(slot))];
+  states_[index_of(slot)] = State::kFree;
+  positions_[index_of(slot)] = static_cast<uint32_t>(list.size());
+  list.push_back(slot);
+}
+
+SlotId SlotArena::next(SizeClassId size_class) const {
+  const auto& list = free_lists_[index_of(size_class)];
+  return list.empty() ? kNoSlot : list.back();
 }
 
 SlotId SlotArena::take(SizeClassId size_class) {
-  auto& list = free_lists_[index_of(size_class)];
-  if (list.empty()) return kNoSlot;
-  const SlotId slot = list.back();
-  list.pop_back();
-  free_[index_of(slot)] = false;
+  const SlotId slot = next(size_class);
+  if (slot == kNoSlot) return kNoSlot;
+  free_lists_[index_of(size_class)].pop_back();
+  states_[index_of(slot)] = State::kTaken;
   return slot;
 }
 
 void SlotArena::give_back(SlotId slot) {
-  HOTSET_CHECK(!is_free(slot));
-  free_[index_of(slot)] = true;
-  free_lists_[index_of(size_class(slot))].push_back(slot);
+  HOTSET_CHECK(states_[index_of(slot)] == State::kTaken);
+  list_free(slot);
+}
+
+void SlotArena::close(SlotId slot) {
+  HOTSET_CHECK(is_free(slot));
+  auto& list = free_lists_[index_of(size_class(slot))];
+  const uint32_t position = positions_[index_of(slot)];
+  list[position] = list.back();
+  positions_[index_of(list[position])] = position;
+  list.pop_back();
+  states_[index_of(slot)] = State::kClosed;
+  --open_per_class_[index_of(size_class(slot))];
+}
+
+void SlotArena::open(SlotId slot) {
+  HOTSET_CHECK(is_closed(slot));
+  ++open_per_class_[index_of(size_class(slot))];
+  list_free(slot);
 }
 
 }  // namespace hotset

@@ -1,4 +1,4 @@
-// out += sum over the slots s, in order, of weights[s] * (down_s hidden[s]). x = a run of rows.
+// out += sum over the slots s that have an address, in order, of weights[s] * (down_s hidden[s]). x = a run of rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/dots.glsl"
@@ -12,7 +12,9 @@ void main() {
   float totals[kRows];
   [[unroll]] for (uint r = 0; r < ROWS; ++r) totals[r] = 0;
   for (uint slot = 0; slot < p.used; ++slot) {
-    const uint64_t down = Addresses(p.addresses).v[slot] + p.down_offset;
+    const uint64_t expert = Addresses(p.addresses).v[slot];
+    if (expert == 0) continue;  // somebody else's
+    const uint64_t down = expert + p.down_offset;
     uint64_t rows[kRows];
     float sums[kRows];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {

@@ -1,4 +1,4 @@
-// hidden[s] = silu(gate_s x) * (up_s x). x = a run of rows, y = slot s.
+// hidden[s] = silu(gate_s x) * (up_s x) of each slot s that has an address. x = a run of rows, y = slot s.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/dots.glsl"
@@ -12,6 +12,7 @@ void main() {
   const uint slot = gl_WorkGroupID.y;
   const uint first = gl_WorkGroupID.x * ROWS * lane_rows() + lane_row();
   const uint64_t expert = Addresses(p.addresses).v[slot];
+  if (expert == 0) return;  // somebody else's
   uint64_t rows[kRows];  // gate rows, then up rows
   float sums[kRows], up[kRows];
   [[unroll]] for (uint r = 0; r < ROWS; ++r) {

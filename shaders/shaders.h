@@ -6,6 +6,7 @@
 
 namespace hotset::shaders {
 
+extern const std::span<const uint32_t> add;
 extern const std::span<const uint32_t> attention;
 extern const std::span<const uint32_t> attention_merge;
 extern const std::span<const uint32_t> combine;
@@ -15,9 +16,11 @@ extern const std::span<const uint32_t> expert_down_batch;
 extern const std::span<const uint32_t> expert_tiled;
 extern const std::span<const uint32_t> expert_up;
 extern const std::span<const uint32_t> expert_up_batch;
+extern const std::span<const uint32_t> export_stopped;
 extern const std::span<const uint32_t> matmul;
 extern const std::span<const uint32_t> matmul_tiled;
 extern const std::span<const uint32_t> matvec;
+extern const std::span<const uint32_t> read_sum;
 extern const std::span<const uint32_t> rms_norm;
 extern const std::span<const uint32_t> route;
 extern const std::span<const uint32_t> store_kv;

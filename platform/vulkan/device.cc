@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <span>
 
 #include "platform/log.h"
 #include "platform/vulkan/features.h"
@@ -83,6 +84,22 @@ DeviceBudget read_budget(VkPhysicalDevice device, const VkPhysicalDeviceMemoryPr
   return out;
 }
 
+bool has_one_kind_of_heap(const VkPhysicalDeviceMemoryProperties& memory) {
+  const std::span heaps(memory.memoryHeaps, memory.memoryHeapCount);
+  return std::all_of(heaps.begin(), heaps.end(), [](const VkMemoryHeap& heap) { return (heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0; });
+}
+
+// Of the extensions that Hotset can use, those that the device has.
+std::vector<const char*> wanted_extensions(VkPhysicalDevice device) {
+  std::vector<const char*> present;
+  for (const char* name : {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME}) {
+    if (has_device_extension(device, name)) present.push_back(name);
+  }
+  return present;
+}
+
+bool contains(const std::vector<const char*>& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+
 std::string hex(const uint8_t* bytes, size_t count) {
   std::string text;
   char pair[3];
@@ -124,13 +141,14 @@ Status Device::create(VkPhysicalDevice physical) {
   }
   FeatureChain features;
   enable_needed_features(features);
-  has_memory_budget_ = has_device_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  const char* extensions[] = {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME};
+  const auto extensions = wanted_extensions(physical);
+  has_memory_budget_ = contains(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  has_host_import_ = contains(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   VkDeviceCreateInfo info = {VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.core};
   info.queueCreateInfoCount = own_transfer_ ? 2 : 1;
   info.pQueueCreateInfos = queues;
-  info.enabledExtensionCount = has_memory_budget_ ? 1 : 0;
-  info.ppEnabledExtensionNames = extensions;
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
   HOTSET_VK("vkCreateDevice", vkCreateDevice(physical, &info, nullptr, &device_));
   volkLoadDeviceTable(&fn_, device_);
   read_limits();
@@ -155,12 +173,11 @@ void Device::read_limits() {
   VkPhysicalDeviceSubgroupProperties subgroup = {};
   subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
   subgroup.pNext = &control;
-  VkPhysicalDeviceMaintenance3Properties maintenance = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, &subgroup, 0, 0};
-  VkPhysicalDeviceProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &maintenance, {}};
+  VkPhysicalDeviceProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &subgroup, {}};
   vkGetPhysicalDeviceProperties2(physical_, &properties);
-  vkGetPhysicalDeviceMemoryProperties(physical_, &memory_);
   const VkPhysicalDeviceProperties& base = properties.properties;
   limits_.software = base.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  read_memory_limits();
   limits_.subgroup_size = subgroup.subgroupSize;
   subgroup_stages_ok_ = (control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   limits_.max_workgroup_size = base.limits.maxComputeWorkGroupInvocations;
@@ -168,13 +185,33 @@ void Device::read_limits() {
   limits_.max_workgroups_y = base.limits.maxComputeWorkGroupCount[1];
   limits_.max_workgroups_z = base.limits.maxComputeWorkGroupCount[2];
   limits_.max_shared_bytes = base.limits.maxComputeSharedMemorySize;
-  limits_.max_allocation_bytes = maintenance.maxMemoryAllocationSize;
   const auto families = queue_families(physical_);
   if (families[compute_family_].timestampValidBits != 0) limits_.timestamp_period_ns = base.limits.timestampPeriod;
   name_ = base.deviceName;
   char ids[64];
   std::snprintf(ids, sizeof ids, "%08x-%08x-%08x-", base.vendorID, base.deviceID, base.driverVersion);
   cache_key_ = ids + hex(base.pipelineCacheUUID, VK_UUID_SIZE);
+}
+
+void Device::read_memory_limits() {
+  VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT, nullptr, 0};
+  VkPhysicalDeviceMaintenance4Properties buffers = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES, has_host_import_ ? &host : nullptr, 0};
+  VkPhysicalDeviceMaintenance3Properties allocations = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, &buffers, 0, 0};
+  VkPhysicalDeviceProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &allocations, {}};
+  vkGetPhysicalDeviceProperties2(physical_, &properties);
+  vkGetPhysicalDeviceMemoryProperties(physical_, &memory_);
+  limits_.unified = limits_.software || properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || has_one_kind_of_heap(memory_);
+  limits_.max_allocation_bytes = allocations.maxMemoryAllocationSize;
+  limits_.max_buffer_bytes = buffers.maxBufferSize;
+  limits_.host_import_alignment_bytes = host.minImportedHostPointerAlignment;
+}
+
+uint64_t Device::heap_free_bytes(uint32_t heap) const {
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT, nullptr, {}, {}};
+  VkPhysicalDeviceMemoryProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget, {}};
+  if (!has_memory_budget_) return memory_.memoryHeaps[heap].size;
+  vkGetPhysicalDeviceMemoryProperties2(physical_, &properties);
+  return budget.heapBudget[heap] - std::min(budget.heapBudget[heap], budget.heapUsage[heap]);
 }
 
 DeviceBudget Device::budget() const { return read_budget(physical_, memory_, has_memory_budget_); }

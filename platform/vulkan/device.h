@@ -23,7 +23,8 @@ struct DeviceOptions {
 };
 
 struct DeviceLimits {
-  bool software = false;             // a CPU device: host and device memory are the same
+  bool software = false;             // a CPU device
+  bool unified = false;              // host and device share all memory: software, integrated
   uint32_t subgroup_size = 0;        // lanes; what pipelines are compiled for
   uint32_t max_workgroup_size = 0;   // invocations
   uint32_t max_workgroups_x = 0;     // of one dispatch
@@ -31,6 +32,8 @@ struct DeviceLimits {
   uint32_t max_workgroups_z = 0;
   uint32_t max_shared_bytes = 0;
   uint64_t max_allocation_bytes = 0;
+  uint64_t max_buffer_bytes = 0;
+  uint64_t host_import_alignment_bytes = 0;  // of memory for HostImport; 0: the driver imports none
   float timestamp_period_ns = 0;     // 0: no timestamps on the compute queue
 };
 
@@ -56,6 +59,8 @@ class Device {
   const std::string& name() const { return name_; }
   const VkPhysicalDeviceMemoryProperties& memory_properties() const { return memory_; }
   DeviceBudget budget() const;
+  // What the driver would still give this process of one memory heap; the heap's size where it does not say.
+  uint64_t heap_free_bytes(uint32_t heap) const;
   // Until the device has done all that was submitted, or is lost. No thread may submit meanwhile.
   void wait_idle() const;
   // Names this device and driver build: file name of the pipeline cache.
@@ -72,6 +77,7 @@ class Device {
   Status create(VkPhysicalDevice physical);
   Status create_queues();
   void read_limits();
+  void read_memory_limits();
 
   VkInstance instance_ = VK_NULL_HANDLE;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
@@ -82,6 +88,7 @@ class Device {
   std::string name_;
   std::string cache_key_;
   bool has_memory_budget_ = false;
+  bool has_host_import_ = false;
   bool own_transfer_ = false;
   bool subgroup_stages_ok_ = false;
   uint32_t compute_family_ = 0;

@@ -1,12 +1,15 @@
 // Device memory under a hard budget, and buffers in it.
 //
-// One DeviceMemory per engine. Every byte from a device-local heap counts against its budget: weights, KV, scratch,
+// One DeviceMemory per engine. Without a device it hands out plain host memory, whose addresses are pointers: what the CPU
+// computes on. Every byte from a device-local heap counts against its budget: weights, KV, scratch,
 // slots, and staging too where host and device share the heap. It outlives its buffers. One thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
+#include "platform/host_memory.h"
 #include "platform/status.h"
 #include "platform/vulkan/device.h"
 
@@ -20,6 +23,9 @@ enum class MemoryKind {
 };
 
 class DeviceMemory;
+
+// What the CPU can do, in the terms of a device.
+const DeviceLimits& host_limits();
 
 // A buffer with its own allocation and a 64-bit address for shaders. Move-only; freed by its destructor.
 class Buffer {
@@ -43,17 +49,20 @@ class Buffer {
   void swap(Buffer& other) noexcept;
 
   DeviceMemory* owner_ = nullptr;
-  VkBuffer buffer_ = VK_NULL_HANDLE;
+  VkBuffer buffer_ = VK_NULL_HANDLE;  // none in host memory
   VkDeviceMemory memory_ = VK_NULL_HANDLE;
   uint64_t address_ = 0;
   uint64_t size_bytes_ = 0;
   uint64_t charged_bytes_ = 0;  // what it takes of the budget
   std::byte* mapped_ = nullptr;
+  std::unique_ptr<HostArena> arena_;  // in host memory
 };
 
 class DeviceMemory {
  public:
-  DeviceMemory(Device& device, uint64_t budget_bytes) : device_(device), budget_bytes_(budget_bytes) {}
+  DeviceMemory(Device& device, uint64_t budget_bytes) : device_(&device), budget_bytes_(budget_bytes) {}
+  // Of the host.
+  explicit DeviceMemory(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
@@ -64,19 +73,26 @@ class DeviceMemory {
   // What allocate would charge for a buffer of this size, with the driver's padding. 0 for memory that is not device-local.
   Result<uint64_t> charge_of(uint64_t size_bytes, MemoryKind kind) const;
 
-  Device& device() const { return device_; }
+  bool of_host() const { return device_ == nullptr; }
+  // Only where it is not the host's.
+  Device& device() const { return *device_; }
+  const DeviceLimits& limits() const { return device_ ? device_->limits() : host_limits(); }
   uint64_t budget_bytes() const { return budget_bytes_; }
+  // What is in use beyond a smaller budget stays until its owners free it; nothing more is allocated meanwhile.
+  void set_budget(uint64_t budget_bytes) { budget_bytes_ = budget_bytes; }
   uint64_t used_bytes() const { return used_bytes_; }
   uint64_t peak_bytes() const { return peak_bytes_; }
 
  private:
   friend class Buffer;
+  Result<Buffer> allocate_host(uint64_t size_bytes, const char* what);
+  Result<Buffer> allocate_device(uint64_t size_bytes, MemoryKind kind, const char* what);
   int find_type(uint32_t allowed_types, MemoryKind kind) const;
   Status bind(Buffer& buffer, uint32_t type, uint64_t memory_bytes);
   void free(Buffer& buffer);
 
-  Device& device_;
-  const uint64_t budget_bytes_;
+  Device* const device_ = nullptr;  // nullptr: host memory
+  uint64_t budget_bytes_;
   uint64_t used_bytes_ = 0;
   uint64_t peak_bytes_ = 0;
 };

@@ -2,18 +2,17 @@
 
 namespace hotset {
 
-Uploader::Uploader(DeviceMemory& memory, const ProgramCache& programs, uint64_t staging_bytes, bool force_staging)
-    : memory_(memory),
-      device_(memory.device()),
-      staging_bytes_(staging_bytes),
-      force_staging_(force_staging),
-      pool_(device_, device_.transfer().family()),
-      recorder_(device_, programs) {}
+Uploader::Uploader(DeviceMemory& memory, const ProgramCache* programs, uint64_t staging_bytes, bool force_staging)
+    : memory_(memory), programs_(programs), staging_bytes_(staging_bytes), force_staging_(force_staging) {}
 
 Status Uploader::prepare() {
   if (commands_ != VK_NULL_HANDLE) return ok_status();
+  HOTSET_CHECK(programs_ != nullptr);
+  Device& device = memory_.device();
+  pool_.emplace(device, device.transfer().family());
+  recorder_.emplace(device, *programs_);
   HOTSET_ASSIGN(staging_, memory_.allocate(staging_bytes_, MemoryKind::kStaging, "staging"));
-  HOTSET_ASSIGN(commands_, pool_.allocate());
+  HOTSET_ASSIGN(commands_, pool_->allocate());
   return ok_status();
 }
 
@@ -22,11 +21,11 @@ Status Uploader::upload(const Buffer& target, uint64_t offset_bytes, uint64_t si
   if (!target.mapped().empty() && !force_staging_) return fill(target.mapped().subspan(offset_bytes, size_bytes));
   HOTSET_RETURN_IF_ERROR(prepare());
   HOTSET_RETURN_IF_ERROR(fill(staging_.mapped().subspan(0, size_bytes)));
-  HOTSET_RETURN_IF_ERROR(recorder_.begin(commands_, true));
-  recorder_.copy(staging_, 0, target, offset_bytes, size_bytes);
-  HOTSET_RETURN_IF_ERROR(recorder_.end());
-  HOTSET_ASSIGN(const TimelinePoint point, device_.transfer().submit(std::span(&commands_, 1)));
-  return device_.transfer().wait(point.value);
+  HOTSET_RETURN_IF_ERROR(recorder_->begin(commands_, true));
+  recorder_->copy(staging_, 0, target, offset_bytes, size_bytes);
+  HOTSET_RETURN_IF_ERROR(recorder_->end());
+  HOTSET_ASSIGN(const TimelinePoint point, memory_.device().transfer().submit(std::span(&commands_, 1)));
+  return memory_.device().transfer().wait(point.value);
 }
 
 }  // namespace hotset

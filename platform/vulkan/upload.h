@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "platform/status.h"
@@ -20,8 +21,9 @@ class Uploader {
   using FillFunction = std::function<Status(std::span<std::byte> out)>;
 
   // `staging_bytes`: the largest upload; allocated when the first buffer that is not mapped comes.
-  // `force_staging` stages also into mapped buffers, for tests on devices that map everything.
-  Uploader(DeviceMemory& memory, const ProgramCache& programs, uint64_t staging_bytes, bool force_staging = false);
+  // `force_staging` stages also into mapped buffers, for tests on devices that map everything. `programs` may be nullptr where
+  // all memory is the host's.
+  Uploader(DeviceMemory& memory, const ProgramCache* programs, uint64_t staging_bytes, bool force_staging = false);
 
   // Fills `size_bytes` (at most staging_bytes) of `target` from `offset_bytes` on. Errors: fill's own, the device's.
   Status upload(const Buffer& target, uint64_t offset_bytes, uint64_t size_bytes, const FillFunction& fill);
@@ -30,11 +32,11 @@ class Uploader {
   Status prepare();
 
   DeviceMemory& memory_;
-  Device& device_;
+  const ProgramCache* const programs_;
   const uint64_t staging_bytes_;
   const bool force_staging_;
-  CommandPool pool_;
-  Recorder recorder_;
+  std::optional<CommandPool> pool_;  // these two from the first staged upload on
+  std::optional<Recorder> recorder_;
   Buffer staging_;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;
 };

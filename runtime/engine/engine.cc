@@ -41,7 +41,7 @@ class EngineImpl final : public Engine {
 
   uint32_t vocab_size() const override { return loaded_->spec().vocab; }
   uint32_t context_tokens() const override { return loaded_->plan().workspace.context_tokens; }
-  const std::string& device_name() const override { return loaded_->device().name(); }
+  const std::string& device_name() const override { return loaded_->backend().name(); }
   const std::string& model_name() const override { return loaded_->spec().config.name; }
   uint64_t load_ns() const override { return load_ns_; }
 

@@ -35,11 +35,10 @@ uint32_t largest_top_k(const ModelSpec& spec) {
 }
 
 // Prefill spreads tokens, and tiles of (token, slot) pairs, over the y of a grid, and keeps its activations in one buffer.
-bool fits_device(const Device& device, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
-  const DeviceLimits& limits = device.limits();
+bool fits_device(const DeviceLimits& limits, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
   const uint32_t tiles = ExpertBatch::max_tiles(experts.experts(), shape.batch_tokens * largest_top_k(spec), Ops::kTilePairs);
   return std::max(shape.batch_tokens, tiles) <= limits.max_workgroups_y &&
-         Workspace::plan(&device, spec, shape).scratch <= limits.max_allocation_bytes;
+         Workspace::plan(&limits, spec, shape).scratch <= limits.max_allocation_bytes;
 }
 
 // Everything but the slots, for one batch size.
@@ -47,9 +46,9 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
   MemoryPlan plan;
   plan.workspace = shape;
   Charges charges(memory);
-  plan.dense_slab_bytes = DenseWeights::plan_slabs(spec, max_slab_bytes(memory.device()));
+  plan.dense_slab_bytes = DenseWeights::plan_slabs(spec, max_slab_bytes(memory.limits()));
   for (const uint64_t bytes : plan.dense_slab_bytes) charges.add(plan.dense_bytes, bytes, MemoryKind::kDevice);
-  const WorkspaceBytes workspace = Workspace::plan(&memory.device(), spec, shape);
+  const WorkspaceBytes workspace = Workspace::plan(&memory.limits(), spec, shape);
   charges.add(plan.workspace_bytes, workspace.scratch, MemoryKind::kDevice);
   charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
   charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);
@@ -61,8 +60,13 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
 }
 
 // Device bytes of slots: slabs with their padding.
-Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& experts, const std::vector<uint32_t>& slots, MemoryPlan& plan) {
-  HOTSET_ASSIGN(plan.slab_bytes, plan_slabs(experts, slots, max_slab_bytes(memory.device()) - kSlabPadding));
+Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, const std::vector<uint32_t>& slots,
+                              MemoryPlan& plan) {
+  HOTSET_ASSIGN(const SlabPlan slabs, plan_all_slabs(experts, slots, top_k, max_slot_slab_bytes(memory.limits(), experts)));
+  plan.slab_bytes.clear();
+  for (size_t i = 0; i < slabs.slab_bytes.size(); ++i) {
+    if (slabs.open[i]) plan.slab_bytes.push_back(slabs.slab_bytes[i]);
+  }
   uint64_t total = 0;
   Charges charges(memory);
   for (const uint64_t bytes : plan.slab_bytes) charges.add(total, bytes + kSlabPadding, MemoryKind::kDevice);
@@ -73,7 +77,7 @@ Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& exp
 // Device bytes of the slots that `slot_bytes` buy, before padding.
 Result<uint64_t> charge_of_slots(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t slot_bytes, MemoryPlan& plan) {
   HOTSET_ASSIGN(plan.slots_per_class, plan_slots(experts, slot_bytes, top_k));
-  return charge_slots(memory, experts, plan.slots_per_class, plan);
+  return charge_slots(memory, experts, top_k, plan.slots_per_class, plan);
 }
 
 // The slots that fit `available_bytes` with the padding that their slabs take. `available_bytes` holds the least.
@@ -93,14 +97,24 @@ Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32
 
 }  // namespace
 
-uint64_t max_slab_bytes(const Device& device) { return std::min(kMaxSlabBytes, device.limits().max_allocation_bytes); }
+uint64_t max_slab_bytes(const DeviceLimits& limits) { return std::min(kMaxSlabBytes, limits.max_allocation_bytes); }
+
+uint64_t max_slot_slab_bytes(const DeviceLimits& limits, const ExpertTable& experts) {
+  constexpr uint64_t kSteps = 16;
+  const uint64_t largest = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  return std::min(max_slab_bytes(limits) - kSlabPadding, std::max(largest, experts.total_bytes() / kSteps));
+}
 
 Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, uint64_t budget_bytes,
                                const WorkspaceShape& shape) {
   const uint32_t top_k = largest_top_k(spec);
   MemoryPlan ignored;
-  HOTSET_ASSIGN(const uint64_t least_slots, charge_of_slots(memory, experts, top_k, least_slot_bytes(experts, top_k), ignored));
-  HOTSET_ASSIGN(const uint64_t all_slots, charge_of_slots(memory, experts, top_k, experts.total_bytes(), ignored));
+  uint64_t least_slots = 0;
+  uint64_t all_slots = 0;
+  if (!memory.of_host()) {
+    HOTSET_ASSIGN(least_slots, charge_of_slots(memory, experts, top_k, least_slot_bytes(experts, top_k), ignored));
+    HOTSET_ASSIGN(all_slots, charge_of_slots(memory, experts, top_k, experts.total_bytes(), ignored));
+  }
   WorkspaceShape least_shape = shape;
   least_shape.batch_tokens = std::min(shape.batch_tokens, kLeastBatchTokens);
   HOTSET_ASSIGN(const MemoryPlan least, plan_fixed(memory, spec, experts, least_shape));
@@ -115,7 +129,7 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
   for (uint32_t batch = shape.batch_tokens; batch > least_shape.batch_tokens; batch /= 2) {
     WorkspaceShape tried = shape;
     tried.batch_tokens = batch;
-    if (!fits_device(memory.device(), spec, experts, tried)) continue;
+    if (!fits_device(memory.limits(), spec, experts, tried)) continue;
     HOTSET_ASSIGN(const MemoryPlan candidate, plan_fixed(memory, spec, experts, tried));
     const uint64_t rest = budget_bytes - std::min(budget_bytes, candidate.dense_bytes + candidate.kv_bytes + candidate.table_bytes);
     const bool fits = candidate.fixed_bytes() + least_slots <= budget_bytes;
@@ -125,7 +139,8 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
       break;
     }
   }
-  HOTSET_RETURN_IF_ERROR(plan_cache(memory, experts, top_k, budget_bytes - plan.fixed_bytes(), plan));
+  if (memory.of_host()) plan.slots_per_class.assign(experts.classes(), 0);
+  else HOTSET_RETURN_IF_ERROR(plan_cache(memory, experts, top_k, budget_bytes - plan.fixed_bytes(), plan));
   plan.budget_bytes = budget_bytes;
   plan.least_bytes = least_bytes;
   return plan;

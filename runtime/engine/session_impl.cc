@@ -20,9 +20,10 @@ constexpr uint64_t kFnvPrime = 0x100000001b3ull;
 SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
     : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
   stats_.logits_hash = kFnvBasis;
-  residency_start_ = loaded.residency().stats();
-  link_start_ = loaded.link().stats();
-  submits_start_ = loaded.device().compute().submit_count();
+  residency_start_ = loaded.tiers().residency().stats();
+  link_start_ = loaded.tiers().link_stats();
+  host_start_ = loaded.tiers().host().stats();
+  submits_start_ = loaded.backend().submit_count();
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
 
@@ -35,10 +36,10 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 }
 
 SessionImpl::~SessionImpl() {
-  loaded_.device().wait_idle();  // after an error work may still be under way
+  loaded_.backend().wait_idle();  // after an error work may still be under way
   decode_.reset();
   prefill_.reset();
-  loaded_.save_programs();
+  loaded_.backend().save_programs();
   in_use_ = false;
 }
 
@@ -64,11 +65,11 @@ Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
   const uint64_t start_ns = now_ns();
-  const uint64_t submits = loaded_.device().compute().submit_count();
+  const uint64_t submits = loaded_.backend().submit_count();
   has_logits_ = false;
   HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
   stats_.decode_ns += now_ns() - start_ns;
-  stats_.decode_submits += loaded_.device().compute().submit_count() - submits;
+  stats_.decode_submits += loaded_.backend().submit_count() - submits;
   ++stats_.decode_tokens;
   has_logits_ = true;
   hash_logits(first_logits());
@@ -167,21 +168,44 @@ void SessionImpl::rewind(uint32_t position) {
   has_logits_ = false;
 }
 
+void SessionImpl::add_tier_stats(SessionStats& stats) const {
+  const ResidencyStats now = loaded_.tiers().residency().stats();
+  stats.experts_in_place = now.in_place - residency_start_.in_place;
+  stats.experts_on_cpu = now.on_host - residency_start_.on_host;
+  stats.promotions = now.promotions - residency_start_.promotions;
+  stats.stops = decode_->stops();
+  const HostTierStats host = loaded_.tiers().host().stats();
+  stats.disk_to_host = {host.disk_bytes - host_start_.disk_bytes, host.busy_ns - host_start_.busy_ns};
+  if (!loaded_.tiers().host().holds_all()) {
+    stats.ram_hits = host.demand_hits - host_start_.demand_hits;
+    stats.ram_lookups = stats.ram_hits + host.demand_misses - host_start_.demand_misses;
+  }
+  const Prefetch* prefetch = loaded_.tiers().prefetch();
+  if (!prefetch) return;
+  stats.prefetch.active = prefetch->active();
+  stats.prefetch.reads = host.hinted - host_start_.hinted;
+  stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
+  stats.prefetch.late = host.hint_late - host_start_.hint_late;
+  stats.prefetch.wasted = host.hint_wasted - host_start_.hint_wasted;
+  for (const PrefetchLayerStats& layer : prefetch->layers()) stats.prefetch.layers.push_back({layer.guessed, layer.right, layer.chosen});
+}
+
 SessionStats SessionImpl::stats() const {
   SessionStats stats = stats_;
-  const ResidencyStats now = loaded_.residency().stats();
-  const DeviceLinkStats link = loaded_.link().stats();
+  const ResidencyStats now = loaded_.tiers().residency().stats();
+  const DeviceLinkStats link = loaded_.tiers().link_stats();
   stats.expert_lookups = now.lookups - residency_start_.lookups;
   stats.expert_hits = now.hits - residency_start_.hits;
   stats.decode_lookups = now.decode_lookups - residency_start_.decode_lookups;
   stats.decode_hits = now.decode_hits - residency_start_.decode_hits;
   stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
   stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
-  stats.submits = loaded_.device().compute().submit_count() - submits_start_;
+  add_tier_stats(stats);
+  stats.submits = loaded_.backend().submit_count() - submits_start_;
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();
   stats.vram_budget_bytes = loaded_.memory().budget_bytes();
-  stats.ram_used_bytes = loaded_.host_bytes();
+  stats.ram_used_bytes = loaded_.tiers().host().size_bytes();
   stats.ram_peak_bytes = peak_resident_bytes();
   stats.cache_slots = now.slots;
   stats.cache_bytes = loaded_.plan().slot_bytes;

@@ -2,27 +2,29 @@
 
 #include <algorithm>
 
+#include "offload/prefetch.h"
 #include "platform/clock.h"
 
 namespace hotset {
 namespace {
 
 // Segments of one submit: a whole token's but for absurdly deep models.
-uint32_t most_segments(const ModelSpec& spec) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, Queue::kMaxCommandBuffers)); }
+uint32_t most_segments(const ModelSpec& spec, const Ops& ops) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, ops.max_segments())); }
 
 }  // namespace
 
 DecodePass::DecodePass(const Model& model, Workspace& workspace)
     : model_(model),
       ws_(workspace),
-      pool_(model.device, model.device.compute().family()),
-      ops_(model.device, model.programs, workspace.control.address),
-      layers_(model_, workspace, ops_),
+      ops_(model.backend.make_ops(workspace.control.address)),
+      layers_(model_, workspace, *ops_),
       rope_(model.spec.rope),
-      transfers_(model.device),
       chosen_(model.spec.layers[0].moe.route.used),
       served_(model.spec.layers.size()),
-      window_(most_segments(model.spec)) {}
+      window_(most_segments(model.spec, *ops_)) {
+  run_.reserve(model.spec.layers.size() + 1);
+  jobs_.reserve(chosen_.size());
+}
 
 Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Workspace& workspace) {
   std::unique_ptr<DecodePass> pass(new DecodePass(model, workspace));
@@ -33,20 +35,44 @@ Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Works
 Status DecodePass::record() {
   const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
   for (uint32_t i = 0; i <= layer_count; ++i) {
-    HOTSET_ASSIGN(const VkCommandBuffer commands, pool_.allocate());
-    segments_.push_back(commands);
-    HOTSET_RETURN_IF_ERROR(ops_.begin(commands));
-    if (i == 0) layers_.embed(1);
-    else layers_.experts_decode(i - 1);
-    if (i < layer_count) {
-      layers_.attention(i, 1, Phase::kDecode);
-      layers_.route_decode(i);
-    } else {
-      layers_.head(0, 1, Phase::kDecode);
-    }
-    HOTSET_RETURN_IF_ERROR(ops_.end());
+    HOTSET_ASSIGN(const SegmentId segment, record_segment(i, false));
+    segments_.push_back(segment);
+    if (model_.cpu_experts == nullptr) continue;
+    HOTSET_ASSIGN(const SegmentId after_cpu, i == 0 ? Result<SegmentId>(segment) : record_segment(i, true));
+    after_cpu_.push_back(after_cpu);
+    if (i == layer_count) break;
+    HOTSET_ASSIGN(const SegmentId experts, record_experts(i));
+    experts_segments_.push_back(experts);
   }
   return ok_status();
+}
+
+Result<SegmentId> DecodePass::record_segment(uint32_t index, bool after_cpu) {
+  HOTSET_ASSIGN(const SegmentId segment, ops_->new_segment());
+  HOTSET_RETURN_IF_ERROR(ops_->begin(segment));
+  if (index == 0) layers_.embed(1);
+  else if (after_cpu) layers_.add_cpu_part();
+  else layers_.experts_decode(index - 1);
+  if (index < model_.spec.layers.size()) {
+    const bool guess = model_.prefetch != nullptr && model_.prefetch->asks_router();
+    layers_.attention(index, 1, Phase::kDecode);
+    layers_.router(index, 1, Phase::kDecode, guess);
+    if (guess) layers_.guess_next(index);
+    layers_.route_decode(index);
+    if (model_.cpu_experts != nullptr) layers_.export_stopped(index);
+  } else {
+    layers_.head(0, 1, Phase::kDecode);
+  }
+  HOTSET_RETURN_IF_ERROR(ops_->end());
+  return segment;
+}
+
+Result<SegmentId> DecodePass::record_experts(uint32_t layer) {
+  HOTSET_ASSIGN(const SegmentId segment, ops_->new_segment());
+  HOTSET_RETURN_IF_ERROR(ops_->begin(segment));
+  layers_.experts_decode(layer);
+  HOTSET_RETURN_IF_ERROR(ops_->end());
+  return segment;
 }
 
 Status DecodePass::run(uint32_t token, uint32_t position) {
@@ -55,46 +81,85 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
   ws_.host<uint32_t>(ws_.tokens)[0] = token;
   rope_.fill(position, 1, ws_.host<float>(ws_.rope));
   std::fill(served_.begin(), served_.end(), false);
+  after_cpu_next_ = false;
+  if (model_.prefetch) model_.prefetch->begin_token(token, model_.residency);
 
   const uint32_t end = static_cast<uint32_t>(segments_.size());
   bool missed = false;
   for (uint32_t next = 0; next < end;) {
     control.stop = 0;
-    const uint32_t count = std::min(window_, end - next);
+    // Guesses are only of use to a host that sees them before the next layer runs.
+    const uint32_t window = model_.prefetch != nullptr && model_.prefetch->wants_every_layer() ? 1 : window_;
+    const uint32_t count = std::min(window, end - next);
     HOTSET_RETURN_IF_ERROR(submit(next, count));
     const uint32_t stop = control.stop;
-    if (stop == 0) {
-      next += count;
-      continue;
+    const uint32_t first = next;
+    next = stop == 0 ? next + count : stop;  // after a stop: the segment that begins with this layer's experts
+    if (stop != 0) {
+      missed = true;
+      ++stops_;
+      window_ = std::max(1u, window_ / 2);
+      HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
     }
-    missed = true;
-    window_ = std::max(1u, window_ / 2);
-    HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
-    next = stop;  // the segment that begins with this layer's experts
+    if (model_.prefetch) guess(first, std::min(next, end - 1));
   }
-  if (!missed) window_ = std::min(most_segments(model_.spec), window_ * 2);
+  if (!missed) window_ = std::min(most_segments(model_.spec, *ops_), window_ * 2);
   note_hits();
   return ok_status();
 }
 
 Status DecodePass::submit(uint32_t first, uint32_t count) {
-  const std::span<const VkCommandBuffer> run(segments_.data() + first, count);
-  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(run, transfers_.next()));
-  return model_.device.compute().wait(point.value);
+  run_.assign(segments_.begin() + first, segments_.begin() + first + count);
+  if (after_cpu_next_) run_[0] = after_cpu_[first];
+  after_cpu_next_ = false;
+  HOTSET_ASSIGN(const uint64_t point, ops_->submit(run_, model_.residency.copies_to_wait_for()));
+  return ops_->wait(point);
 }
 
 Status DecodePass::serve_misses(uint32_t layer) {
   const uint64_t start_ns = now_ns();
   const std::span<const uint16_t> ids = chosen(layer);
-  const auto acquired = model_.residency.acquire(layer, ids, Access::kDecode);
-  if (!acquired.ok()) return acquired.status();
+  HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, ids, Access::kDecode).status());
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
-  for (size_t i = 0; i < ids.size(); ++i) addresses[i] = model_.residency.address(layer, ids[i]);
-  // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
-  model_.residency.retire(layer, ids, 0);
+  bool on_cpu = false;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    addresses[i] = model_.residency.address(layer, ids[i]);
+    on_cpu = on_cpu || addresses[i] == 0;
+  }
   served_[layer] = true;
   stall_ns_ += now_ns() - start_ns;
+  const Status run = on_cpu ? run_on_cpu(layer) : ok_status();
+  // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
+  model_.residency.retire(layer, ids, 0);
+  return run;
+}
+
+// The device has the experts with addresses, the CPU the others; the device's part is not waited for.
+Status DecodePass::run_on_cpu(uint32_t layer) {
+  HOTSET_CHECK(model_.cpu_experts != nullptr);
+  const std::span<const uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses).subspan(0, chosen_.size());
+  const std::span<const float> weights = ws_.host<float>(ws_.host_weights);
+  jobs_.clear();
+  for (size_t i = 0; i < chosen_.size(); ++i) {
+    if (addresses[i] != 0) continue;
+    jobs_.push_back({model_.residency.host_pieces(layer, chosen_[i]), weights[i]});
+  }
+  if (jobs_.size() < chosen_.size()) {
+    ws_.host<shaders::Control>(ws_.control)[0].stop = 0;
+    HOTSET_RETURN_IF_ERROR(ops_->submit({&experts_segments_[layer], 1}, model_.residency.copies_to_wait_for()).status());
+  }
+  const ExpertShape& shape = layers_.expert_shape(layer);
+  model_.cpu_experts->run(shape, jobs_, ws_.host<float>(ws_.host_normed).subspan(0, shape.embd), ws_.host<float>(ws_.cpu_part));
+  after_cpu_next_ = true;
   return ok_status();
+}
+
+void DecodePass::guess(uint32_t first_layer, uint32_t last_layer) {
+  const size_t used = chosen_.size();
+  const std::span<const uint32_t> guesses = ws_.host<uint32_t>(ws_.guess_log);
+  for (uint32_t layer = first_layer; layer < last_layer; ++layer) {
+    model_.prefetch->chose(layer, chosen(layer), guesses.subspan(layer * used, used), layer + 1 == last_layer, model_.residency);
+  }
 }
 
 void DecodePass::note_hits() {

@@ -1,9 +1,12 @@
 // DecodePass: one token through the model.
 //
 // The token's commands are recorded once as segments: segment i ends with the router of layer i; the last one ends with the
-// logits. A run of segments is one submit. Inside it the router looks each chosen expert up in the device table; at a
-// missing one it stops the pass on the GPU, the host pages it in, and the pass resumes with that layer's experts. How many
-// segments run ahead of the host adapts: all of them while every expert is found, fewer while experts are missing.
+// logits. A run of segments is one submit. Inside it the router looks each chosen expert up in the device table; at one
+// without an address it stops the pass on the device, the host sees to it, and the pass resumes with that layer's experts.
+// How many segments run ahead of the host adapts: all of them while every expert is found, fewer while experts are
+// missing, one while guesses for the next layer are worth more than running ahead.
+//
+// Experts that are left to the CPU: the device runs the others of the layer meanwhile, then adds the CPU's part.
 //
 // One thread. Steady state allocates nothing and records nothing.
 #pragma once
@@ -13,7 +16,7 @@
 #include <span>
 #include <vector>
 
-#include "platform/vulkan/commands.h"
+#include "runtime/model/cpu_experts.h"
 #include "runtime/model/layers.h"
 #include "runtime/model/model.h"
 #include "runtime/model/rope.h"
@@ -29,29 +32,41 @@ class DecodePass {
   // consistent and the token was not fed.
   Status run(uint32_t token, uint32_t position);
 
+  // The experts that layer `layer` of the last token chose, in the order of falling score.
+  std::span<const uint16_t> chosen(uint32_t layer);
+
   uint64_t stall_ns() const { return stall_ns_; }  // waited for experts
+  uint64_t stops() const { return stops_; }        // times the device waited for the host
 
  private:
   DecodePass(const Model& model, Workspace& workspace);
   Status record();
+  Result<SegmentId> record_segment(uint32_t index, bool after_cpu);
+  Result<SegmentId> record_experts(uint32_t layer);
   Status submit(uint32_t first, uint32_t count);
-  // Pages in the experts that layer `layer` chose and writes their addresses.
+  // Sees to the experts that layer `layer` chose: writes their addresses, or runs them on the CPU. The layer whose segment comes next
+  // then begins with what is left to do.
   Status serve_misses(uint32_t layer);
+  Status run_on_cpu(uint32_t layer);
+  void guess(uint32_t first_layer, uint32_t last_layer);
   void note_hits();
-  std::span<const uint16_t> chosen(uint32_t layer);
 
   const Model model_;
   Workspace& ws_;
-  CommandPool pool_;
-  Ops ops_;
+  const std::unique_ptr<Ops> ops_;
   Layers layers_;
   RopeTable rope_;
-  TransferFence transfers_;
-  std::vector<VkCommandBuffer> segments_;  // [layers + 1]
-  std::vector<uint16_t> chosen_;           // [used]
-  std::vector<bool> served_;               // [layers]: acquired in this token, so not to be touched again
-  uint32_t window_;                        // segments per submit
+  std::vector<SegmentId> segments_;          // [layers + 1]
+  std::vector<SegmentId> experts_segments_;  // [layers], with CpuExperts: the experts that have addresses, alone
+  std::vector<SegmentId> after_cpu_;         // [layers + 1], with CpuExperts: segment i with the CPU's part in place of the experts
+  std::vector<SegmentId> run_;               // of the submit under way
+  bool after_cpu_next_ = false;              // the next segment goes on from the CPU's part
+  std::vector<uint16_t> chosen_;             // [used]
+  std::vector<CpuExperts::Job> jobs_;        // [used]
+  std::vector<bool> served_;                 // [layers]: acquired in this token, so not to be touched again
+  uint32_t window_;                          // segments per submit
   uint64_t stall_ns_ = 0;
+  uint64_t stops_ = 0;
 };
 
 }  // namespace hotset

@@ -39,7 +39,17 @@ void Layers::attention(uint32_t layer, uint32_t n, Phase phase) {
   ops_.attention(shape, ws_.q, ws_.kv(layer), ws_.attended, ws_.attention_scratch, n, phase);
   ops_.matmul(weights.matrix(spec.attention.output), ws_.attended, ws_.x, n, phase, &ws_.x);
   ops_.rms_norm(ws_.x, weights.vector(spec.ffn_norm), ws_.normed, n, model_.spec.embd, eps);
-  ops_.matmul(weights.matrix(spec.moe.router), ws_.normed, ws_.scores, n, phase);
+}
+
+void Layers::router(uint32_t layer, uint32_t n, Phase phase, bool guess) {
+  const std::vector<LayerSpec>& layers = model_.spec.layers;
+  const MatrixProduct own = {model_.weights.matrix(layers[layer].moe.router), ws_.scores};
+  if (!guess || layer + 1 == layers.size()) {
+    ops_.matmul(own.weight, ws_.normed, own.out, n, phase);
+    return;
+  }
+  const MatrixProduct both[] = {own, {model_.weights.matrix(layers[layer + 1].moe.router), ws_.guess_scores}};
+  ops_.matmul_each(both, ws_.normed, n, phase);
 }
 
 void Layers::route_decode(uint32_t layer) {
@@ -49,6 +59,20 @@ void Layers::route_decode(uint32_t layer) {
   const uint64_t table = model_.device_table + uint64_t{layer} * shape.experts * sizeof(uint64_t);
   ops_.route(shape, ws_.scores, log, ws_.weights, 1, table, &ws_.addresses, stop_value(layer));
 }
+
+void Layers::guess_next(uint32_t layer) {
+  if (layer + 1 == model_.spec.layers.size()) return;
+  const RouteShape& shape = model_.spec.layers[layer + 1].moe.route;
+  const uint64_t log_bytes = uint64_t{shape.used} * sizeof(uint32_t);
+  ops_.route(shape, ws_.guess_scores, {ws_.guess_log.address + layer * log_bytes, log_bytes}, ws_.guess_weights, 1);
+}
+
+void Layers::export_stopped(uint32_t layer) {
+  ops_.export_stopped(ws_.normed, ws_.host_normed, model_.spec.embd, stop_value(layer));
+  ops_.export_stopped(ws_.weights, ws_.host_weights, model_.spec.layers[layer].moe.route.used, stop_value(layer));
+}
+
+void Layers::add_cpu_part() { ops_.add(ws_.cpu_part, ws_.x, model_.spec.embd); }
 
 void Layers::route_batch(uint32_t layer, uint32_t n) { ops_.route(model_.spec.layers[layer].moe.route, ws_.scores, ws_.ids, ws_.weights, n); }
 

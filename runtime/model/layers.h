@@ -18,10 +18,18 @@ class Layers {
 
   // x = embedding of tokens[0..n).
   void embed(uint32_t n);
-  // x += attention(norm(x)); then normed = norm(x) and scores = router normed.
+  // x += attention(norm(x)); then normed = norm(x).
   void attention(uint32_t layer, uint32_t n, Phase phase);
+  // scores = router normed. With `guess`, where there is a next layer, guess_scores = the next layer's router on the same input.
+  void router(uint32_t layer, uint32_t n, Phase phase, bool guess = false);
   // Decode: chooses the experts of the one token, writes the route log, resolves the addresses or stops the pass.
   void route_decode(uint32_t layer);
+  // Decode: the experts that the next layer is likely to choose, into the guess log of this one.
+  void guess_next(uint32_t layer);
+  // Decode: hands the input of this layer's experts and their weights to the host where the pass stopped here.
+  void export_stopped(uint32_t layer);
+  // Decode: x += what the CPU computed.
+  void add_cpu_part();
   // Prefill: chooses the experts of n tokens into ids and weights.
   void route_batch(uint32_t layer, uint32_t n);
   // Decode: x += the weighted experts at `addresses`.

@@ -5,40 +5,25 @@
 
 #include "offload/expert_table.h"
 #include "offload/residency.h"
-#include "runtime/compute/programs.h"
+#include "runtime/compute/backend.h"
 #include "runtime/model/dense_weights.h"
 #include "runtime/model/model_spec.h"
 #include "runtime/model/workspace.h"
 
 namespace hotset {
 
+class CpuExperts;
+class Prefetch;
+
 struct Model {
-  Device& device;
-  Programs& programs;
+  Backend& backend;
   const ModelSpec& spec;
   const DenseWeights& weights;
   const ExpertTable& experts;
   Residency& residency;
+  CpuExperts* cpu_experts = nullptr;  // runs experts that Residency leaves on the host; nullptr: it leaves none there
+  Prefetch* prefetch = nullptr;       // nullptr: nothing is guessed
   uint64_t device_table = 0;  // address of the residency's table, uint64 [layers][experts]
-};
-
-// Makes compute submits wait for the copies of the transfer queue. A copy that the host has seen finished still needs the wait
-// once: only that makes its bytes visible to shaders (Vulkan specification, "Semaphore Signaling"). One a pass.
-class TransferFence {
- public:
-  explicit TransferFence(Device& device) : device_(device) {}
-
-  // What the next submit waits for: the transfers since the last call, or nothing.
-  std::span<const TimelinePoint> next() {
-    const TimelinePoint last = device_.transfer().last_point();
-    if (last.value == point_.value) return {};
-    point_ = last;
-    return {&point_, 1};
-  }
-
- private:
-  Device& device_;
-  TimelinePoint point_;
 };
 
 }  // namespace hotset

@@ -11,11 +11,9 @@ PrefillPass::PrefillPass(const Model& model, Workspace& workspace, const std::at
     : model_(model),
       ws_(workspace),
       stop_(stop),
-      pool_(model.device, model.device.compute().family()),
-      ops_(model.device, model.programs, workspace.control.address),
-      layers_(model_, workspace, ops_),
+      ops_(model.backend.make_ops(workspace.control.address)),
+      layers_(model_, workspace, *ops_),
       rope_(model.spec.rope),
-      transfers_(model.device),
       batch_(model.experts.experts(), static_cast<uint32_t>(workspace.pairs.size_bytes / sizeof(uint32_t))) {}
 
 Result<std::unique_ptr<PrefillPass>> PrefillPass::create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop) {
@@ -26,7 +24,7 @@ Result<std::unique_ptr<PrefillPass>> PrefillPass::create(const Model& model, Wor
 
 Status PrefillPass::allocate() {
   for (RingEntry& entry : ring_) {
-    HOTSET_ASSIGN(entry.commands, pool_.allocate());
+    HOTSET_ASSIGN(entry.segment, ops_->new_segment());
   }
   return make_programs();
 }
@@ -39,27 +37,27 @@ Status PrefillPass::make_programs() {
     layers_.embed(n);
     for (uint32_t i = 0; i < model_.spec.layers.size(); ++i) {
       layers_.attention(i, n, Phase::kBatch);
+      layers_.router(i, n, Phase::kBatch);
       layers_.route_batch(i, n);
       layers_.experts_batch(i, 0, 1);
       layers_.combine(i, n);
     }
     layers_.head(0, std::min(n, ws_.logit_rows), Phase::kBatch);
   }
-  return ops_.end();
+  return ops_->end();
 }
 
 Result<PrefillPass::RingEntry*> PrefillPass::next_entry() {
   RingEntry& entry = ring_[ring_next_];
   ring_next_ = (ring_next_ + 1) % kRing;
-  HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry.value));
-  HOTSET_RETURN_IF_ERROR(ops_.begin(entry.commands));
+  HOTSET_RETURN_IF_ERROR(ops_->wait(entry.value));
+  HOTSET_RETURN_IF_ERROR(ops_->begin(entry.segment));
   return &entry;
 }
 
 Status PrefillPass::submit(RingEntry& entry) {
-  HOTSET_RETURN_IF_ERROR(ops_.end());
-  HOTSET_ASSIGN(const TimelinePoint point, model_.device.compute().submit(std::span(&entry.commands, 1), transfers_.next()));
-  entry.value = point.value;
+  HOTSET_RETURN_IF_ERROR(ops_->end());
+  HOTSET_ASSIGN(entry.value, ops_->submit({&entry.segment, 1}, model_.residency.copies_to_wait_for()));
   return ok_status();
 }
 
@@ -84,7 +82,7 @@ Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, boo
   if (last && !each) layers_.head(n - 1, 1, Phase::kBatch);
   HOTSET_RETURN_IF_ERROR(submit(*entry));
   HOTSET_RETURN_IF_ERROR(drain_waves(0));
-  HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
+  HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));
   return each ? read_logits(n, position, each) : ok_status();
 }
 
@@ -94,9 +92,10 @@ Status PrefillPass::layer(uint32_t layer, uint32_t n) {
   if (layer == 0) layers_.embed(n);
   else layers_.combine(layer - 1, n);
   layers_.attention(layer, n, Phase::kBatch);
+  layers_.router(layer, n, Phase::kBatch);
   layers_.route_batch(layer, n);
   HOTSET_RETURN_IF_ERROR(submit(*entry));
-  HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
+  HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));
   return expert_waves(layer, n);
 }
 
@@ -140,7 +139,7 @@ Status PrefillPass::wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t
 
 Status PrefillPass::drain_waves(uint32_t waves) {
   while (waves_in_flight_ > waves) {
-    HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(wave_values_[0]));
+    HOTSET_RETURN_IF_ERROR(ops_->wait(wave_values_[0]));
     model_.residency.advance(wave_values_[0]);
     wave_values_[0] = wave_values_[1];
     --waves_in_flight_;
@@ -155,7 +154,7 @@ Status PrefillPass::read_logits(uint32_t n, uint32_t position, const LogitsFunct
     HOTSET_ASSIGN(RingEntry* entry, next_entry());
     layers_.head(first, rows, Phase::kBatch);
     HOTSET_RETURN_IF_ERROR(submit(*entry));
-    HOTSET_RETURN_IF_ERROR(model_.device.compute().wait(entry->value));
+    HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));
     const std::span<float> logits = ws_.host<float>(ws_.logits);
     for (uint32_t row = 0; row < rows; ++row) each(position + first + row, logits.subspan(size_t{row} * vocab, vocab));
     // The last position's logits end in row 0, as they do without `each`.

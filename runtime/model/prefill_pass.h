@@ -14,7 +14,6 @@
 #include <memory>
 #include <span>
 
-#include "platform/vulkan/commands.h"
 #include "runtime/model/expert_batch.h"
 #include "runtime/model/layers.h"
 #include "runtime/model/model.h"
@@ -39,10 +38,10 @@ class PrefillPass {
   uint64_t stall_ns() const { return stall_ns_; }  // waited for experts
 
  private:
-  // Command buffers that are recorded anew while earlier ones still run.
+  // Segments that are recorded anew while earlier ones still run.
   struct RingEntry {
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    uint64_t value = 0;  // on the compute timeline when its last submit is done
+    SegmentId segment{0};
+    uint64_t value = 0;  // on the operations' timeline when its last submit is done
   };
   static constexpr uint32_t kRing = 4;
 
@@ -64,11 +63,9 @@ class PrefillPass {
   const Model model_;
   Workspace& ws_;
   const std::atomic<bool>& stop_;
-  CommandPool pool_;
-  Ops ops_;
+  const std::unique_ptr<Ops> ops_;
   Layers layers_;
   RopeTable rope_;
-  TransferFence transfers_;
   ExpertBatch batch_;
   std::array<RingEntry, kRing> ring_ = {};
   uint32_t ring_next_ = 0;

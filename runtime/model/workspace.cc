@@ -44,7 +44,7 @@ uint64_t kv_half_bytes(const ModelSpec& spec, const WorkspaceShape& shape, bool 
 
 }  // namespace
 
-WorkspaceBytes Workspace::lay_out(const Device* device, const ModelSpec& spec, uint64_t scratch_base, uint64_t shared_base, uint64_t readback_base) {
+WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& spec, uint64_t scratch_base, uint64_t shared_base, uint64_t readback_base) {
   const uint64_t batch = shape_.batch_tokens;
   const auto attention = [&](auto get) { return largest(spec, [&](const LayerSpec& layer) { return uint64_t{get(layer.attention.shape)}; }); };
   const uint64_t used = largest(spec, [](const LayerSpec& layer) { return layer.moe.route.used; });
@@ -62,10 +62,12 @@ WorkspaceBytes Workspace::lay_out(const Device* device, const ModelSpec& spec, u
     AttentionShape with_context = layer.attention.shape;
     with_context.context_tokens = shape_.context_tokens;
     with_context.kv = shape_.kv;
-    return std::max<uint64_t>(device ? Ops::attention_scratch_bytes(*device, with_context) : 0, kAlignment);
+    return std::max<uint64_t>(limits ? attention_scratch_bytes(*limits, with_context) : 0, kAlignment);
   }));
   scores = scratch.floats(batch * experts);
   weights = scratch.floats(batch * used);
+  guess_scores = scratch.floats(experts);
+  guess_weights = scratch.floats(used);
   hidden = scratch.floats(batch * used * ff);
   parts = scratch.floats(batch * used * spec.embd);
 
@@ -75,6 +77,7 @@ WorkspaceBytes Workspace::lay_out(const Device* device, const ModelSpec& spec, u
   tokens = shared.take(batch * sizeof(uint32_t));
   rope = shared.floats(batch * spec.rope.dim);
   addresses = shared.take(used * sizeof(uint64_t));
+  cpu_part = shared.floats(spec.embd);
   pairs = shared.take(batch * used * sizeof(uint32_t));
   tiles = shared.take(max_tiles * sizeof(shaders::ExpertTile));
 
@@ -83,22 +86,25 @@ WorkspaceBytes Workspace::lay_out(const Device* device, const ModelSpec& spec, u
   logit_rows = std::min(logit_rows, shape_.batch_tokens);
   route_log = readback.take(spec.layers.size() * used * sizeof(uint32_t));
   ids = readback.take(batch * used * sizeof(uint32_t));
+  guess_log = readback.take(spec.layers.size() * used * sizeof(uint32_t));
+  host_normed = readback.floats(spec.embd);
+  host_weights = readback.floats(used);
   logits = readback.floats(uint64_t{logit_rows} * spec.vocab);
 
   values_offset_ = kv_half_bytes(spec, shape_, false);
   return {scratch.used, shared.used, readback.used, values_offset_ + kv_half_bytes(spec, shape_, true)};
 }
 
-WorkspaceBytes Workspace::plan(const Device* device, const ModelSpec& spec, const WorkspaceShape& shape) {
+WorkspaceBytes Workspace::plan(const DeviceLimits* limits, const ModelSpec& spec, const WorkspaceShape& shape) {
   Workspace imagined;
   imagined.shape_ = shape;
-  return imagined.lay_out(device, spec, 0, 0, 0);
+  return imagined.lay_out(limits, spec, 0, 0, 0);
 }
 
 Result<std::unique_ptr<Workspace>> Workspace::create(DeviceMemory& memory, const ModelSpec& spec, const WorkspaceShape& shape) {
   std::unique_ptr<Workspace> workspace(new Workspace());
   workspace->shape_ = shape;
-  const WorkspaceBytes bytes = plan(&memory.device(), spec, shape);
+  const WorkspaceBytes bytes = plan(&memory.limits(), spec, shape);
   HOTSET_ASSIGN(workspace->scratch_, memory.allocate(bytes.scratch, MemoryKind::kDevice, "activations"));
   HOTSET_ASSIGN(workspace->shared_, memory.allocate(bytes.shared, MemoryKind::kShared, "shared blocks"));
   HOTSET_ASSIGN(workspace->readback_, memory.allocate(bytes.readback, MemoryKind::kReadback, "logits"));
@@ -106,7 +112,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(DeviceMemory& memory, const
     HOTSET_ASSIGN(Buffer layer, memory.allocate(bytes.kv_layer, MemoryKind::kDevice, "KV cache"));
     workspace->kv_.push_back(std::move(layer));
   }
-  workspace->lay_out(&memory.device(), spec, workspace->scratch_.address(), workspace->shared_.address(), workspace->readback_.address());
+  workspace->lay_out(&memory.limits(), spec, workspace->scratch_.address(), workspace->shared_.address(), workspace->readback_.address());
   std::memset(workspace->shared_.mapped().data(), 0, workspace->shared_.mapped().size());
   return workspace;
 }

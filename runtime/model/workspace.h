@@ -32,8 +32,8 @@ struct WorkspaceBytes {
 
 class Workspace {
  public:
-  // Without a device, what only the device knows (a few KiB of attention scratch) is left out.
-  static WorkspaceBytes plan(const Device* device, const ModelSpec& spec, const WorkspaceShape& shape);
+  // Without limits, what only the device knows (a few KiB of attention scratch) is left out.
+  static WorkspaceBytes plan(const DeviceLimits* limits, const ModelSpec& spec, const WorkspaceShape& shape);
   static Result<std::unique_ptr<Workspace>> create(DeviceMemory& memory, const ModelSpec& spec, const WorkspaceShape& shape);
 
   const WorkspaceShape& shape() const { return shape_; }
@@ -47,9 +47,11 @@ class Workspace {
   Tensor k;                  // float [batch][kv_heads*head_dim]
   Tensor v;                  // float [batch][kv_heads*value_dim]
   Tensor attended;           // float [batch][heads*value_dim]
-  Tensor attention_scratch;  // Ops::attention_scratch_bytes
+  Tensor attention_scratch;  // attention_scratch_bytes
   Tensor scores;             // float [batch][experts]
   Tensor weights;            // float [batch][used]
+  Tensor guess_scores;       // float [experts], decode
+  Tensor guess_weights;      // float [used], decode
   Tensor hidden;             // float [batch*used][ff]
   Tensor parts;              // float [batch*used][embd]
 
@@ -58,13 +60,17 @@ class Workspace {
   Tensor tokens;     // uint32 [batch]
   Tensor rope;       // float [batch][rope_dim/2][2]
   Tensor addresses;  // uint64 [used]
+  Tensor cpu_part;   // float [embd]: what the CPU adds to x
   Tensor pairs;      // uint32 [batch*used]
   Tensor tiles;      // shaders::ExpertTile [max_tiles]
 
   // Read by the host after a submit.
   Tensor route_log;  // uint32 [layers][used], decode
   Tensor ids;        // uint32 [batch][used], prefill
-  Tensor logits;     // float [logit_rows][vocab]
+  Tensor guess_log;     // uint32 [layers][used]: guessed at each layer for the one after it, decode
+  Tensor host_normed;   // float [embd], of a pass that stopped
+  Tensor host_weights;  // float [used], likewise
+  Tensor logits;        // float [logit_rows][vocab]
   uint32_t logit_rows = 0;
   uint32_t max_tiles = 0;
 
@@ -77,7 +83,7 @@ class Workspace {
 
  private:
   Workspace() = default;
-  WorkspaceBytes lay_out(const Device* device, const ModelSpec& spec, uint64_t scratch, uint64_t shared, uint64_t readback);
+  WorkspaceBytes lay_out(const DeviceLimits* limits, const ModelSpec& spec, uint64_t scratch, uint64_t shared, uint64_t readback);
   static bool in_buffer(const Tensor& tensor, const Buffer& buffer) {
     return tensor.address >= buffer.address() && tensor.address < buffer.address() + buffer.size_bytes();
   }

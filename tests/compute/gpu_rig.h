@@ -9,7 +9,7 @@
 #include "platform/vulkan/commands.h"
 #include "platform/vulkan/device.h"
 #include "platform/vulkan/memory.h"
-#include "runtime/compute/ops.h"
+#include "runtime/compute/ops_vulkan.h"
 
 namespace hotset::test {
 
@@ -26,7 +26,8 @@ class GpuRig {
     rig->pool = std::make_unique<CommandPool>(*rig->device, rig->device->compute().family());
     rig->commands = rig->pool->allocate().value();
     rig->control = rig->buffer(sizeof(shaders::Control));
-    rig->ops = std::make_unique<Ops>(*rig->device, *rig->programs, rig->control.address());
+    rig->ops = std::make_unique<OpsVulkan>(*rig->device, *rig->programs, rig->control.address());
+    rig->segment = rig->ops->new_segment().value();
     return rig;
   }
 
@@ -56,11 +57,15 @@ class GpuRig {
   // Records with `record(ops)` and runs it once to the end.
   template <class Record>
   Status run(Record record) {
-    HOTSET_RETURN_IF_ERROR(ops->begin(commands));
+    HOTSET_RETURN_IF_ERROR(ops->begin(segment));
     record(*ops);
     HOTSET_RETURN_IF_ERROR(ops->end());
-    HOTSET_ASSIGN(const TimelinePoint point, device->compute().submit(std::span(&commands, 1)));
-    return device->compute().wait(point.value);
+    return run();
+  }
+  // Runs again what was recorded.
+  Status run() {
+    HOTSET_ASSIGN(const uint64_t point, ops->submit({&segment, 1}));
+    return ops->wait(point);
   }
 
   std::unique_ptr<Device> device;
@@ -69,7 +74,8 @@ class GpuRig {
   std::unique_ptr<CommandPool> pool;
   VkCommandBuffer commands = VK_NULL_HANDLE;
   Buffer control;
-  std::unique_ptr<Ops> ops;
+  std::unique_ptr<OpsVulkan> ops;
+  SegmentId segment{0};
 };
 
 }  // namespace hotset::test

@@ -106,7 +106,7 @@ void check_kv(const Workspace& workspace, const ModelSpec& spec, const Workspace
 
 void check_workspace(Device& device, const ModelSpec& spec, const WorkspaceShape& shape) {
   DeviceMemory memory(device, uint64_t{1} << 30);
-  const WorkspaceBytes bytes = Workspace::plan(&device, spec, shape);
+  const WorkspaceBytes bytes = Workspace::plan(&device.limits(), spec, shape);
   const auto made = Workspace::create(memory, spec, shape);
   REQUIRE_MESSAGE(made.ok(), made.status().message());
   Workspace& workspace = **made;
@@ -155,7 +155,7 @@ TEST_CASE("workspace: a plan without a device lacks a few KiB at most; a larger 
   CHECK(large.kv_layer >= 4 * small.kv_layer - 1024);
   const auto device = Device::open({});
   if (!device.ok()) HOTSET_SKIP("no usable Vulkan device");
-  const WorkspaceBytes exact = Workspace::plan(device->get(), spec, {64, 8, KvElement::kF16});
+  const WorkspaceBytes exact = Workspace::plan(&(*device)->limits(), spec, {64, 8, KvElement::kF16});
   CHECK(exact.scratch >= small.scratch);
   CHECK(exact.scratch - small.scratch <= 256 * 1024);
   CHECK(exact.shared == small.shared);

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/offload/fake_bank.h"
 
 using namespace hotset;
@@ -18,7 +20,7 @@ struct Cache {
     const Slab slab{SlabId{0}, 0x1000, slots * table.record_bytes(0)};
     auto arena = SlotArena::create(table, per_class, {&slab, 1});
     REQUIRE(arena.ok());
-    PolicyShape shape{{SizeClassId{0}, SizeClassId{0}}, 1, slots, 1};
+    PolicyShape shape{{SizeClassId{0}, SizeClassId{0}}, 1, slots, 1, 8};
     auto policy = make_policy("lru", shape);
     REQUIRE(policy.ok());
     cache = std::make_unique<ExpertCache>(table, std::move(arena).value(), std::move(policy).value());
@@ -107,4 +109,51 @@ TEST_CASE("expert cache: a scan beyond its share takes free slots before it disp
   for (uint16_t expert = 0; expert < 4; ++expert) c.cache->pin(c.insert(0, expert, Heat::kCold).slot);
   CHECK(c.residents(0) == "0123");
   CHECK(c.cache->fair_share(0) == 3);
+}
+
+TEST_CASE("expert cache: a closed slot is never handed out, an opened one is") {
+  Cache c(3);
+  const SlotId slot = c.insert(0, 1).slot;
+  CHECK(c.cache->close(slot) == ExpertId{0, 1});
+  CHECK(c.cache->check().ok());
+  CHECK(c.residents(0).empty());
+  CHECK(c.cache->closed(slot));
+  CHECK(c.cache->open_slots(SizeClassId{0}) == 2);
+  CHECK(c.cache->fair_share(0) == 1);
+  for (uint16_t expert = 2; expert < 8; ++expert) CHECK(c.insert(0, expert).slot != slot);
+  CHECK(c.residents(0) == "67");
+  c.cache->open(slot);
+  CHECK(c.cache->check().ok());
+  CHECK(!c.cache->close(slot));  // nobody moved in
+  c.cache->open(slot);
+  const auto inserted = c.insert(1, 0);
+  CHECK(inserted.slot == slot);
+  CHECK(!inserted.displaced);
+  CHECK(c.residents(0) == "67");
+}
+
+TEST_CASE("expert cache: slots closed in the middle of the free list leave the others in it") {
+  Cache c(6);
+  for (const uint32_t slot : {2u, 5u, 0u}) CHECK(!c.cache->close(SlotId{slot}));
+  std::string taken;
+  for (uint16_t expert = 0; expert < 3; ++expert) taken += static_cast<char>('0' + index_of(c.insert(0, expert).slot));
+  std::sort(taken.begin(), taken.end());
+  CHECK(taken == "134");
+  CHECK(c.insert(0, 5).displaced == ExpertId{0, 0});
+}
+
+TEST_CASE("expert cache: what a hot insert would take is what it takes") {
+  Cache c(2);
+  const auto free = c.cache->admits({0, 1});
+  REQUIRE(free);
+  CHECK(c.cache->empty(*free));
+  CHECK(c.insert(0, 1).slot == *free);
+  c.insert(0, 2);
+  const auto victim = c.cache->admits({0, 3});
+  REQUIRE(victim);
+  CHECK(c.cache->tenant(*victim) == ExpertId{0, 1});
+  CHECK(c.insert(0, 3).slot == *victim);
+  c.cache->pin(SlotId{0});
+  c.cache->pin(SlotId{1});
+  CHECK(!c.cache->admits({0, 4}));
 }

@@ -19,6 +19,7 @@ class FakeLink final : public DeviceLink {
   // The n-th call from now fails (1: the next); 0: none.
   int fail_copy_in = 0;
   int fail_submit_in = 0;
+  int fail_wait_in = 0;
   uint32_t discards = 0;
 
   Status copy(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes) override {
@@ -49,6 +50,12 @@ class FakeLink final : public DeviceLink {
     open_.clear();
   }
   uint64_t completed() override { return completed_; }
+  Status wait(uint64_t value) override {
+    if (fail_wait_in > 0 && --fail_wait_in == 0) return error(Code::kDevice, "made to fail");
+    if (value > submitted_) return error(Code::kInvalidArgument, "waited for a batch that was never sent");
+    complete(value);
+    return ok_status();
+  }
   DeviceLinkStats stats() const override { return stats_; }
 
   // The timeline reaches `value`.

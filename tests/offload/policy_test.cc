@@ -18,15 +18,18 @@ struct Script {
     shape.classes = 2;
     shape.slots = 10;
     shape.floor = 2;
+    shape.experts = 16;
     auto made = make_policy(name, shape);
     REQUIRE(made.ok());
     policy = std::move(made).value();
   }
+  // The expert that lives in a slot has the slot's number.
+  static ExpertId expert_in(uint32_t layer, uint32_t slot) { return {static_cast<uint16_t>(layer), static_cast<uint16_t>(slot)}; }
   void hot(uint32_t layer, std::initializer_list<uint32_t> slots) {
-    for (const uint32_t slot : slots) policy->insert(SlotId{slot}, layer, Heat::kHot);
+    for (const uint32_t slot : slots) policy->insert(SlotId{slot}, expert_in(layer, slot), Heat::kHot);
   }
   void cold(uint32_t layer, std::initializer_list<uint32_t> slots) {
-    for (const uint32_t slot : slots) policy->insert(SlotId{slot}, layer, Heat::kCold);
+    for (const uint32_t slot : slots) policy->insert(SlotId{slot}, expert_in(layer, slot), Heat::kCold);
   }
   uint32_t victim(uint32_t layer, Heat reach = Heat::kHot) {
     REQUIRE(policy->check().ok());

@@ -287,7 +287,7 @@ TEST_CASE("vulkan upload: in place and through staging the same bytes arrive") {
     CommandPool pool(*device, device->compute().family());
     for (const bool reading : {false, true}) {
       if (reading) {
-        Uploader uploader(memory, *programs, 100'000, force_staging);
+        Uploader uploader(memory, programs.get(), 100'000, force_staging);
         REQUIRE(uploader.upload(target, 0, large.size(), fill_with(large)).ok());
         REQUIRE(uploader.upload(target, 200'000, large.size(), fill_with(large)).ok());  // to the last byte
         REQUIRE(uploader.upload(target, 99'999, small.size(), fill_with(small)).ok());

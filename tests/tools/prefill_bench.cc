@@ -39,7 +39,7 @@ Buffer random_floats(GpuRig& rig, size_t count) {
 template <class Record>
 void measure(GpuRig& rig, const std::string& name, double flop, double bytes, Record record) {
   const auto cold = std::chrono::steady_clock::now();
-  const Status made = rig.ops->begin(rig.commands);
+  const Status made = rig.ops->begin(rig.segment);
   if (made.ok()) record(*rig.ops);
   const Status ended = rig.ops->end();
   if (!ended.ok()) {
@@ -52,8 +52,7 @@ void measure(GpuRig& rig, const std::string& name, double flop, double bytes, Re
   for (int i = 0; i < 8 && (i < 3 || seconds_since(begin) < 3); ++i) {
     const auto start = std::chrono::steady_clock::now();
     const double start_cpu = cpu_seconds();
-    const auto point = rig.device->compute().submit(std::span(&rig.commands, 1));
-    if (!point.ok() || !rig.device->compute().wait(point->value).ok()) return;
+    if (!rig.run().ok()) return;
     if (i == 0) first = cpu_seconds() - start_cpu;
     best = std::min(best, seconds_since(start));
     best_cpu = std::min(best_cpu, cpu_seconds() - start_cpu);
@@ -138,7 +137,7 @@ void bench_attention(GpuRig& rig, const std::string& filter) {
     const size_t row = size_t{c.kv_heads} * c.head_dim;
     Buffer keys = random_words(rig, shape.context_tokens * row * 2), values = random_words(rig, shape.context_tokens * row * 2);
     Buffer q = random_floats(rig, size_t{c.n} * c.heads * c.head_dim), out = rig.buffer(uint64_t{c.n} * c.heads * c.head_dim * 4);
-    Buffer scratch = rig.buffer(std::max<uint64_t>(4, c.n * Ops::attention_scratch_bytes(*rig.device, shape)));
+    Buffer scratch = rig.buffer(std::max<uint64_t>(4, c.n * attention_scratch_bytes(rig.device->limits(), shape)));
     rig.control_block() = {c.position, 0, 0, 0};
     const double keys_seen = c.n * (c.position + (c.n + 1) / 2.0);
     measure(rig, name, 4.0 * keys_seen * c.heads * c.head_dim, 4.0 * (c.position + c.n) * static_cast<double>(row), [&](Ops& ops) {

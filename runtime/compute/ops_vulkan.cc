@@ -1,29 +1,42 @@
-#include "runtime/compute/ops.h"
+#include "runtime/compute/ops_vulkan.h"
 
 #include <algorithm>
 
 namespace hotset {
 
-Status Ops::begin(VkCommandBuffer commands) {
+Result<SegmentId> OpsVulkan::new_segment() {
+  HOTSET_ASSIGN(const VkCommandBuffer commands, pool_.allocate());
+  segments_.push_back(commands);
+  return SegmentId{static_cast<uint32_t>(segments_.size() - 1)};
+}
+
+Status OpsVulkan::begin(SegmentId segment) {
   hazards_.clear();
   status_ = ok_status();
-  HOTSET_RETURN_IF_ERROR(recorder_.begin(commands));
+  HOTSET_RETURN_IF_ERROR(recorder_.begin(segments_[static_cast<uint32_t>(segment)]));
   // What earlier segments of the same submit or queue wrote.
   recorder_.barrier(WorkKind::kShader, WorkKind::kShader);
   return ok_status();
 }
 
-Status Ops::end() {
+Status OpsVulkan::end() {
   recorder_.barrier(WorkKind::kShader, WorkKind::kHost);
   const Status ended = recorder_.end();
   return status_.ok() ? ended : status_;
 }
 
-void Ops::order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes) {
+Result<uint64_t> OpsVulkan::submit(std::span<const SegmentId> segments, uint64_t copies) {
+  submitted_.clear();
+  for (const SegmentId segment : segments) submitted_.push_back(segments_[static_cast<uint32_t>(segment)]);
+  HOTSET_ASSIGN(const TimelinePoint point, device_.compute().submit(submitted_, transfers_.until(copies)));
+  return point.value;
+}
+
+void OpsVulkan::order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes) {
   if (hazards_.note(reads, writes)) recorder_.barrier(WorkKind::kShader, WorkKind::kShader);
 }
 
-const Program* Ops::program(const ProgramKey& key) {
+const Program* OpsVulkan::program(const ProgramKey& key) {
   const auto made = programs_.get(key);
   if (made.ok()) {
     current_ = *made;
@@ -33,7 +46,7 @@ const Program* Ops::program(const ProgramKey& key) {
   return nullptr;
 }
 
-bool Ops::fits_grid(uint32_t x, uint32_t y, uint32_t z) {
+bool OpsVulkan::fits_grid(uint32_t x, uint32_t y, uint32_t z) {
   const DeviceLimits& limits = device_.limits();
   if (x <= limits.max_workgroups_x && y <= limits.max_workgroups_y && z <= limits.max_workgroups_z) return true;
   if (status_.ok()) {
@@ -43,7 +56,7 @@ bool Ops::fits_grid(uint32_t x, uint32_t y, uint32_t z) {
   return false;
 }
 
-void Ops::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
+void OpsVulkan::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
   if (phase == Phase::kDecode) {
     const MatrixProduct product = {w, out};
     matmul_decode({&product, 1}, x, n, residual);
@@ -52,7 +65,7 @@ void Ops::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n
   }
 }
 
-void Ops::matmul_each(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase) {
+void OpsVulkan::matmul_each(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase) {
   while (!products.empty()) {
     // The run of matrices that one dispatch can take; a batch has work enough in each.
     size_t count = 1;

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "platform/check.h"
-#include "runtime/compute/ops.h"
+#include "runtime/compute/ops_vulkan.h"
 #include "shaders/shaders.h"
 
 namespace hotset {
@@ -46,7 +46,7 @@ uint64_t part_bytes(const AttentionShape& shape, uint32_t splits) {
 
 }  // namespace
 
-void Ops::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm, uint64_t rope,
+void OpsVulkan::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm, uint64_t rope,
                    const KvCacheView& cache, uint32_t n) {
   HOTSET_CHECK(shape.head_dim % 2 == 0 && shape.value_dim % 2 == 0 && shape.rope_dim % 2 == 0);
   const Program* store = program({"store_kv", shaders::store_kv, {device_.limits().subgroup_size, shape.kv == KvElement::kF16}});
@@ -72,7 +72,7 @@ void Ops::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k
   dispatch(*store, push, shape.heads + 2 * shape.kv_heads, n);
 }
 
-void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
+void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
                     Phase phase) {
   HOTSET_CHECK(shape.head_dim % 8 == 0 && shape.value_dim % 8 == 0 && shape.heads % shape.kv_heads == 0);
   const uint32_t lanes = device_.limits().subgroup_size;
@@ -98,8 +98,8 @@ void Ops::attention(const AttentionShape& shape, const Tensor& q, const KvCacheV
   dispatch(*merge, push, n * shape.heads);
 }
 
-uint64_t Ops::attention_scratch_bytes(const Device& device, const AttentionShape& shape) {
-  return part_bytes(shape, decode_splits(tuning::batch(device.limits()), shape, device.limits().subgroup_size));
+uint64_t attention_scratch_bytes(const DeviceLimits& limits, const AttentionShape& shape) {
+  return part_bytes(shape, decode_splits(tuning::batch(limits), shape, limits.subgroup_size));
 }
 
 }  // namespace hotset

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "platform/check.h"
-#include "runtime/compute/ops.h"
+#include "runtime/compute/ops_vulkan.h"
 #include "shaders/shaders.h"
 
 namespace hotset {
@@ -26,7 +26,7 @@ uint32_t row_bytes_of(BlockType type, uint32_t cols) { return cols / block_eleme
 
 }  // namespace
 
-void Ops::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
+void OpsVulkan::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual) {
   HOTSET_CHECK(w.cols % 32 == 0 && w.cols % block_elements(w.type) == 0);
   const uint32_t lanes = device_.limits().subgroup_size, type = number(w.type);
   const uint32_t tile_tokens = n <= kTilePairs ? std::min(kTilePairs, batch_.tile_tokens) : batch_.tile_tokens;
@@ -53,7 +53,7 @@ void Ops::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint
   dispatch(*multiply, push, together, ceil_div(w.rows, lanes * batch_.lane_rows), ceil_div(tiles, together));
 }
 
-void Ops::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
+void OpsVulkan::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
   HOTSET_CHECK(shape.embd % 32 == 0);
   if (tile_count == 0) return;
   const uint32_t lanes = device_.limits().subgroup_size, gate = number(shape.gate_type), up = number(shape.up_type);
@@ -72,7 +72,7 @@ void Ops::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t til
   dispatch(*rise, push, ceil_div(shape.ff, batch_.shared_tiles ? kSharedRows / 2 : lanes), tile_count);
 }
 
-void Ops::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden, const Tensor& parts) {
+void OpsVulkan::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden, const Tensor& parts) {
   HOTSET_CHECK(shape.ff % 32 == 0);
   if (tile_count == 0) return;
   const uint32_t lanes = device_.limits().subgroup_size, type = number(shape.down_type);
@@ -90,7 +90,7 @@ void Ops::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t t
   dispatch(*down, push, ceil_div(shape.embd, batch_.shared_tiles ? kSharedRows : lanes * batch_.lane_rows), tile_count);
 }
 
-void Ops::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {
+void OpsVulkan::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {
   const uint32_t lanes = device_.limits().subgroup_size;
   const Program* add = program({"combine", shaders::combine, {lanes, kCombineRuns}});
   if (add == nullptr) return;

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "platform/check.h"
-#include "runtime/compute/ops.h"
+#include "runtime/compute/ops_vulkan.h"
 #include "runtime/compute/tuning.h"
 #include "shaders/shaders.h"
 
@@ -28,7 +28,7 @@ std::array<uint32_t, 12> constants_of(const tuning::Matvec& tuned, BlockType typ
 
 }  // namespace
 
-void Ops::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
+void OpsVulkan::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
   const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
   const Program* made = program({"embed", shaders::embed, {static_cast<uint32_t>(table.type), workgroup}});
   if (!made) return;
@@ -37,7 +37,7 @@ void Ops::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_
   dispatch(*made, push, groups_of(groups_of(table.cols, 32), workgroup), n);
 }
 
-void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) {
+void OpsVulkan::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) {
   const uint32_t workgroup = tuning::row_workgroup(device_.limits(), cols);
   const Program* made = program({"rms_norm", shaders::rms_norm, {workgroup, device_.limits().subgroup_size}});
   if (!made) return;
@@ -47,7 +47,7 @@ void Ops::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t
   dispatch(*made, push, n);
 }
 
-void Ops::matmul_decode(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, const Tensor* residual) {
+void OpsVulkan::matmul_decode(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, const Tensor* residual) {
   HOTSET_CHECK(!products.empty() && products.size() <= shaders::kMaxProducts && (!residual || products.size() == 1));
   const Weight& first = products[0].weight;
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), first.rows, first.cols);
@@ -76,7 +76,7 @@ void Ops::matmul_decode(std::span<const MatrixProduct> products, const Tensor& x
   dispatch(*made, push, groups_of(groups, layers), n, layers);
 }
 
-void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
+void OpsVulkan::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
                 const Tensor* addresses, uint32_t stop_value) {
   HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
   HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
@@ -91,7 +91,7 @@ void Ops::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids
   dispatch(*made, push, n);
 }
 
-void Ops::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
+void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
   tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff, shape.embd);
   tuned.rows = std::max(1u, tuned.rows / 2);  // of gate and of up each
   const Program* made = program({"expert_up", shaders::expert_up, constants_of(tuned, shape.gate_type, shape.up_type)});
@@ -104,7 +104,7 @@ void Ops::expert_up(const ExpertShape& shape, const Tensor& addresses, const Ten
   dispatch(*made, push, groups_of(shape.ff, tuned.rows_per_workgroup()), shape.used);
 }
 
-void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
+void OpsVulkan::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd, shape.ff);
   const Program* made = program({"expert_down", shaders::expert_down, constants_of(tuned, shape.down_type)});
   if (!made) return;
@@ -115,6 +115,26 @@ void Ops::expert_down(const ExpertShape& shape, const Tensor& addresses, const T
                                         out.address, shape.embd,       shape.ff,          shape.used,
                                         shape.down_offset, row_bytes_of(shape.down_type, shape.ff)};
   dispatch(*made, push, groups_of(shape.embd, tuned.rows_per_workgroup()));
+}
+
+void OpsVulkan::add(const Tensor& x, const Tensor& out, uint32_t count) {
+  const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
+  const Program* made = program({"add", shaders::add, {workgroup}});
+  if (!made) return;
+  order({floats(x, count), floats(out, count)}, {floats(out, count)});
+  const shaders::AddPush push = {control_, x.address, out.address, count};
+  dispatch(*made, push, groups_of(count, workgroup));
+}
+
+void OpsVulkan::export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) {
+  const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
+  const Program* made = program({"export_stopped", shaders::export_stopped, {workgroup}});
+  if (!made) return;
+  // After the operation that may stop, whose writes it does not read.
+  recorder_.barrier(WorkKind::kShader, WorkKind::kShader);
+  order({floats(x, count)}, {floats(out, count)});
+  const shaders::ExportPush push = {control_, x.address, out.address, count, stop_value};
+  dispatch(*made, push, groups_of(count, workgroup));
 }
 
 }  // namespace hotset

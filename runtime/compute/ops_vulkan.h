@@ -1,0 +1,112 @@
+// OpsVulkan: Ops on a Vulkan device. A segment is a command buffer.
+//
+// A barrier comes only where an operation touches what an earlier one of the segment wrote, or writes what it read.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "platform/vulkan/commands.h"
+#include "platform/vulkan/memory.h"
+#include "platform/vulkan/program.h"
+#include "runtime/compute/hazards.h"
+#include "runtime/compute/ops.h"
+#include "runtime/compute/programs.h"
+#include "runtime/compute/tuning.h"
+
+namespace hotset {
+
+// Makes compute submits wait for copies of the transfer queue. A copy that the host has seen finished still needs the wait
+// once: only that makes its bytes visible to shaders (Vulkan specification, "Semaphore Signaling"). One an Ops.
+class TransferFence {
+ public:
+  // What was copied before counts as asked for.
+  explicit TransferFence(Device& device) : device_(device), wanted_(device.transfer().last_point().value) {}
+
+  // What the next submit waits for so that the copies up to `value` are there; nothing when an earlier one has.
+  std::span<const TimelinePoint> until(uint64_t value) {
+    wanted_ = std::max(wanted_, value);
+    if (wanted_ <= point_.value) return {};
+    point_ = {device_.transfer().last_point().semaphore, wanted_};
+    return {&point_, 1};
+  }
+
+ private:
+  Device& device_;
+  uint64_t wanted_;
+  TimelinePoint point_;
+};
+
+class OpsVulkan final : public Ops {
+ public:
+  // `control`: address of a shaders::Control that the host fills before each submit.
+  OpsVulkan(Device& device, Programs& programs, uint64_t control)
+      : device_(device),
+        programs_(programs),
+        control_(control),
+        pool_(device, device.compute().family()),
+        recorder_(device, programs.cache()),
+        transfers_(device),
+        batch_(tuning::batch(device.limits())) {}
+
+  Result<SegmentId> new_segment() override;
+  Status begin(SegmentId segment) override;
+  Status end() override;
+  Result<uint64_t> submit(std::span<const SegmentId> segments, uint64_t copies = 0) override;
+  Status wait(uint64_t point) override { return device_.compute().wait(point); }
+  size_t max_segments() const override { return Queue::kMaxCommandBuffers; }
+
+  void embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) override;
+  void rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) override;
+  void matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual = nullptr) override;
+  void matmul_each(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase) override;
+  void store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm, uint64_t rope,
+                const KvCacheView& cache, uint32_t n) override;
+  void attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
+                 Phase phase) override;
+  void route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table = 0,
+             const Tensor* addresses = nullptr, uint32_t stop_value = 0) override;
+  void expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) override;
+  void expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) override;
+  void expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) override;
+  void expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
+                         const Tensor& parts) override;
+  void combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) override;
+  void add(const Tensor& x, const Tensor& out, uint32_t count) override;
+  void export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) override;
+
+  const Recorder& recorder() const { return recorder_; }
+  // How the batch kernels are cut up from now on, instead of the device's own choice: for tests and measurements.
+  void set_batch_tuning(const tuning::Batch& batch) { batch_ = batch; }
+
+ private:
+  // Inserts the barrier that an operation with these reads and writes needs, and notes them.
+  void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
+  // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
+  const Program* program(const ProgramKey& key);
+  // Records the dispatch, or notes the error when the device takes no grid of that size.
+  template <class Push>
+  void dispatch(const Program& program, const Push& push, uint32_t x, uint32_t y = 1, uint32_t z = 1) {
+    if (fits_grid(x, y, z)) recorder_.dispatch(program, push, x, y, z);
+  }
+  bool fits_grid(uint32_t x, uint32_t y, uint32_t z);
+  // matmul by phase; each orders its operands itself.
+  void matmul_decode(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, const Tensor* residual);
+  void matmul_batch(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, const Tensor* residual);
+
+  Device& device_;
+  Programs& programs_;
+  const uint64_t control_;
+  CommandPool pool_;
+  Recorder recorder_;
+  TransferFence transfers_;
+  std::vector<VkCommandBuffer> segments_;  // [SegmentId]
+  std::vector<VkCommandBuffer> submitted_;  // of the submit under way
+  tuning::Batch batch_;
+  Hazards hazards_;
+  Status status_;
+  Program current_;
+};
+
+}  // namespace hotset

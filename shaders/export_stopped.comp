@@ -1,0 +1,13 @@
+// out = x, and only in a pass that stopped at stop_value: for the host. x = a run of values.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "shaders/blocks.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(push_constant, scalar) uniform Push { ExportPush p; };
+
+void main() {
+  const uint i = gl_GlobalInvocationID.x;
+  if (ControlBlock(p.control).v.stop != p.stop_value || i >= p.count) return;
+  Floats(p.out_).v[i] = Floats(p.x).v[i];
+}
