@@ -2,14 +2,13 @@
 // Values are kept doubled, which makes them whole, and the scale halved. Any thread.
 #pragma once
 
-#include <array>
 #include <bit>
 #include <cstdint>
 
 namespace hotset {
 
 // Twice the number that a nibble stands for.
-inline constexpr std::array<int8_t, 16> kMxfp4Doubled = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+inline constexpr int8_t kMxfp4Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // Half of 2^(bits - 127). The two least are subnormal floats; 255, which the format calls NaN, goes on as a power, as in ggml.
 constexpr float mxfp4_half_scale(uint8_t bits) {

@@ -38,6 +38,7 @@ inline QuantRows random_rows(BlockType type, uint32_t rows, uint32_t cols, uint3
     switch (type) {
       case BlockType::kF32: std::memcpy(block, &value, 4); break;
       case BlockType::kBF16: std::memcpy(block, &brain, 2); break;
+      case BlockType::kMXFP4: block[0] = static_cast<std::byte>(105 + random() % 19); break;
       case BlockType::kQ6_K: std::memcpy(block + 208, &half, 2); break;
       case BlockType::kQ4_K:
       case BlockType::kQ5_K: std::memcpy(block + 2, &half_min, 2); [[fallthrough]];

@@ -1,4 +1,6 @@
 // The prepared forms of an activation (dot.h), laid out for 64-byte loads.
+//
+// Functions are static: files of different instruction sets must not share code that the compiler made for one of them.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +11,7 @@ namespace hotset::cpu {
 
 enum class ActivationForm { kFloat, kSmall, kSuper };
 
-constexpr ActivationForm activation_form(BlockType weight_type) {
+static constexpr ActivationForm activation_form(BlockType weight_type) {
   switch (weight_type) {
     case BlockType::kQ8_0:
     case BlockType::kQ4_0:
@@ -30,11 +32,13 @@ struct alignas(64) SmallActivation {
   static constexpr uint32_t kBlocks = 4;
   static constexpr uint32_t kValues = 128;
 
-  int8_t first[4][16];   // values 0..15 of each block
-  int8_t second[4][16];  // values 16..31
-  float scale[4][4];     // of each block, four times
+  int8_t first[4][16];          // values 0..15 of each block
+  int8_t second[4][16];         // values 16..31
+  float scale[4][4];            // of each block, four times
+  int32_t negative_sums[4][4];  // minus the sum of first[block][4 i ..] and second[block][4 i ..]: takes out the offset of weights
+                                // that a kernel multiplies as unsigned numbers
 };
-static_assert(sizeof(SmallActivation) == 192);
+static_assert(sizeof(SmallActivation) == 256);
 
 // 256 values in 8 groups of 32.
 struct alignas(64) SuperActivation {
@@ -50,6 +54,6 @@ struct alignas(64) SuperActivation {
 };
 static_assert(sizeof(SuperActivation) == 320);
 
-constexpr uint32_t small_groups(uint32_t cols) { return (cols + SmallActivation::kValues - 1) / SmallActivation::kValues; }
+static constexpr uint32_t small_groups(uint32_t cols) { return (cols + SmallActivation::kValues - 1) / SmallActivation::kValues; }
 
 }  // namespace hotset::cpu

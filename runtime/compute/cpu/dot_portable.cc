@@ -35,6 +35,12 @@ void round_values(const float* x, uint32_t count, float inverse, int8_t* out) {
   else for (uint32_t i = 0; i < count; ++i) out[i] = static_cast<int8_t>(std::nearbyint(x[i] * inverse));
 }
 
+int16_t sum_of(const int8_t* values, uint32_t count) {
+  int sum = 0;
+  for (uint32_t i = 0; i < count; ++i) sum += values[i];
+  return static_cast<int16_t>(sum);
+}
+
 void prepare_small(const float* x, uint32_t cols, SmallActivation* out) {
   std::memset(out, 0, sizeof(SmallActivation) * small_groups(cols));
   for (uint32_t block = 0; block < cols / 32; ++block, x += 32) {
@@ -44,13 +50,10 @@ void prepare_small(const float* x, uint32_t cols, SmallActivation* out) {
     round_values(x, 16, rounding.inverse, group.first[at]);
     round_values(x + 16, 16, rounding.inverse, group.second[at]);
     std::fill_n(group.scale[at], 4, rounding.scale);
+    for (uint32_t i = 0; i < 4; ++i) {
+      group.negative_sums[at][i] = -sum_of(group.first[at] + 4 * i, 4) - sum_of(group.second[at] + 4 * i, 4);
+    }
   }
-}
-
-int16_t sum_of(const int8_t* values, uint32_t count) {
-  int sum = 0;
-  for (uint32_t i = 0; i < count; ++i) sum += values[i];
-  return static_cast<int16_t>(sum);
 }
 
 void prepare_super(const float* x, uint32_t cols, SuperActivation* out) {

@@ -1,0 +1,63 @@
+// How the rows and tokens of one multiply() are walked; shared by the files of all instruction sets, which fill in the dot
+// product. Everything here has internal linkage: see activation.h.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/compute/cpu/activation.h"
+
+// Before a loop of at most four rounds over arrays that shall be registers.
+#ifdef __clang__
+#define HOTSET_UNROLL _Pragma("unroll")
+#else
+#define HOTSET_UNROLL _Pragma("GCC unroll 4")
+#endif
+
+namespace hotset::cpu {
+namespace {
+
+struct Product {
+  const uint8_t* rows;
+  uint64_t row_bytes;
+  uint32_t row_count;
+  uint32_t cols;
+  const uint8_t* activations;
+  uint64_t act_stride;
+  uint32_t tokens;
+  float* out;
+  uint64_t out_stride;
+};
+
+constexpr uint32_t kTileTokens = 4;
+// Rows that stay in the second-level cache while all tokens pass over them; caches of 512 KiB are the least in use.
+constexpr uint64_t kChunkBytes = 256 << 10;
+
+// Dot::rows<T>(row, cols, activation, act_stride, out, out_stride): one row with T activations.
+template <class Dot, uint32_t T>
+void tile_rows(const Product& p, uint32_t first_row, uint32_t end_row, uint32_t token) {
+  const uint8_t* activation = p.activations + token * p.act_stride;
+  float* out = p.out + token * p.out_stride;
+  for (uint32_t r = first_row; r < end_row; ++r) {
+    Dot::template rows<T>(p.rows + r * p.row_bytes, p.cols, activation, p.act_stride, out + r, p.out_stride);
+  }
+}
+
+template <class Dot>
+void multiply_tiled(const Product& p) {
+  const uint64_t fitting = kChunkBytes / (p.row_bytes + 1);
+  const uint32_t chunk = fitting < p.row_count ? static_cast<uint32_t>(fitting) + 1 : p.row_count;
+  for (uint32_t first = 0; first < p.row_count; first += chunk) {
+    const uint32_t end = p.row_count - first < chunk ? p.row_count : first + chunk;
+    uint32_t token = 0;
+    for (; p.tokens - token >= kTileTokens; token += kTileTokens) tile_rows<Dot, kTileTokens>(p, first, end, token);
+    switch (p.tokens - token) {
+      case 3: tile_rows<Dot, 3>(p, first, end, token); break;
+      case 2: tile_rows<Dot, 2>(p, first, end, token); break;
+      case 1: tile_rows<Dot, 1>(p, first, end, token); break;
+      default: break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hotset::cpu
