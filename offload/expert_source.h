@@ -37,7 +37,7 @@ struct SourceExtent {
 class ExpertSource {
  public:
   // The model's own files, in the order of ByteRange::part; each is opened a second time for direct I/O where the system allows. `table`
-  // outlives the source. Error: fewer files than the table names, or one that was replaced meanwhile.
+  // outlives the source. Error: another number of files than the table knows, or one that was replaced meanwhile.
   static Result<std::unique_ptr<ExpertSource>> from_model(const ExpertTable& table, std::span<const File* const> parts);
 
   // A pack file that belongs to the model. `verify`: check() compares checksums.
@@ -58,5 +58,8 @@ class ExpertSource {
   // Whether what was read of an expert is what should be there; `slot` starts where extent offsets count from. Error: kCorrupt.
   virtual Status check(ExpertId id, std::span<const std::byte> slot) const = 0;
 };
+
+// Room for any expert of each class [classes] as it lies in the model's files, read at an alignment of up to kSlotAlignment.
+std::vector<uint64_t> model_slot_bytes(const ExpertTable& table, uint64_t alignment_bytes);
 
 }  // namespace hotset

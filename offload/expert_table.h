@@ -25,6 +25,8 @@ class ExpertTable {
   uint32_t experts() const { return experts_; }  // per layer
   uint64_t count() const { return uint64_t{layers()} * experts_; }
 
+  uint32_t parts() const { return parts_; }  // files of the model
+
   uint32_t pieces(uint32_t layer) const { return static_cast<uint32_t>(layers_[layer].piece_offsets_bytes.size()); }
   uint64_t piece_offset_bytes(uint32_t layer, uint32_t piece) const { return layers_[layer].piece_offsets_bytes[piece]; }
   ExpertPiece piece(ExpertId id, uint32_t piece) const;
@@ -51,6 +53,7 @@ class ExpertTable {
   ExpertTable() = default;
 
   uint32_t experts_ = 0;
+  uint32_t parts_ = 0;
   uint64_t total_bytes_ = 0;
   std::vector<Layer> layers_;
   std::vector<uint64_t> class_record_bytes_;  // [classes], rising

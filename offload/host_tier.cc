@@ -70,6 +70,12 @@ std::span<const std::byte> HostTier::bytes(ExpertId id) const {
   return records_[table_index(id)].bytes;
 }
 
+std::vector<uint64_t> HostTier::record_offsets_bytes() const {
+  std::vector<uint64_t> offsets_bytes;
+  for (const RecordPart& record : records_) offsets_bytes.push_back(static_cast<uint64_t>(record.bytes.data() - std::as_const(*arena_).bytes().data()));
+  return offsets_bytes;
+}
+
 std::span<std::byte> HostTier::piece_bytes(ExpertId id, const ExpertPiece& piece) {
   const uint64_t record = layer_offsets_bytes_[id.layer] + id.expert * table_.record_bytes(id.layer);
   return arena_->bytes().subspan(record + piece.record_offset_bytes, piece.file.size_bytes);

@@ -105,6 +105,10 @@ class HostTier {
   // The record of one expert of a layer that is loaded; kRecordAlignment aligned, padding is zero.
   std::span<const std::byte> bytes(ExpertId id) const;
 
+  // The memory that the records lie in, and the ascending offsets at which one begins.
+  std::span<std::byte> arena() { return arena_ ? arena_->bytes() : std::span<std::byte>(); }
+  std::vector<uint64_t> record_offsets_bytes() const;
+
   // --- Both ---
 
   // Whether all bytes of the expert are there now.
@@ -146,8 +150,8 @@ class HostTier {
   void end_token();
 
   // Changes a bounded tier's budget; no expert may be pinned (kInvalidArgument). Shrinking evicts and gives memory back to the
-  // system. Errors: kOverBudget with the least that works; the tier stays as it was. A whole tier stays whole: kUnsupported
-  // when the budget is below what it holds.
+  // system. Errors: kOverBudget with the least that works: the tier stays as it was; kOutOfMemory: it grew as far as the system
+  // went along. A whole tier stays whole: kUnsupported when the budget is below what it holds.
   Status set_budget(uint64_t bytes);
 
   HostTierStats stats() const;

@@ -10,62 +10,76 @@ namespace {
 // Slots are planned as a share of kShares; the rest is handed out slot by slot.
 constexpr uint64_t kShares = 1u << 16;
 
-uint64_t floor_slots(const ExpertTable& table, SizeClassId id, uint32_t top_k) { return uint64_t{top_k} * table.class_layers(id); }
-
-std::vector<uint32_t> slots_at_share(const ExpertTable& table, uint32_t top_k, uint64_t share) {
-  std::vector<uint32_t> slots(table.classes());
-  for (uint32_t c = 0; c < table.classes(); ++c) {
-    const uint64_t experts = table.class_experts(SizeClassId{c});
-    slots[c] = static_cast<uint32_t>(std::max(floor_slots(table, SizeClassId{c}, top_k), experts * share / kShares));
-  }
+std::vector<uint32_t> slots_at_share(std::span<const SlotDemand> demands, uint64_t share) {
+  std::vector<uint32_t> slots;
+  for (const SlotDemand& demand : demands) slots.push_back(static_cast<uint32_t>(std::max(demand.least, demand.most * share / kShares)));
   return slots;
 }
 
-uint64_t bytes_of(const ExpertTable& table, std::span<const uint32_t> slots) {
+uint64_t bytes_of(std::span<const SlotDemand> demands, std::span<const uint32_t> slots) {
   uint64_t bytes = 0;
-  for (uint32_t c = 0; c < table.classes(); ++c) bytes += slots[c] * table.class_record_bytes(SizeClassId{c});
+  for (size_t c = 0; c < demands.size(); ++c) bytes += slots[c] * demands[c].slot_bytes;
   return bytes;
 }
 
-// The class with the smallest share of its experts in slots among those that one more slot fits; classes() when none.
-uint32_t poorest_class(const ExpertTable& table, std::span<const uint32_t> slots, uint64_t left_bytes) {
-  uint32_t poorest = table.classes();
-  for (uint32_t c = 0; c < table.classes(); ++c) {
-    const uint64_t experts = table.class_experts(SizeClassId{c});
-    if (slots[c] == experts || table.class_record_bytes(SizeClassId{c}) > left_bytes) continue;
-    if (poorest == table.classes() || slots[c] * table.class_experts(SizeClassId{poorest}) < slots[poorest] * experts) poorest = c;
+// The class with the smallest share of its slots among those that one more slot fits; demands.size() when none.
+size_t poorest_class(std::span<const SlotDemand> demands, std::span<const uint32_t> slots, uint64_t left_bytes) {
+  size_t poorest = demands.size();
+  for (size_t c = 0; c < demands.size(); ++c) {
+    if (slots[c] == demands[c].most || demands[c].slot_bytes > left_bytes) continue;
+    if (poorest == demands.size() || slots[c] * demands[poorest].most < slots[poorest] * demands[c].most) poorest = c;
   }
   return poorest;
 }
 
+// Device slots hold a record each; the floor of every layer is what cannot be done without.
+std::vector<SlotDemand> device_demands(const ExpertTable& table, uint32_t top_k) {
+  std::vector<SlotDemand> demands;
+  for (uint32_t c = 0; c < table.classes(); ++c) {
+    const SizeClassId id{c};
+    demands.push_back({table.class_record_bytes(id), uint64_t{top_k} * table.class_layers(id), table.class_experts(id)});
+  }
+  return demands;
+}
+
 }  // namespace
+
+uint64_t least_bytes(std::span<const SlotDemand> demands) {
+  uint64_t bytes = 0;
+  for (const SlotDemand& demand : demands) bytes += demand.least * demand.slot_bytes;
+  return bytes;
+}
+
+std::vector<uint32_t> share_slots(std::span<const SlotDemand> demands, uint64_t budget_bytes) {
+  uint64_t fits = 0;  // the largest share known to fit: bytes grow with the share, so halving finds it
+  for (uint64_t step = kShares; step > 0; step /= 2) {
+    if (fits + step <= kShares && bytes_of(demands, slots_at_share(demands, fits + step)) <= budget_bytes) fits += step;
+  }
+  std::vector<uint32_t> slots = slots_at_share(demands, fits);
+  uint64_t left_bytes = budget_bytes - bytes_of(demands, slots);
+  for (size_t c = poorest_class(demands, slots, left_bytes); c < demands.size(); c = poorest_class(demands, slots, left_bytes)) {
+    ++slots[c];
+    left_bytes -= demands[c].slot_bytes;
+  }
+  return slots;
+}
 
 uint64_t least_slot_bytes(const ExpertTable& table, uint32_t top_k) {
   HOTSET_CHECK(top_k <= table.experts());
-  return bytes_of(table, slots_at_share(table, top_k, 0));
+  return least_bytes(device_demands(table, top_k));
 }
 
 Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budget_bytes, uint32_t top_k) {
   if (top_k == 0 || top_k > table.experts()) {
     return error(Code::kInvalidArgument, "%u experts used of %u: 1 to all of them work", top_k, table.experts());
   }
-  const uint64_t least_bytes = least_slot_bytes(table, top_k);
-  if (budget_bytes < least_bytes) {
+  const uint64_t least = least_slot_bytes(table, top_k);
+  if (budget_bytes < least) {
     return error(Code::kOverBudget, "the expert cache needs at least %s (%llu bytes): %u experts in each of %u layers; %llu bytes are left for it",
-                 format_bytes(least_bytes).c_str(), static_cast<unsigned long long>(least_bytes), top_k, table.layers(),
+                 format_bytes(least).c_str(), static_cast<unsigned long long>(least), top_k, table.layers(),
                  static_cast<unsigned long long>(budget_bytes));
   }
-  uint64_t fits = 0;  // the largest share known to fit: bytes grow with the share, so halving finds it
-  for (uint64_t step = kShares; step > 0; step /= 2) {
-    if (fits + step <= kShares && bytes_of(table, slots_at_share(table, top_k, fits + step)) <= budget_bytes) fits += step;
-  }
-  std::vector<uint32_t> slots = slots_at_share(table, top_k, fits);
-  uint64_t left_bytes = budget_bytes - bytes_of(table, slots);
-  for (uint32_t c = poorest_class(table, slots, left_bytes); c < table.classes(); c = poorest_class(table, slots, left_bytes)) {
-    ++slots[c];
-    left_bytes -= table.class_record_bytes(SizeClassId{c});
-  }
-  return slots;
+  return share_slots(device_demands(table, top_k), budget_bytes);
 }
 
 Result<std::vector<uint64_t>> plan_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class,

@@ -10,6 +10,20 @@
 
 namespace hotset {
 
+// What one size class wants of a budget.
+struct SlotDemand {
+  uint64_t slot_bytes = 0;
+  uint64_t least = 0;  // slots it cannot do without
+  uint64_t most = 0;   // slots it has a use for, at least `least`
+};
+
+// The bytes of the least slots of all classes.
+uint64_t least_bytes(std::span<const SlotDemand> demands);
+
+// Slots per class for a budget of at least least_bytes(): each class gets the same share of its most as far as least and most allow.
+// Slots never need more than the budget.
+std::vector<uint32_t> share_slots(std::span<const SlotDemand> demands, uint64_t budget_bytes);
+
 // The least device bytes of expert slots that work: `top_k` slots for every layer, so that a token can hold its experts
 // of all layers at once and no layer ever takes from another what that one needs for its next token.
 // `top_k` is at most table.experts().

@@ -1,6 +1,7 @@
 // Read-only files, whole small files, and the places where the operating system wants things kept.
 //
-// A File is owned by one holder; any number of threads may read it at once (positional reads).
+// A File is owned by one holder; any number of threads may read it at once (positional reads). It may hold a second descriptor for
+// direct I/O, which goes past the system's page cache; File::read never uses that one, IoQueue (io_queue.h) does.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,10 @@ class File {
  public:
   // Opens a regular file for reading. Errors: missing, a directory, not readable.
   static Result<std::unique_ptr<File>> open(const std::string& path);
+
+  // The same file once more, with direct I/O where the system allows it; where not, one line in the log says why and direct() is
+  // false. Error: another file has taken its place meanwhile.
+  Result<std::unique_ptr<File>> reopen_direct() const;
   ~File();
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -27,16 +32,54 @@ class File {
   // Fills `out` from `offset_bytes`, in as many system reads as that takes. Error: short file, I/O error.
   Status read(uint64_t offset_bytes, std::span<std::byte> out) const;
 
+  // Direct I/O takes offsets, lengths and addresses that are multiples of direct_alignment_bytes(): a power of two up to
+  // kMostDirectAlignment; 1 without direct I/O.
+  static constexpr uint64_t kMostDirectAlignment = 4096;
+  bool direct() const { return direct_descriptor_ >= 0; }
+  uint64_t direct_alignment_bytes() const { return direct_alignment_bytes_; }
+
+  // The system's descriptor, open as long as the File lives. `through_cache` or direct() must be true.
+  int handle(bool through_cache) const { return through_cache ? descriptor_ : direct_descriptor_; }
+
  private:
   File(std::string path, int descriptor, uint64_t size_bytes);
+  Status add_direct();
 
   const std::string path_;
   const int descriptor_;
   const uint64_t size_bytes_;
+  int direct_descriptor_ = -1;  // set before anybody else has the File
+  uint64_t direct_alignment_bytes_ = 1;
 };
 
 // The whole file as bytes. Error: larger than `limit_bytes`, or what File::open and File::read say.
 Result<std::string> read_whole_file(const std::string& path, uint64_t limit_bytes);
+
+// A new file that is there as a whole or not at all: it is written as PATH.partial beside it, and takes the name in commit().
+// Without that the destructor removes it. One owner.
+class FileWriter {
+ public:
+  // Sets aside `size_bytes` at once where the file system can. Errors: no right to write, no room (and how much is needed).
+  static Result<std::unique_ptr<FileWriter>> create(const std::string& path, uint64_t size_bytes);
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  Status write(uint64_t offset_bytes, std::span<const std::byte> bytes);
+  // Brings everything to the disk and renames.
+  Status commit();
+
+ private:
+  FileWriter(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  std::string partial() const { return path_ + ".partial"; }
+
+  const std::string path_;
+  const int descriptor_;
+  bool committed_ = false;
+};
+
+// Whether both name one file, by whatever way; false when one is missing.
+bool same_file(const std::string& a, const std::string& b);
 
 // Replaces `path` with `content` so that a reader sees the old or the new file, never half of one.
 Status write_whole_file(const std::string& path, std::string_view content);

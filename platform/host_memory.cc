@@ -23,6 +23,28 @@ Result<std::unique_ptr<HostArena>> HostArena::create(uint64_t size_bytes) {
   return std::unique_ptr<HostArena>(new HostArena(static_cast<std::byte*>(data), rounded));
 }
 
+Result<std::unique_ptr<HostArena>> HostArena::reserve(uint64_t size_bytes) {
+  const uint64_t rounded = align_up(std::max<uint64_t>(size_bytes, 1), kPageBytes);
+  // Without access rights nothing is counted against what the system has promised.
+  void* data = ::mmap(nullptr, rounded, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED) return error(Code::kOutOfMemory, "the system refused %s of address space", format_bytes(size_bytes).c_str());
+  return std::unique_ptr<HostArena>(new HostArena(static_cast<std::byte*>(data), rounded));
+}
+
+Status HostArena::commit(uint64_t offset_bytes, uint64_t size_bytes) {
+  if (::mprotect(data_ + offset_bytes, size_bytes, PROT_READ | PROT_WRITE) != 0) {
+    return error(Code::kOutOfMemory, "the system refused %s of memory", format_bytes(size_bytes).c_str());
+  }
+  if (size_bytes >= kHugePageBytes) ::madvise(data_ + offset_bytes, size_bytes, MADV_HUGEPAGE);
+  return ok_status();
+}
+
+void HostArena::decommit(uint64_t offset_bytes, uint64_t size_bytes) {
+  discard(offset_bytes, size_bytes);
+  // A mapping of its own, so that the system does not fill the gap with a huge page that reaches over it.
+  ::mprotect(data_ + offset_bytes, size_bytes, PROT_NONE);
+}
+
 void HostArena::discard(uint64_t offset_bytes, uint64_t size_bytes) {
   const uint64_t begin = align_up(offset_bytes, kPageBytes);
   const uint64_t end = (offset_bytes + size_bytes) & ~(kPageBytes - 1);

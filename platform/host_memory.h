@@ -23,6 +23,13 @@ class HostArena {
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
   uint64_t size_bytes() const { return size_bytes_; }
 
+  // Address space alone, for memory that comes and goes: not a byte may be touched before commit().
+  static Result<std::unique_ptr<HostArena>> reserve(uint64_t size_bytes);
+  // Backs a range of whole pages of a reserved arena; they read as zero. Error: kOutOfMemory.
+  Status commit(uint64_t offset_bytes, uint64_t size_bytes);
+  // Gives it back to the system, to be committed again before the next touch.
+  void decommit(uint64_t offset_bytes, uint64_t size_bytes);
+
   // Gives whole pages inside the range back to the system; they read as zero afterwards.
   void discard(uint64_t offset_bytes, uint64_t size_bytes);
 

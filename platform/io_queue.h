@@ -19,7 +19,7 @@ namespace hotset {
 
 struct IoRead {
   const File* file = nullptr;
-  bool direct = false;  // through File::handle(true): offset, length and address on the file's alignment
+  bool direct = false;  // past the page cache: offset, length and address on the file's alignment
   uint64_t offset_bytes = 0;
   std::span<std::byte> out;
   uint64_t tag = 0;  // given back with the result
@@ -39,6 +39,9 @@ struct IoQueueOptions {
 };
 
 inline constexpr uint32_t kMaxIoDepth = 4096;
+
+// Of a read longer than this only the beginning is read: what the system takes at once is limited.
+inline constexpr uint64_t kMaxReadBytes = 1u << 30;
 
 class IoQueue {
  public:

@@ -28,6 +28,12 @@ namespace hotset {
 
 enum class KvType { kF16, kF32 };
 
+// How an expert that VRAM does not hold is served: read by the GPU in host memory, run by the CPU, or copied to VRAM first. kAuto: what
+// was measured to be the fastest here.
+enum class MissChoice { kAuto, kGpu, kCpu, kWait };
+// Where guesses for reading experts ahead come from. kAuto: the router where experts come from disk.
+enum class PrefetchChoice { kAuto, kOff, kRouter, kHistory };
+
 // How far a load is. `total_bytes` is the size of all weights.
 struct LoadProgress {
   uint64_t done_bytes = 0;
@@ -37,12 +43,17 @@ struct LoadProgress {
 // What an engine is opened with. The option table (option_table.h) states each field's flag, help and default.
 struct EngineOptions {
   std::string model_path;             // a .gguf, or the first part of a split one
-  std::string device = "auto";        // "auto", an index of list_devices(), or part of a device's name
+  std::string device = "auto";        // "auto", "cpu", an index of list_devices(), or part of a device's name
   std::optional<ByteSize> vram;       // hard budget for all device memory; unset: 90 % of what is free
+  std::optional<ByteSize> ram;        // hard budget for experts in RAM; unset: all of them, or most of what is free
   uint32_t context_tokens = 0;        // 0: the model's own context length, at most 4096
   uint32_t batch_tokens = 512;        // most prompt tokens per pass
   uint32_t threads = 0;               // host threads; 0: one per core
-  std::string policy = "lru";         // eviction policy of the expert cache
+  std::string policy = "auto";        // eviction policy of the expert cache: "auto" or one of policy_names()
+  MissChoice miss = MissChoice::kAuto;
+  PrefetchChoice prefetch = PrefetchChoice::kAuto;
+  std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
+  std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load

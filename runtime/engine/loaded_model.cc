@@ -26,6 +26,10 @@ uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device
   return std::min(wanted, device.free_bytes);
 }
 
+Result<std::unique_ptr<Backend>> open_backend(const EngineOptions& options) {
+  return BackendVulkan::open({options.device, options.validation});
+}
+
 ByteRange range_of(const TensorInfo* tensor) { return {tensor->part, tensor->file_offset_bytes, tensor->size_bytes}; }
 
 }  // namespace
@@ -57,8 +61,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
-  HOTSET_RETURN_IF_ERROR(loaded->make_residency(options));
-  HOTSET_RETURN_IF_ERROR(loaded->load_experts(options, file));
+  HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_,
+                                                     loaded->plan_, loaded->slabs_, loaded->device_table_}));
+  HOTSET_RETURN_IF_ERROR(loaded->load_experts(options));
   return loaded;
 }
 
@@ -66,7 +71,7 @@ Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file)
   HOTSET_ASSIGN(spec_, describe_model(file));
   HOTSET_ASSIGN(ExpertTable experts, build_expert_table(file, spec_));
   experts_ = std::make_unique<ExpertTable>(std::move(experts));
-  HOTSET_ASSIGN(backend_, BackendVulkan::open({options.device, options.validation}));
+  HOTSET_ASSIGN(backend_, open_backend(options));
   return ok_status();
 }
 
@@ -107,49 +112,16 @@ Status LoadedModel::load_dense(const EngineOptions& options, const GgufFile& fil
   return ok_status();
 }
 
-Status LoadedModel::load_experts(const EngineOptions& options, const GgufFile& file) {
+Status LoadedModel::load_experts(const EngineOptions& options) {
   const uint64_t dense_bytes = weights_->size_bytes();
-  const auto read = [&](const ByteRange& range, std::span<std::byte> out) { return file.part(range.part).read(range.offset_bytes, out); };
   const auto progress = [&](uint64_t done, uint64_t total) {
     return !options.on_progress || options.on_progress({dense_bytes + done, dense_bytes + total});
   };
-  const bool all_resident = residency_->stats().slots == experts_->count();
-  for (uint32_t layer = 0; layer < experts_->layers(); ++layer) {
-    HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, read, progress));
-    HOTSET_RETURN_IF_ERROR(warm_layer(layer));
-    if (all_resident) host_->release_layer(layer);
-  }
-  return ok_status();
-}
-
-Status LoadedModel::warm_layer(uint32_t layer) {
-  const uint32_t share = std::min(residency_->fair_share(layer), experts_->experts());
-  const uint32_t wave = residency_->max_scan_wave(layer);
-  std::vector<uint16_t> ids;
-  for (uint32_t first = 0; first < share; first += wave) {
-    ids.clear();
-    for (uint32_t expert = first; expert < std::min(first + wave, share); ++expert) ids.push_back(static_cast<uint16_t>(expert));
-    HOTSET_ASSIGN(const Acquired acquired, residency_->acquire(layer, ids, Access::kScan));
-    residency_->retire(layer, ids, 0);
-    if (acquired.ready_value != 0) HOTSET_RETURN_IF_ERROR(backend_->device()->transfer().wait(acquired.ready_value));
-  }
-  return ok_status();
-}
-
-Status LoadedModel::make_residency(const EngineOptions& options) {
-  HOTSET_ASSIGN(host_, HostTier::create(*experts_, resolve_threads(options.threads)));
-  HOTSET_ASSIGN(link_, LinkVulkan::create(*memory_, slabs_, {}));
-  std::vector<Slab> slabs;
-  for (size_t i = 0; i < slabs_.size(); ++i) slabs.push_back({SlabId{static_cast<uint32_t>(i)}, slabs_[i].address(), plan_.slab_bytes[i]});
-  const std::span<std::byte> table = device_table_.mapped();
-  const std::span<uint64_t> entries(reinterpret_cast<uint64_t*>(table.data()), experts_->count());
-  const ResidencyParts parts = {*experts_, *host_, *link_, entries, slabs, plan_.slots_per_class, spec_.config.experts_used, options.policy};
-  HOTSET_ASSIGN(residency_, Residency::create(parts));
-  return ok_status();
+  return tiers_->load(progress);
 }
 
 Model LoadedModel::model() {
-  return {*backend_, spec_, *weights_, *experts_, *residency_, device_table_.address()};
+  return {*backend_, spec_, *weights_, *experts_, tiers_->residency(), tiers_->cpu_experts(), tiers_->prefetch(), device_table_.address()};
 }
 
 }  // namespace hotset

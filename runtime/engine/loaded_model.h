@@ -8,10 +8,8 @@
 #include <memory>
 #include <vector>
 
-#include "offload/host_tier.h"
-#include "offload/link_vulkan.h"
-#include "offload/residency.h"
 #include "runtime/engine/engine.h"
+#include "runtime/engine/expert_tiers.h"
 #include "runtime/engine/memory_plan.h"
 #include "runtime/model/model.h"
 
@@ -30,9 +28,8 @@ class LoadedModel {
   const Backend& backend() const { return *backend_; }
   Backend& backend() { return *backend_; }
   const DeviceMemory& memory() const { return *memory_; }
-  const LinkVulkan& link() const { return *link_; }
-  Residency& residency() { return *residency_; }
-  uint64_t host_bytes() const { return host_ ? host_->size_bytes() : 0; }
+  ExpertTiers& tiers() { return *tiers_; }
+  const ExpertTiers& tiers() const { return *tiers_; }
 
  private:
   LoadedModel() = default;
@@ -40,10 +37,7 @@ class LoadedModel {
   Status plan_budget(const EngineOptions& options);
   Status allocate();
   Status load_dense(const EngineOptions& options, const GgufFile& file);
-  Status make_residency(const EngineOptions& options);
-  // Reads all experts and fills the cache: where it holds all of them, RAM keeps none.
-  Status load_experts(const EngineOptions& options, const GgufFile& file);
-  Status warm_layer(uint32_t layer);
+  Status load_experts(const EngineOptions& options);
 
   // In the order in which they depend on each other; destroyed in reverse.
   ModelSpec spec_;
@@ -55,9 +49,7 @@ class LoadedModel {
   Buffer device_table_;  // uint64 [layers][experts]
   std::vector<Buffer> slabs_;
   std::unique_ptr<DenseWeights> weights_;
-  std::unique_ptr<HostTier> host_;
-  std::unique_ptr<LinkVulkan> link_;
-  std::unique_ptr<Residency> residency_;
+  std::unique_ptr<ExpertTiers> tiers_;
 };
 
 // The expert table of a model: each MoE layer's gate, up and down as one record an expert. Error: ranges outside the file,

@@ -1,9 +1,12 @@
 #include "runtime/engine/option_table.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+
+#include "offload/policy.h"
 
 namespace hotset {
 namespace {
@@ -43,29 +46,47 @@ std::string number_text(float value) {
   return ec == std::errc() ? std::string(text.data(), end) : std::string();
 }
 
-Status set_vram(OptionSet& options, std::string_view text) {
+Status set_budget(std::optional<ByteSize>& field, std::string_view text) {
   if (text == "auto") {
-    options.engine.vram.reset();
+    field.reset();
     return ok_status();
   }
-  HOTSET_ASSIGN(options.engine.vram, parse_byte_size(text));
+  HOTSET_ASSIGN(field, parse_byte_size(text));
   return ok_status();
 }
 
-std::string get_vram(const OptionSet& options) {
-  const auto& vram = options.engine.vram;
-  if (!vram) return "auto";
-  if (!vram->is_percent) return std::to_string(vram->bytes);
-  return number_text(static_cast<float>(vram->percent)) + "%";
+std::string budget_text(const std::optional<ByteSize>& budget) {
+  if (!budget) return "auto";
+  if (!budget->is_percent) return std::to_string(budget->bytes);
+  return number_text(static_cast<float>(budget->percent)) + "%";
 }
 
 Status set_policy(OptionSet& options, std::string_view text) {
-  if (text != "lru") {
-    return error(Code::kInvalidArgument, "'%.*s' is not a policy: write lru", shown(text), text.data());
+  const auto names = policy_names();
+  if (text != "auto" && std::find(names.begin(), names.end(), text) == names.end()) {
+    std::string known = "auto";
+    for (const std::string_view name : names) known += ", " + std::string(name);
+    return error(Code::kInvalidArgument, "'%.*s' is not a policy: write one of %s", shown(text), text.data(), known.c_str());
   }
   options.engine.policy = text;
   return ok_status();
 }
+
+// A choice by name: `names` in the order of the enumeration.
+template <class Choice, size_t kCount>
+Status set_choice(Choice& field, std::string_view text, const std::array<const char*, kCount>& names) {
+  for (size_t i = 0; i < kCount; ++i) {
+    if (text != names[i]) continue;
+    field = static_cast<Choice>(i);
+    return ok_status();
+  }
+  std::string known = names[0];
+  for (size_t i = 1; i < kCount; ++i) known += std::string(i + 1 == kCount ? " or " : ", ") + names[i];
+  return error(Code::kInvalidArgument, "'%.*s' is not a choice: write %s", shown(text), text.data(), known.c_str());
+}
+
+constexpr std::array kMissNames = {"auto", "gpu", "cpu", "wait"};             // MissChoice
+constexpr std::array kPrefetchNames = {"auto", "off", "router", "history"};  // PrefetchChoice
 
 Status set_kv_type(OptionSet& options, std::string_view text) {
   if (text == "f16") options.engine.kv_type = KvType::kF16;
@@ -99,12 +120,17 @@ constexpr uint32_t kMostThreads = 4096;
 
 constexpr std::array kTable = {
     OptionSpec{"device", kEngine, kText, "DEVICE",
-               "Vulkan device: auto, its number in `hotset devices`, or part of its name. Change it when there are several.",
+               "What runs the model: auto, cpu, the number of a Vulkan device in `hotset devices`, or part of its name. Change it when "
+               "there are several.",
                set_device, [](const O& o) { return o.engine.device; }},
     OptionSpec{"vram", kEngine, kSize, "SIZE",
                "Hard budget for all device memory: 512M, 6GiB, or 80% of what is free; auto is 90%. Lower it to leave "
                "room for other programs.",
-               set_vram, get_vram},
+               [](O& o, V text) { return set_budget(o.engine.vram, text); }, [](const O& o) { return budget_text(o.engine.vram); }},
+    OptionSpec{"ram", kEngine, kSize, "SIZE",
+               "Hard budget for experts in RAM, as --vram; what does not fit is read from disk. auto is all of them, or 80% of what is "
+               "free. Lower it to leave room for other programs.",
+               [](O& o, V text) { return set_budget(o.engine.ram, text); }, [](const O& o) { return budget_text(o.engine.ram); }},
     OptionSpec{"ctx", kEngine, kCount, "TOKENS",
                "Longest prompt and answer together; 0 is the model's own, at most 4096. Lower it to save memory, raise it "
                "for long texts.",
@@ -118,9 +144,36 @@ constexpr std::array kTable = {
                "Host threads that read the model; 0 is one for each core. Lower it when the machine has other work.",
                [](O& o, V text) { return set_count(o.engine.threads, text, 0u, kMostThreads); },
                [](const O& o) { return std::to_string(o.engine.threads); }},
-    OptionSpec{"policy", kEngine, kChoice, "lru",
-               "Which expert leaves the cache when another needs its place: lru is the one used longest ago.", set_policy,
-               [](const O& o) { return o.engine.policy; }},
+    OptionSpec{"policy", kEngine, kText, "NAME",
+               "Which expert leaves the cache when another needs its place: auto is the one that won on recorded routing; `hotset "
+               "simulate --help` names the others. Change it to compare.",
+               set_policy, [](const O& o) { return o.engine.policy; }},
+    OptionSpec{"miss", kEngine, kChoice, "auto|gpu|cpu|wait",
+               "How an expert outside VRAM is served: gpu reads it in host memory, cpu runs it there, wait copies it first; auto is "
+               "what was measured to be fastest here. gpu and wait give the same tokens to the bit.",
+               [](O& o, V text) { return set_choice(o.engine.miss, text, kMissNames); },
+               [](const O& o) -> std::string { return kMissNames[static_cast<size_t>(o.engine.miss)]; }},
+    OptionSpec{"prefetch", kEngine, kChoice, "auto|off|router|history",
+               "Where guesses come from that read experts ahead from disk: the next layer's router, or what was chosen together before. "
+               "It stops by itself when it does not pay.",
+               [](O& o, V text) { return set_choice(o.engine.prefetch, text, kPrefetchNames); },
+               [](const O& o) -> std::string { return kPrefetchNames[static_cast<size_t>(o.engine.prefetch)]; }},
+    OptionSpec{"hot-set", kEngine, kText, "FILE",
+               "Keeps the experts that were used most in this file when the run ends, and begins with them the next time. Set it to "
+               "start warm.",
+               [](O& o, V text) {
+                 o.engine.hot_set_path = text;
+                 return ok_status();
+               },
+               [](const O& o) { return o.engine.hot_set_path; }},
+    OptionSpec{"pack", kEngine, kText, "FILE",
+               "Reads experts from this file of `hotset pack` instead of the model's own, with fewer and larger reads. Set it when "
+               "experts come from disk.",
+               [](O& o, V text) {
+                 o.engine.pack_path = text;
+                 return ok_status();
+               },
+               [](const O& o) { return o.engine.pack_path; }},
     OptionSpec{"kv-type", kEngine, kChoice, "f16|f32",
                "Number type of the attention cache. f32 doubles its size and serves comparisons with references.",
                set_kv_type,

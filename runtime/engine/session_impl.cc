@@ -20,8 +20,8 @@ constexpr uint64_t kFnvPrime = 0x100000001b3ull;
 SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
     : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
   stats_.logits_hash = kFnvBasis;
-  residency_start_ = loaded.residency().stats();
-  link_start_ = loaded.link().stats();
+  residency_start_ = loaded.tiers().residency().stats();
+  link_start_ = loaded.tiers().link_stats();
   submits_start_ = loaded.backend().submit_count();
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
@@ -169,8 +169,8 @@ void SessionImpl::rewind(uint32_t position) {
 
 SessionStats SessionImpl::stats() const {
   SessionStats stats = stats_;
-  const ResidencyStats now = loaded_.residency().stats();
-  const DeviceLinkStats link = loaded_.link().stats();
+  const ResidencyStats now = loaded_.tiers().residency().stats();
+  const DeviceLinkStats link = loaded_.tiers().link_stats();
   stats.expert_lookups = now.lookups - residency_start_.lookups;
   stats.expert_hits = now.hits - residency_start_.hits;
   stats.decode_lookups = now.decode_lookups - residency_start_.decode_lookups;
@@ -181,7 +181,7 @@ SessionStats SessionImpl::stats() const {
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();
   stats.vram_budget_bytes = loaded_.memory().budget_bytes();
-  stats.ram_used_bytes = loaded_.host_bytes();
+  stats.ram_used_bytes = loaded_.tiers().host().size_bytes();
   stats.ram_peak_bytes = peak_resident_bytes();
   stats.cache_slots = now.slots;
   stats.cache_bytes = loaded_.plan().slot_bytes;

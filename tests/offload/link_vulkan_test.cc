@@ -317,14 +317,14 @@ TEST_CASE("vulkan link: experts reach their slots through the whole floor") {
     REQUIRE(link.ok());
     std::vector<uint64_t> device_table(table.count());
     const Slab slab{SlabId{0}, gpu.slabs[0].address(), gpu.slabs[0].size_bytes()};
-    auto residency = Residency::create({table, *host, **link, device_table, {&slab, 1}, *slots, 2, "lru"});
+    auto residency = Residency::create({table, *host, link->get(), device_table, {&slab, 1}, *slots, 2, "lru"});
     REQUIRE_MESSAGE(residency.ok(), residency.status().message());
     for (uint16_t step = 0; step < 60; ++step) {
       const uint16_t layer = step % 3;
       const std::vector<uint16_t> ids = {static_cast<uint16_t>(step * 7 % 16), static_cast<uint16_t>(step * 5 % 16)};
       const auto acquired = (*residency)->acquire(layer, ids, Access::kDecode);
       REQUIRE(acquired.ok());
-      const auto bytes = gpu.read_back(0, **link, acquired->ready_value);
+      const auto bytes = gpu.read_back(0, **link, (*residency)->copies_to_wait_for());
       for (const uint16_t id : ids) {
         const auto record = host->bytes({layer, id});
         const uint64_t at = device_table[layer * 16u + id] - slab.device_address;

@@ -74,8 +74,8 @@ class Walk {
     }
     const std::set<uint16_t> distinct(use.ids.begin(), use.ids.end());
     REQUIRE(acquired->hits + acquired->misses == distinct.size());
-    if (acquired->ready_value == 0 || pick(2) == 0) {
-      rig_.link->complete(acquired->ready_value);
+    if (rig_.residency->copies_to_wait_for() <= rig_.link->completed() || pick(2) == 0) {
+      rig_.link->complete(rig_.residency->copies_to_wait_for());
       for (const uint16_t id : use.ids) REQUIRE(rig_.holds_its_bytes(use.layer, id));
     }
     uses_.push_back(use);

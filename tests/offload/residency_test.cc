@@ -25,7 +25,7 @@ TEST_CASE("residency: a miss is copied and published, a hit is neither") {
   const Acquired first = rig.use(0, {3, 5});
   CHECK(first.hits == 0);
   CHECK(first.misses == 2);
-  CHECK(first.ready_value == 0);
+  CHECK(rig.residency->copies_to_wait_for() == 0);
   CHECK(rig.address(0, 3) != 0);
   CHECK(rig.holds_its_bytes(0, 3));
   CHECK(rig.holds_its_bytes(0, 5));
@@ -106,18 +106,17 @@ TEST_CASE("residency: bad ids are refused and pin nothing") {
   rig.use(0, {2, 3});  // would fail were anything still pinned
 }
 
-TEST_CASE("residency: a late copy is waited for by everybody who uses the expert, and by nobody afterwards") {
+TEST_CASE("residency: submits wait for the last copy that the table leads to") {
   Rig rig(test::make_table(8, {100}), {4}, 2);
   rig.link->delayed = true;
-  CHECK(rig.use(0, {0}).ready_value == 1);
-  CHECK(rig.use(0, {1}).ready_value == 2);
-  CHECK(rig.use(0, {0}).ready_value == 1);     // a hit whose bytes are still on the way
-  CHECK(rig.use(0, {0, 1}).ready_value == 2);
-  rig.link->complete(1);
-  CHECK(rig.use(0, {0}).ready_value == 0);
-  CHECK(rig.use(0, {0, 1}).ready_value == 2);
+  CHECK(rig.residency->copies_to_wait_for() == 0);
+  rig.use(0, {0});
+  CHECK(rig.residency->copies_to_wait_for() == 1);
+  rig.use(0, {1});
+  CHECK(rig.residency->copies_to_wait_for() == 2);
+  rig.use(0, {0, 1});  // hits copy nothing
+  CHECK(rig.residency->copies_to_wait_for() == 2);
   rig.link->complete(2);
-  CHECK(rig.use(0, {1, 0}).ready_value == 0);
   CHECK(rig.holds_its_bytes(0, 0));
   CHECK(rig.holds_its_bytes(0, 1));
 }
@@ -222,13 +221,13 @@ TEST_CASE("residency: parts that do not go together are refused") {
   const std::vector<uint32_t> slots = {4};
   const std::vector<uint32_t> few = {3};
   const std::vector<uint32_t> two_classes = {4, 4};
-  const ResidencyParts good{table, *host, link, device_table, {&slab, 1}, slots, 2, "lru"};
+  const ResidencyParts good{table, *host, &link, device_table, {&slab, 1}, slots, 2, "lru"};
   CHECK(Residency::create(good).ok());
   const ResidencyParts rows[] = {
-      {table, *host, link, short_table, {&slab, 1}, slots, 2, "lru"},  {table, *host, link, device_table, {&small, 1}, slots, 2, "lru"},
-      {table, *host, link, device_table, {&slab, 1}, few, 2, "lru"},   {table, *host, link, device_table, {&slab, 1}, two_classes, 2, "lru"},
-      {table, *host, link, device_table, {&slab, 1}, slots, 0, "lru"}, {table, *host, link, device_table, {&slab, 1}, slots, 9, "lru"},
-      {table, *host, link, device_table, {&slab, 1}, slots, 2, "fifo"},
+      {table, *host, &link, short_table, {&slab, 1}, slots, 2, "lru"},  {table, *host, &link, device_table, {&small, 1}, slots, 2, "lru"},
+      {table, *host, &link, device_table, {&slab, 1}, few, 2, "lru"},   {table, *host, &link, device_table, {&slab, 1}, two_classes, 2, "lru"},
+      {table, *host, &link, device_table, {&slab, 1}, slots, 0, "lru"}, {table, *host, &link, device_table, {&slab, 1}, slots, 9, "lru"},
+      {table, *host, &link, device_table, {&slab, 1}, slots, 2, "fifo"},
   };
   for (const ResidencyParts& parts : rows) CHECK(Residency::create(parts).status().code() == Code::kInvalidArgument);
 }

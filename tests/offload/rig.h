@@ -34,7 +34,7 @@ struct Rig {
     device_table.assign(table.count(), 77);
     std::vector<Slab> slabs;
     for (uint32_t i = 0; i < slab_sizes.size(); ++i) slabs.push_back({SlabId{i}, kSlabBase + i * kSlabStride, slab_sizes[i]});
-    auto made_residency = Residency::create({table, *host, *link, device_table, slabs, slots, top_k, "lru"});
+    auto made_residency = Residency::create({table, *host, link.get(), device_table, slabs, slots, top_k, "lru"});
     REQUIRE_MESSAGE(made_residency.ok(), made_residency.status().message());
     residency = std::move(made_residency).value();
   }

@@ -49,7 +49,7 @@ StageContext OpsCpu::context_of(uint32_t thread) const {
   return {kernels_.dot, kernels_.floats, control_, shared, shared + scratch_shared_bytes_ + thread * scratch_own_bytes_};
 }
 
-Result<uint64_t> OpsCpu::submit(std::span<const SegmentId> segments) {
+Result<uint64_t> OpsCpu::submit(std::span<const SegmentId> segments, uint64_t) {
   running_.clear();
   for (const SegmentId segment : segments) {
     for (const Stage& stage : segments_[static_cast<uint32_t>(segment)]) running_.push_back(&stage);

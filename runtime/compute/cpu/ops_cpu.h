@@ -32,7 +32,8 @@ class OpsCpu final : public Ops {
   Result<SegmentId> new_segment() override;
   Status begin(SegmentId segment) override;
   Status end() override;
-  Result<uint64_t> submit(std::span<const SegmentId> segments) override;
+  // Copies are done when the host has made them.
+  Result<uint64_t> submit(std::span<const SegmentId> segments, uint64_t copies = 0) override;
   Status wait(uint64_t) override { return ok_status(); }
   size_t max_segments() const override { return size_t{1} << 20; }
 

@@ -1,0 +1,163 @@
+#include "runtime/engine/expert_tiers.h"
+
+#include <algorithm>
+
+#include "platform/bytes.h"
+#include "platform/host_memory.h"
+#include "platform/log.h"
+#include "platform/threads.h"
+
+namespace hotset {
+namespace {
+
+// Of the RAM that is free, when no budget is given: the rest is the system's, and the page cache's of the dense weights.
+constexpr double kDefaultRamShare = 0.8;
+
+uint32_t largest_top_k(const ModelSpec& spec) {
+  uint32_t most = 0;
+  for (const LayerSpec& layer : spec.layers) most = std::max(most, layer.moe.route.used);
+  return most;
+}
+
+}  // namespace
+
+uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_bytes, uint64_t available_bytes) {
+  if (wanted) return wanted->resolve(available_bytes);
+  const auto most = static_cast<uint64_t>(static_cast<double>(available_bytes) * kDefaultRamShare);
+  return available_bytes == 0 ? all_bytes : std::min(all_bytes, most);
+}
+
+Result<std::unique_ptr<ExpertTiers>> ExpertTiers::create(const Parts& parts) {
+  std::unique_ptr<ExpertTiers> tiers(new ExpertTiers(parts));
+  HOTSET_RETURN_IF_ERROR(tiers->make_host());
+  HOTSET_RETURN_IF_ERROR(tiers->make_cpu_experts());
+  HOTSET_RETURN_IF_ERROR(tiers->make_residency());
+  tiers->make_prefetch();
+  return tiers;
+}
+
+bool ExpertTiers::all_in_vram() const {
+  uint64_t slots = 0;
+  for (const uint32_t count : parts_.plan.slots_per_class) slots += count;
+  return slots == parts_.table.count();
+}
+
+Status ExpertTiers::make_host() {
+  std::vector<const File*> files;
+  for (size_t i = 0; i < parts_.file.part_count(); ++i) files.push_back(&parts_.file.part(i));
+  HOTSET_ASSIGN(source_, ExpertSource::from_model(parts_.table, files));
+  HostTierOptions options;
+  options.threads = resolve_threads(parts_.options.threads);
+  options.top_k = largest_top_k(parts_.spec);
+  // What VRAM holds for good passes through RAM a layer at a time.
+  if (!all_in_vram()) options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
+  HOTSET_ASSIGN(host_, HostTier::create(parts_.table, *source_, options));
+  if (!host_->holds_all()) {
+    log_line(LogLevel::kInfo, "RAM holds %s of %s of experts; the others are read from disk", format_bytes(options.budget_bytes).c_str(),
+             format_bytes(parts_.table.total_bytes()).c_str());
+  }
+  return ok_status();
+}
+
+Status ExpertTiers::make_cpu_experts() {
+  if (on_cpu() || all_in_vram() || parts_.options.miss != MissChoice::kCpu) return ok_status();
+  std::vector<ExpertShape> shapes;
+  for (const LayerSpec& layer : parts_.spec.layers) shapes.push_back(layer.moe.experts);
+  cpu_experts_ = std::make_unique<CpuExperts>(resolve_threads(parts_.options.threads), shapes, largest_top_k(parts_.spec));
+  return ok_status();
+}
+
+Status ExpertTiers::make_residency() {
+  ResidencyParts made = {.table = parts_.table, .host = *host_};
+  std::vector<Slab> slabs;
+  for (size_t i = 0; i < parts_.slabs.size(); ++i) slabs.push_back({SlabId{static_cast<uint32_t>(i)}, parts_.slabs[i].address(), parts_.plan.slab_bytes[i]});
+  if (on_cpu()) {
+    cpu_window_ = std::make_unique<CpuWindow>(parts_.table);
+    made.window = cpu_window_.get();
+  } else {
+    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {}));
+    made.link = link_.get();
+    made.window = &import_window_;
+  }
+  const std::span<std::byte> table = parts_.device_table.mapped();
+  made.device_table = {reinterpret_cast<uint64_t*>(table.data()), parts_.table.count()};
+  made.slabs = slabs;
+  made.slots_per_class = parts_.plan.slots_per_class;
+  made.top_k = largest_top_k(parts_.spec);
+  made.policy = parts_.options.policy == "auto" ? policy_names()[0] : std::string_view(parts_.options.policy);
+  HOTSET_ASSIGN(residency_, Residency::create(made));
+  return ok_status();
+}
+
+void ExpertTiers::make_prefetch() {
+  PrefetchChoice choice = parts_.options.prefetch;
+  if (choice == PrefetchChoice::kAuto) choice = PrefetchChoice::kRouter;
+  if (choice == PrefetchChoice::kOff || host_->holds_all()) return;
+  PrefetchOptions options;
+  options.mode = choice == PrefetchChoice::kHistory ? PrefetchMode::kHistory : PrefetchMode::kRouter;
+  options.top_k = largest_top_k(parts_.spec);
+  prefetch_ = std::make_unique<Prefetch>(parts_.table, options);
+}
+
+Status ExpertTiers::load(const ProgressFunction& progress) {
+  HOTSET_RETURN_IF_ERROR(host_->holds_all() ? load_whole(progress) : warm_from_disk(progress));
+  return open_window();
+}
+
+Status ExpertTiers::load_whole(const ProgressFunction& progress) {
+  const auto read = [&](const ByteRange& range, std::span<std::byte> out) { return parts_.file.part(range.part).read(range.offset_bytes, out); };
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
+    HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, read, progress));
+    HOTSET_RETURN_IF_ERROR(warm_layer(layer, residency_->fair_share(layer)));
+    if (all_in_vram()) host_->release_layer(layer);
+    else if (on_cpu()) residency_->publish_layer(layer);
+  }
+  return ok_status();
+}
+
+Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
+  const uint32_t wave = residency_->max_load_wave(layer);
+  std::vector<uint16_t> ids;
+  for (uint32_t first = 0; first < std::min(share, parts_.table.experts()); first += wave) {
+    ids.clear();
+    for (uint32_t expert = first; expert < std::min({first + wave, share, parts_.table.experts()}); ++expert) ids.push_back(static_cast<uint16_t>(expert));
+    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, ids, Access::kLoad).status());
+    residency_->retire(layer, ids, 0);
+  }
+  return link_ ? link_->wait(residency_->copies_to_wait_for()) : ok_status();
+}
+
+// Fills VRAM; RAM fills itself.
+Status ExpertTiers::warm_from_disk(const ProgressFunction& progress) {
+  if (on_cpu()) return ok_status();
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
+    HOTSET_RETURN_IF_ERROR(warm_layer(layer, residency_->fair_share(layer)));
+    if (progress && !progress(layer + 1, parts_.table.layers())) return error(Code::kCancelled, "loading was cancelled");
+  }
+  return ok_status();
+}
+
+Status ExpertTiers::open_window() {
+  if (on_cpu()) return choose_serving(true);
+  if (all_in_vram()) return ok_status();
+  const bool wanted = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
+  if (wanted && host_->holds_all()) {
+    const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
+    auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
+    if (import.ok()) import_ = std::move(*import);
+    else log_line(LogLevel::kInfo, "the GPU does not read experts in host memory: %s", import.status().message().c_str());
+    import_window_.set(import_.get());
+  }
+  return choose_serving(import_ != nullptr);
+}
+
+Status ExpertTiers::choose_serving(bool reads_host) {
+  Serving serving;
+  const MissChoice choice = parts_.options.miss;
+  if (choice == MissChoice::kCpu && cpu_experts_) serving.decode = MissMode::kCpu;
+  else if (reads_host && choice != MissChoice::kWait) serving.decode = MissMode::kInPlace;
+  serving.scan_in_place = serving.decode == MissMode::kInPlace && parts_.backend.limits().software;
+  return residency_->set_serving(serving);
+}
+
+}  // namespace hotset

@@ -1,0 +1,84 @@
+// ExpertTiers: where a model's experts live (VRAM, RAM, disk) and what moves and serves them.
+//
+// Owned by LoadedModel, which makes it after the device's memory was planned. One thread at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "offload/expert_source.h"
+#include "offload/host_tier.h"
+#include "offload/link_vulkan.h"
+#include "offload/prefetch.h"
+#include "offload/residency.h"
+#include "platform/vulkan/host_import.h"
+#include "runtime/compute/backend.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/host_windows.h"
+#include "runtime/engine/memory_plan.h"
+#include "runtime/format/gguf.h"
+#include "runtime/model/cpu_experts.h"
+#include "runtime/model/model_spec.h"
+
+namespace hotset {
+
+class ExpertTiers {
+ public:
+  struct Parts {  // all outlive the tiers
+    const EngineOptions& options;
+    const GgufFile& file;
+    const ModelSpec& spec;
+    const ExpertTable& table;
+    Backend& backend;
+    DeviceMemory& memory;
+    const MemoryPlan& plan;
+    std::vector<Buffer>& slabs;     // of the VRAM slots
+    Buffer& device_table;           // uint64 [layers][experts]
+  };
+  // `done`: bytes of the experts read so far; false cancels.
+  using ProgressFunction = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
+
+  // Plans and makes the tiers; loads nothing. Errors: RAM budget too small (and the least that works), no memory.
+  static Result<std::unique_ptr<ExpertTiers>> create(const Parts& parts);
+  // Reads what RAM and VRAM are to begin with. Error: kCancelled, the disk's, the device's.
+  Status load(const ProgressFunction& progress);
+
+  Residency& residency() { return *residency_; }
+  const Residency& residency() const { return *residency_; }
+  const HostTier& host() const { return *host_; }
+  DeviceLinkStats link_stats() const { return link_ ? link_->stats() : DeviceLinkStats{}; }
+  CpuExperts* cpu_experts() { return cpu_experts_.get(); }
+  Prefetch* prefetch() { return prefetch_.get(); }
+
+ private:
+  explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
+  Status make_host();
+  Status make_residency();
+  Status make_cpu_experts();
+  void make_prefetch();
+  Status load_whole(const ProgressFunction& progress);
+  Status warm_layer(uint32_t layer, uint32_t share);
+  Status warm_from_disk(const ProgressFunction& progress);
+  // Lets the device read RAM where it can, and decides how misses are served.
+  Status open_window();
+  Status choose_serving(bool reads_host);
+  bool on_cpu() const { return parts_.backend.device() == nullptr; }
+  bool all_in_vram() const;
+
+  const Parts parts_;
+  std::unique_ptr<ExpertSource> source_;
+  std::unique_ptr<HostTier> host_;
+  std::unique_ptr<HostImport> import_;  // of the host tier's arena
+  std::unique_ptr<CpuWindow> cpu_window_;
+  ImportWindow import_window_;
+  std::unique_ptr<LinkVulkan> link_;
+  std::unique_ptr<CpuExperts> cpu_experts_;
+  std::unique_ptr<Prefetch> prefetch_;
+  std::unique_ptr<Residency> residency_;
+};
+
+// RAM for experts: `wanted`, or as much as all of them take where that is free, or most of what is.
+uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_bytes, uint64_t available_bytes);
+
+}  // namespace hotset

@@ -1,0 +1,40 @@
+// The ways in which a device reads experts in host memory.
+#pragma once
+
+#include <vector>
+
+#include "offload/expert_pieces.h"
+#include "offload/residency.h"
+#include "platform/vulkan/host_import.h"
+
+namespace hotset {
+
+// The CPU follows pointers: an expert's address is that of its ExpertPieces.
+class CpuWindow final : public HostWindow {
+ public:
+  explicit CpuWindow(const ExpertTable& table) : table_(table), pieces_(table.count()) {}
+  uint64_t address(ExpertId id, std::span<const RecordPart> parts) override {
+    ExpertPieces& pieces = pieces_[size_t{id.layer} * table_.experts() + id.expert];
+    pieces = pieces_of(table_, id.layer, parts);
+    return reinterpret_cast<uint64_t>(&pieces);
+  }
+
+ private:
+  const ExpertTable& table_;
+  std::vector<ExpertPieces> pieces_;  // [layers][experts]
+};
+
+// A GPU reads what was imported; before set() that is nothing.
+class ImportWindow final : public HostWindow {
+ public:
+  void set(const HostImport* import) { import_ = import; }
+  uint64_t address(ExpertId, std::span<const RecordPart> parts) override {
+    if (import_ == nullptr || parts.size() != 1) return 0;
+    return import_->device_address(parts[0].bytes.data(), parts[0].bytes.size()).value_or(0);
+  }
+
+ private:
+  const HostImport* import_ = nullptr;
+};
+
+}  // namespace hotset

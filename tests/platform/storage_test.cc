@@ -1,0 +1,113 @@
+// Checksums, files that are written as a whole or not at all, and memory that comes and goes.
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+#include "platform/crc32c.h"
+#include "platform/file.h"
+#include "platform/host_memory.h"
+#include "tests/format/gguf_builder.h"
+
+using namespace hotset;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); }
+
+}  // namespace
+
+TEST_CASE("crc32c: the checksums that RFC 3720 gives, by instruction and by table") {
+  std::string rising, falling;
+  for (int i = 0; i < 32; ++i) rising += static_cast<char>(i), falling += static_cast<char>(31 - i);
+  const std::pair<std::string, uint32_t> known[] = {
+      {"", 0}, {"123456789", 0xe3069283}, {std::string(32, '\0'), 0x8a9136aa}, {std::string(32, '\xff'), 0x62a8ab43}, {rising, 0x46dd794e},
+      {falling, 0x113fdb5c}};
+  for (const auto& [text, checksum] : known) {
+    CHECK(crc32c(bytes_of(text)) == checksum);
+    CHECK(crc32c_portable(bytes_of(text)) == checksum);
+  }
+}
+
+TEST_CASE("crc32c: any length, at any address, in any pieces") {
+  std::mt19937 random(3);
+  std::string text(5000, '\0');
+  for (char& c : text) c = static_cast<char>(random());
+  for (int i = 0; i < 200; ++i) {
+    const size_t from = random() % 100, size = random() % 4000, cut = random() % (size + 1);
+    const auto bytes = bytes_of(text).subspan(from, size);
+    const uint32_t whole = crc32c(bytes);
+    REQUIRE(crc32c_portable(bytes) == whole);
+    REQUIRE(crc32c(bytes.subspan(cut), crc32c(bytes.first(cut))) == whole);
+    REQUIRE(crc32c_portable(bytes.subspan(cut), crc32c_portable(bytes.first(cut))) == whole);
+  }
+}
+
+TEST_CASE("file writer: the file is there after commit, and nothing before or without it") {
+  const test::TempFolder folder;
+  const std::string path = folder.file("out");
+  {
+    auto writer = FileWriter::create(path, 10'000);
+    REQUIRE(writer.ok());
+    CHECK((*writer)->write(9'996, bytes_of("tail")).ok());
+    CHECK((*writer)->write(0, bytes_of("head")).ok());
+    CHECK_FALSE(file_exists(path));
+    CHECK((*writer)->commit().ok());
+  }
+  const std::string content = read_whole_file(path, 1 << 20).value();
+  CHECK(content.size() == 10'000);
+  CHECK(content.substr(0, 5) == std::string("head\0", 5));
+  CHECK(content.substr(9'996) == "tail");
+  {
+    auto writer = FileWriter::create(path, 0);
+    REQUIRE(writer.ok());
+    CHECK((*writer)->write(0, bytes_of("new")).ok());
+    CHECK(file_exists(path + ".partial"));
+  }
+  CHECK_FALSE(file_exists(path + ".partial"));
+  CHECK(read_whole_file(path, 1 << 20).value() == content);
+  CHECK(FileWriter::create(folder.file("none/out"), 1).status().code() == Code::kNotFound);
+  CHECK(same_file(path, folder.file("./out")));
+  CHECK_FALSE(same_file(path, folder.file("none")));
+}
+
+TEST_CASE("file writer: a disk that takes no more is an error and leaves nothing") {
+  const test::TempFolder folder;
+  rlimit before = {};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {4096, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const Status at_once = FileWriter::create(folder.file("a"), 8192).status();
+  Status later;
+  {
+    auto writer = FileWriter::create(folder.file("b"), 0);
+    if (writer.ok()) later = (*writer)->write(0, bytes_of(std::string(8192, 'x')));
+  }
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, signal_before);
+  CHECK(at_once.message() == "cannot write '" + folder.file("a") + "': no room for its 8 KiB");
+  CHECK(later.message() == "cannot write '" + folder.file("b") + "': File too large");
+  CHECK(fs::is_empty(folder.file(".")));
+}
+
+TEST_CASE("host arena: reserved memory is there once it is committed, and zero each time") {
+  constexpr uint64_t kPage = 4096;
+  const auto made = HostArena::reserve(uint64_t{1} << 40);  // more than any machine has
+  REQUIRE_MESSAGE(made.ok(), made.status().message());
+  HostArena& arena = **made;
+  const uint64_t far = (uint64_t{1} << 40) - 4 * kPage;
+  REQUIRE(arena.commit(far, 4 * kPage).ok());
+  const auto bytes = arena.bytes().subspan(far, 4 * kPage);
+  std::memset(bytes.data(), 7, bytes.size());
+  arena.decommit(far + kPage, 2 * kPage);
+  CHECK(bytes[kPage - 1] == std::byte{7});
+  CHECK(bytes[3 * kPage] == std::byte{7});
+  REQUIRE(arena.commit(far + kPage, 2 * kPage).ok());
+  CHECK(bytes[kPage] == std::byte{0});
+  CHECK(bytes[3 * kPage - 1] == std::byte{0});
+}
