@@ -117,15 +117,44 @@ void narrow(const float* x, uint16_t* halves, uint32_t count) {
 
 // ---- attention
 
+template <bool kHalves>
+struct RowReader {
+  using Element = float;
+  static Floats lanes(const Element* at) { return load(at); }
+};
+template <>
+struct RowReader<true> {
+  using Element = uint16_t;
+  static Floats lanes(const Element* at) { return widen_lanes(at); }
+};
+
+// Calls visit for all columns, as many at a time as registers allow: visit(first column, how many as a type).
+template <int kCount>
+struct Columns {
+  static constexpr int value = kCount;
+};
+template <class Visit>
+inline void for_columns(uint32_t columns, Visit visit) {
+  uint32_t c = 0;
+  for (; c + kWideTile <= columns; c += kWideTile) visit(c, Columns<kWideTile>());
+  if (kWideTile == 4 && c + 2 <= columns) {
+    visit(c, Columns<2>());
+    c += 2;
+  }
+  for (; c < columns; ++c) visit(c, Columns<1>());
+}
+
 // Four keys at a time; past the last one it is repeated.
-template <int kColumns>
-void score_columns(const float* queries, const float* keys, uint64_t stride, uint32_t count, uint32_t dims, float* scores) {
-  for (uint32_t key = 0; key < count; key += 4) {
-    const float* rows[4];
-    for (uint32_t j = 0; j < 4; ++j) rows[j] = keys + (key + j < count ? key + j : count - 1) * stride;
+template <int kColumns, bool kHalves>
+void score_columns(const float* queries, const HeadRows& keys, uint32_t dims, float* scores) {
+  using Reader = RowReader<kHalves>;
+  const auto* first = static_cast<const typename Reader::Element*>(keys.at);
+  for (uint32_t key = 0; key < keys.count; key += 4) {
+    const typename Reader::Element* rows[4];
+    for (uint32_t j = 0; j < 4; ++j) rows[j] = first + (key + j < keys.count ? key + j : keys.count - 1) * keys.stride;
     Floats sums[kColumns][4] = {};
     for (uint32_t d = 0; d < dims; d += kLanes) {
-      const Floats k[4] = {load(rows[0] + d), load(rows[1] + d), load(rows[2] + d), load(rows[3] + d)};
+      const Floats k[4] = {Reader::lanes(rows[0] + d), Reader::lanes(rows[1] + d), Reader::lanes(rows[2] + d), Reader::lanes(rows[3] + d)};
 #pragma GCC unroll 4
       for (int c = 0; c < kColumns; ++c) {
         const Floats q = load(queries + static_cast<uint32_t>(c) * dims + d);
@@ -140,12 +169,11 @@ void score_columns(const float* queries, const float* keys, uint64_t stride, uin
   }
 }
 
-void score(const float* queries, uint32_t columns, const float* keys, uint64_t stride, uint32_t count, uint32_t dims, float* scores) {
-  uint32_t c = 0;
-  for (; c + kWideTile <= columns; c += kWideTile) {
-    score_columns<kWideTile>(queries + c * dims, keys, stride, count, dims, scores + c * kKeyBlock);
-  }
-  for (; c < columns; ++c) score_columns<1>(queries + c * dims, keys, stride, count, dims, scores + c * kKeyBlock);
+void score(const float* queries, uint32_t columns, const HeadRows& keys, uint32_t dims, float* scores) {
+  for_columns(columns, [&](uint32_t c, auto count) {
+    if (keys.halves) score_columns<count.value, true>(queries + c * dims, keys, dims, scores + c * kKeyBlock);
+    else score_columns<count.value, false>(queries + c * dims, keys, dims, scores + c * kKeyBlock);
+  });
 }
 
 float soften(float* scores, uint32_t count, SoftmaxState& state) {
@@ -166,46 +194,47 @@ float soften(float* scores, uint32_t count, SoftmaxState& state) {
   return shrink;
 }
 
-template <int kColumns, int kVectors>
-void gather_tile(const float* shares, const float* shrink, const float* values, uint64_t stride, uint32_t count, uint32_t dims, float* sums) {
+// Dims d .. d + kVectors * kLanes of the columns.
+template <int kColumns, int kVectors, bool kHalves>
+void gather_tile(const float* shares, const float* shrink, const HeadRows& values, uint32_t d, uint32_t dims, float* sums) {
+  using Reader = RowReader<kHalves>;
+  const auto* row = static_cast<const typename Reader::Element*>(values.at) + d;
   Floats all[kColumns][kVectors];
 #pragma GCC unroll 4
   for (int c = 0; c < kColumns; ++c) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) all[c][v] = load(sums + static_cast<uint32_t>(c) * dims + static_cast<uint32_t>(v) * kLanes) * shrink[c];
+    for (int v = 0; v < kVectors; ++v) all[c][v] = load(sums + static_cast<uint32_t>(c) * dims + d + static_cast<uint32_t>(v) * kLanes) * shrink[c];
   }
-  for (uint32_t key = 0; key < count; ++key) {
-    Floats row[kVectors];
+  for (uint32_t key = 0; key < values.count; ++key, row += values.stride) {
+    Floats lanes[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) row[v] = load(values + key * stride + static_cast<uint32_t>(v) * kLanes);
+    for (int v = 0; v < kVectors; ++v) lanes[v] = Reader::lanes(row + static_cast<uint32_t>(v) * kLanes);
 #pragma GCC unroll 4
     for (int c = 0; c < kColumns; ++c) {
       const Floats share = splat(shares[static_cast<uint32_t>(c) * kKeyBlock + key]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) all[c][v] = fma(share, row[v], all[c][v]);
+      for (int v = 0; v < kVectors; ++v) all[c][v] = fma(share, lanes[v], all[c][v]);
     }
   }
 #pragma GCC unroll 4
   for (int c = 0; c < kColumns; ++c) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) store(sums + static_cast<uint32_t>(c) * dims + static_cast<uint32_t>(v) * kLanes, all[c][v]);
+    for (int v = 0; v < kVectors; ++v) store(sums + static_cast<uint32_t>(c) * dims + d + static_cast<uint32_t>(v) * kLanes, all[c][v]);
   }
 }
 
-template <int kColumns>
-void gather_columns(const float* shares, const float* shrink, const float* values, uint64_t stride, uint32_t count, uint32_t dims, float* sums) {
+template <int kColumns, bool kHalves>
+void gather_columns(const float* shares, const float* shrink, const HeadRows& values, uint32_t dims, float* sums) {
   uint32_t d = 0;
-  for (; d + 4 * kLanes <= dims; d += 4 * kLanes) gather_tile<kColumns, 4>(shares, shrink, values + d, stride, count, dims, sums + d);
-  for (; d < dims; d += kLanes) gather_tile<kColumns, 1>(shares, shrink, values + d, stride, count, dims, sums + d);
+  for (; d + 4 * kLanes <= dims; d += 4 * kLanes) gather_tile<kColumns, 4, kHalves>(shares, shrink, values, d, dims, sums);
+  for (; d < dims; d += kLanes) gather_tile<kColumns, 1, kHalves>(shares, shrink, values, d, dims, sums);
 }
 
-void gather(const float* shares, const float* shrink, uint32_t columns, const float* values, uint64_t stride, uint32_t count, uint32_t dims,
-            float* sums) {
-  uint32_t c = 0;
-  for (; c + kWideTile <= columns; c += kWideTile) {
-    gather_columns<kWideTile>(shares + c * kKeyBlock, shrink + c, values, stride, count, dims, sums + c * dims);
-  }
-  for (; c < columns; ++c) gather_columns<1>(shares + c * kKeyBlock, shrink + c, values, stride, count, dims, sums + c * dims);
+void gather(const float* shares, const float* shrink, uint32_t columns, const HeadRows& values, uint32_t dims, float* sums) {
+  for_columns(columns, [&](uint32_t c, auto count) {
+    if (values.halves) gather_columns<count.value, true>(shares + c * kKeyBlock, shrink + c, values, dims, sums + c * dims);
+    else gather_columns<count.value, false>(shares + c * kKeyBlock, shrink + c, values, dims, sums + c * dims);
+  });
 }
 
 constexpr FloatKernels make_set(const char* name) {

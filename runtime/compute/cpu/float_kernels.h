@@ -18,6 +18,14 @@ struct SoftmaxState {
   float weight = 0;  // sum of exp(score - highest)
 };
 
+// Rows of one head in a cache of keys or values, one a token.
+struct HeadRows {
+  const void* at = nullptr;
+  uint64_t stride = 0;  // elements from row to row
+  uint32_t count = 0;
+  bool halves = false;  // of 16 bits, else float32
+};
+
 struct FloatKernels {
   const char* name;  // "avx512", "avx2", "base"
 
@@ -38,15 +46,14 @@ struct FloatKernels {
   void (*widen)(const uint16_t* halves, float* out, uint32_t count);
   void (*narrow)(const float* x, uint16_t* halves, uint32_t count);
 
-  // Attention. Queries lie [columns][dims], keys and values one row a key `stride` floats apart; dims are a multiple of 16.
-  // scores[c][k] = query c . key k, for k < count <= kKeyBlock; what follows up to kKeyBlock is undefined.
-  void (*score)(const float* queries, uint32_t columns, const float* keys, uint64_t stride, uint32_t count, uint32_t dims, float* scores);
+  // Attention. Queries lie [columns][dims]; dims are a multiple of 16.
+  // scores[c][k] = query c . key k, for k < keys.count <= kKeyBlock; what follows up to kKeyBlock is undefined.
+  void (*score)(const float* queries, uint32_t columns, const HeadRows& keys, uint32_t dims, float* scores);
   // Turns the scores of one query into shares exp(score - highest) after raising `state` by them; shares below e^-60 are 0.
   // Returns what earlier sums shrink by.
   float (*soften)(float* scores, uint32_t count, SoftmaxState& state);
   // sums[c] = sums[c] * shrink[c] + sum over k of shares[c][k] * values[k], in the order of keys.
-  void (*gather)(const float* shares, const float* shrink, uint32_t columns, const float* values, uint64_t stride, uint32_t count, uint32_t dims,
-                 float* sums);
+  void (*gather)(const float* shares, const float* shrink, uint32_t columns, const HeadRows& values, uint32_t dims, float* sums);
 };
 
 // The best set for this machine.

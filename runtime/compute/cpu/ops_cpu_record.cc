@@ -55,7 +55,7 @@ void OpsCpu::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint3
 }
 
 Activations OpsCpu::prepare(BlockType type, uint64_t x, uint32_t n, uint32_t cols, uint64_t& offset, uint64_t addresses) {
-  const bool as_is = same_activation(type, BlockType::kF32) && x % 64 == 0 && cols % 16 == 0;
+  const bool as_is = cpu::same_activation(type, BlockType::kF32) && x % 64 == 0 && cols % 16 == 0;
   if (as_is) return {pointer<const float>(x), 0, uint64_t{cols} * sizeof(float)};
   const Activations made = {nullptr, offset, cpu::activation_bytes(type, cols)};
   offset += n * made.stride_bytes;

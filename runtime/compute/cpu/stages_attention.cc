@@ -65,10 +65,8 @@ struct AttendStage::Tile {
   uint32_t value_dims;
   uint32_t first_token;
   uint32_t end_token;
-  const float* keys;  // of the block at hand
-  const float* values;
-  uint64_t key_stride;
-  uint64_t value_stride;
+  HeadRows keys;  // of the block at hand
+  HeadRows values;
 };
 
 uint32_t AttendStage::tokens_each() const { return attention.split ? 1 : std::max(1u, kColumns / attention.group()); }
@@ -117,26 +115,26 @@ void AttendStage::load_queries(Tile& tile, uint32_t first_token, uint32_t end_to
 
 namespace {
 
-// Rows of a head for keys first .. first + count: in place where they are floats of whole vectors, else converted into `rows`.
-struct HeadRows {
-  const float* at;
-  uint64_t stride;
-};
+// More columns than these share a conversion of the rows to float; fewer read halves as they are.
+constexpr uint32_t kConvertColumns = 8;
 
-HeadRows load_rows(const AttentionShape& shape, uint64_t cache, uint32_t dims, uint32_t kv_head, uint32_t first, uint32_t count, float* rows,
-                   const FloatKernels& floats) {
+// Rows of a head for keys first .. first + count: in place, or converted into `rows`.
+HeadRows load_rows(const AttentionShape& shape, uint64_t cache, uint32_t dims, uint32_t kv_head, uint32_t first, uint32_t count, uint32_t columns,
+                   float* rows, const FloatKernels& floats) {
   const uint32_t wanted = whole_dims(dims);
   const uint64_t begin = (uint64_t{first} * shape.kv_heads + kv_head) * dims, stride = uint64_t{shape.kv_heads} * dims;
   const auto* singles = reinterpret_cast<const float*>(cache) + begin;
   const auto* halves = reinterpret_cast<const uint16_t*>(cache) + begin;
-  if (shape.kv == KvElement::kF32 && wanted == dims) return {singles, stride};
+  const bool half = shape.kv == KvElement::kF16;
+  if (wanted == dims && !half) return {singles, stride, count, false};
+  if (wanted == dims && columns <= kConvertColumns) return {halves, stride, count, true};
   for (uint32_t key = 0; key < count; ++key) {
     float* to = rows + uint64_t{key} * wanted;
-    if (shape.kv == KvElement::kF16) floats.widen(halves + key * stride, to, dims);
+    if (half) floats.widen(halves + key * stride, to, dims);
     else std::copy_n(singles + key * stride, dims, to);
     std::fill(to + dims, to + wanted, 0.0f);
   }
-  return {rows, wanted};
+  return {rows, wanted, count, false};
 }
 
 }  // namespace
@@ -148,12 +146,9 @@ void AttendStage::attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint3
   const uint32_t group = attention.group(), tokens = tile.end_token - tile.first_token;
   for (uint32_t block = first_key; block < end_key; block += kKeyBlock) {
     const uint32_t count = std::min(kKeyBlock, end_key - block);
-    const HeadRows keys = load_rows(shape, attention.cache.keys, shape.head_dim, kv_head, block, count, tile.key_rows, context.floats);
-    const HeadRows values = load_rows(shape, attention.cache.values, shape.value_dim, kv_head, block, count, tile.value_rows, context.floats);
-    tile.keys = keys.at;
-    tile.key_stride = keys.stride;
-    tile.values = values.at;
-    tile.value_stride = values.stride;
+    const uint32_t columns = tokens * group;
+    tile.keys = load_rows(shape, attention.cache.keys, shape.head_dim, kv_head, block, count, columns, tile.key_rows, context.floats);
+    tile.values = load_rows(shape, attention.cache.values, shape.value_dim, kv_head, block, count, columns, tile.value_rows, context.floats);
     uint32_t t = 0;
     for (; t < tokens; ++t) {
       const uint32_t own_end = std::min(attention.keys_of(tile.first_token + t, context), end_key);
@@ -167,12 +162,12 @@ void AttendStage::attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint3
 void AttendStage::attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t keys, const StageContext& context) const {
   const uint32_t columns = end_column - first_column;
   float* shares = tile.shares + first_column * kKeyBlock;
-  context.floats.score(tile.queries + first_column * tile.key_dims, columns, tile.keys, tile.key_stride, keys, tile.key_dims, shares);
+  tile.keys.count = tile.values.count = keys;
+  context.floats.score(tile.queries + first_column * tile.key_dims, columns, tile.keys, tile.key_dims, shares);
   for (uint32_t c = 0; c < columns; ++c) {
     tile.shrink[first_column + c] = context.floats.soften(shares + c * kKeyBlock, keys, tile.states[first_column + c]);
   }
-  context.floats.gather(shares, tile.shrink + first_column, columns, tile.values, tile.value_stride, keys, tile.value_dims,
-                        tile.sums + first_column * tile.value_dims);
+  context.floats.gather(shares, tile.shrink + first_column, columns, tile.values, tile.value_dims, tile.sums + first_column * tile.value_dims);
 }
 
 uint32_t AttendStage::items(const StageContext& context) const {
