@@ -221,11 +221,8 @@ SlotId HostCache::take_slot(ExpertId id) {
   const ExpertCache::Inserted inserted = cache_.insert(id, Heat::kHot);
   if (inserted.slot == kNoSlot) return kNoSlot;
   if (inserted.displaced) {
-    Slot& of = at(inserted.slot);
-    ++stats_.evictions;
-    stats_.hint_wasted += of.guessed ? 1 : 0;
-    of = {};
-    --ready_;
+    lose(inserted.slot, *inserted.displaced);
+    at(inserted.slot) = {};
   } else {
     ++used_[index_of(size_class)];
   }
@@ -275,15 +272,18 @@ void HostCache::leave(SlotId slot) {
   drop(slot);
 }
 
+// A ready expert is about to lose its slot.
+void HostCache::lose(SlotId slot, ExpertId id) {
+  if (evicted_) evicted_(id);
+  ++stats_.evictions;
+  stats_.hint_wasted += at(slot).guessed ? 1 : 0;
+  --ready_;
+}
+
 // Empties a slot that nothing pins.
 void HostCache::drop(SlotId slot) {
   Slot& of = at(slot);
-  if (of.state == State::kReady) {
-    if (evicted_) evicted_(cache_.tenant(slot));
-    ++stats_.evictions;
-    stats_.hint_wasted += of.guessed ? 1 : 0;
-    --ready_;
-  }
+  if (of.state == State::kReady) lose(slot, cache_.tenant(slot));
   lists_.remove(slot);
   --used_[index_of(class_of(slot))];
   cache_.forget(slot);

@@ -76,6 +76,7 @@ class HostCache {
   Result<SlotId> make_room(ExpertId id);
   SlotId least_worthy(SizeClassId size_class) const;
   void leave(SlotId slot);
+  void lose(SlotId slot, ExpertId id);
   void drop(SlotId slot);
   void begin_read(SlotId slot, ExpertId id, ExpertReader::Lane lane);
   void pin(SlotId slot, size_t request);

@@ -9,6 +9,7 @@
 // Owned by the engine.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -86,6 +87,8 @@ class HostTier {
   HostTier& operator=(const HostTier&) = delete;
 
   bool holds_all() const { return cache_ == nullptr; }
+  // Not a whole tier that has given all of its layers back.
+  bool holds_anything() const { return cache_ != nullptr || std::find(held_.begin(), held_.end(), true) != held_.end(); }
 
   // --- Whole tiers only ---
 

@@ -38,7 +38,7 @@ const char* copy_path_name(CopyPath path) {
 }
 
 Result<std::unique_ptr<LinkVulkan>> LinkVulkan::create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options) {
-  std::unique_ptr<LinkVulkan> link(new LinkVulkan(memory, slabs, options));
+  std::unique_ptr<LinkVulkan> link(new LinkVulkan(memory, slabs));
   for (Flight& flight : link->flights_) {
     HOTSET_ASSIGN(flight.commands, link->pool_.allocate());
   }
@@ -46,16 +46,12 @@ Result<std::unique_ptr<LinkVulkan>> LinkVulkan::create(DeviceMemory& memory, std
   link->run_.reserve(kMaxRegions);
   const bool all_mapped = std::all_of(slabs.begin(), slabs.end(), [](const Buffer& slab) { return !slab.mapped().empty(); });
   if (!all_mapped || options.path == CopyPath::kStaging) HOTSET_RETURN_IF_ERROR(link->create_staging(options.staging_bytes));
+  link->set_path(options.path, options.import);
   return link;
 }
 
-LinkVulkan::LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options)
-    : device_(memory.device()),
-      memory_(memory),
-      slabs_(slabs),
-      path_(options.path),
-      import_(options.import),
-      pool_(device_, device_.transfer().family()) {}
+LinkVulkan::LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs)
+    : device_(memory.device()), memory_(memory), slabs_(slabs), pool_(device_, device_.transfer().family()) {}
 
 LinkVulkan::~LinkVulkan() {
   // Staging and command buffers are freed only when the device is done with them; a lost device is done.
@@ -67,6 +63,11 @@ Status LinkVulkan::create_staging(uint64_t staging_bytes) {
   if (segment_bytes_ == 0) return error(Code::kInvalidArgument, "the staging ring needs at least %u bytes", kSegments);
   HOTSET_ASSIGN(staging_, memory_.allocate(segment_bytes_ * kSegments, MemoryKind::kStaging, "staging ring"));
   return ok_status();
+}
+
+void LinkVulkan::set_path(std::optional<CopyPath> path, const HostImport* import) {
+  path_ = path == CopyPath::kStaging && !stages() ? std::nullopt : path;
+  import_ = import;
 }
 
 CopyPath LinkVulkan::path_of(std::span<const std::byte> from, const Buffer& target) const {
@@ -116,12 +117,12 @@ Status LinkVulkan::stage(std::span<const std::byte> from, SlabId slab, uint64_t 
     segment.used_bytes += bytes;
     offset_bytes += bytes;
     from = from.subspan(bytes);
+    if (segment.used_bytes == segment_bytes_) HOTSET_RETURN_IF_ERROR(flush());
   }
   return ok_status();
 }
 
 Status LinkVulkan::next_segment() {
-  if (segment_pending_) HOTSET_RETURN_IF_ERROR(flush());
   const uint32_t next = (segment_ + 1) % kSegments;
   HOTSET_RETURN_IF_ERROR(wait(segments_[next].value));
   segments_[next].used_bytes = 0;

@@ -38,13 +38,17 @@ struct LinkVulkanOptions {
 
 class LinkVulkan final : public DeviceLink {
  public:
-  static constexpr uint32_t kSegments = 4;  // one filling, one or two under way, one just done
+  static constexpr uint32_t kSegments = 8;  // small ones, so that the device copies the first of a batch while the host fills the next
   static constexpr uint32_t kFlights = 8;   // command buffers under way
   static constexpr size_t kMaxRegions = 512;  // copies in one command buffer
 
   // `slabs` [SlabId] and `memory` outlive the link and stay where they are. Errors: what DeviceMemory says for staging.
   static Result<std::unique_ptr<LinkVulkan>> create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
   ~LinkVulkan() override;
+
+  // From the next copy on, as in the options; staging where no ring was made at creation is as if no path was named. An import
+  // that is taken away must outlive the copies so far.
+  void set_path(std::optional<CopyPath> path, const HostImport* import);
 
   Status copy(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes) override;
   Result<uint64_t> submit() override;
@@ -61,7 +65,7 @@ class LinkVulkan final : public DeviceLink {
   uint64_t path_bytes(CopyPath path) const { return path_bytes_[static_cast<size_t>(path)]; }
 
  private:
-  // A part of the staging ring. Full when used_bytes == segment_bytes_; filled anew when the timeline has passed value.
+  // A part of the staging ring; sent when it is full, filled anew when the timeline has passed value.
   struct Segment {
     uint64_t used_bytes = 0;
     uint64_t value = 0;  // of the last submit that reads it
@@ -78,7 +82,7 @@ class LinkVulkan final : public DeviceLink {
     VkBufferCopy copy = {};
   };
 
-  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
+  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs);
   Status create_staging(uint64_t staging_bytes);
   CopyPath path_of(std::span<const std::byte> from, const Buffer& target) const;
   Status write_in_place(std::span<const std::byte> from, const Buffer& target, uint64_t offset_bytes);
@@ -94,12 +98,12 @@ class LinkVulkan final : public DeviceLink {
   Device& device_;
   DeviceMemory& memory_;
   const std::span<const Buffer> slabs_;
-  const std::optional<CopyPath> path_;
-  const HostImport* const import_;
   uint64_t segment_bytes_ = 0;
   Buffer staging_;  // [kSegments][segment_bytes_]
   CommandPool pool_;
 
+  std::optional<CopyPath> path_;
+  const HostImport* import_ = nullptr;
   std::array<Segment, kSegments> segments_;
   std::array<Flight, kFlights> flights_;
   uint32_t segment_ = 0;                    // the one that fills

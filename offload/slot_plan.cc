@@ -82,24 +82,50 @@ Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budg
   return share_slots(device_demands(table, top_k), budget_bytes);
 }
 
+namespace {
+
+// Appends the slabs of `slots` records.
+Status append_slabs(uint64_t record_bytes, uint64_t slots, uint64_t max_slab_bytes, std::vector<uint64_t>& sizes) {
+  if (slots > 0 && record_bytes > max_slab_bytes) {
+    return error(Code::kInvalidArgument, "an expert of %s does not fit a device buffer of at most %s", format_bytes(record_bytes).c_str(),
+                 format_bytes(max_slab_bytes).c_str());
+  }
+  for (uint64_t left = slots; left > 0;) {
+    const uint64_t here = std::min(left, max_slab_bytes / record_bytes);
+    sizes.push_back(here * record_bytes);
+    left -= here;
+  }
+  return ok_status();
+}
+
+}  // namespace
+
 Result<std::vector<uint64_t>> plan_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class,
                                          uint64_t max_slab_bytes) {
   HOTSET_CHECK(slots_per_class.size() == table.classes());
   std::vector<uint64_t> sizes;
   for (uint32_t c = 0; c < table.classes(); ++c) {
-    const uint64_t record_bytes = table.class_record_bytes(SizeClassId{c});
-    if (slots_per_class[c] > 0 && record_bytes > max_slab_bytes) {
-      return error(Code::kInvalidArgument, "an expert of %s does not fit a device buffer of at most %s",
-                   format_bytes(record_bytes).c_str(), format_bytes(max_slab_bytes).c_str());
-    }
-    for (uint64_t left = slots_per_class[c]; left > 0;) {
-      if (sizes.empty() || max_slab_bytes - sizes.back() < record_bytes) sizes.push_back(0);
-      const uint64_t here = std::min(left, (max_slab_bytes - sizes.back()) / record_bytes);
-      sizes.back() += here * record_bytes;
-      left -= here;
-    }
+    HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(SizeClassId{c}), slots_per_class[c], max_slab_bytes, sizes));
   }
   return sizes;
+}
+
+Result<SlabPlan> plan_all_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class, uint32_t top_k, uint64_t max_slab_bytes) {
+  HOTSET_CHECK(slots_per_class.size() == table.classes());
+  SlabPlan plan;
+  for (uint32_t c = 0; c < table.classes(); ++c) {
+    const SizeClassId id{c};
+    const uint64_t all = table.class_experts(id);
+    const uint64_t least = std::min<uint64_t>(slots_per_class[c], floor_slots(table, id, top_k));
+    HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), least, max_slab_bytes, plan.slab_bytes));
+    HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), slots_per_class[c] - least, max_slab_bytes, plan.slab_bytes));
+    plan.open.resize(plan.slab_bytes.size(), true);
+    HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), all - slots_per_class[c], max_slab_bytes, plan.slab_bytes));
+    plan.open.resize(plan.slab_bytes.size(), false);
+    plan.slab_classes.resize(plan.slab_bytes.size(), id);
+    plan.slots_per_class.push_back(static_cast<uint32_t>(all));
+  }
+  return plan;
 }
 
 }  // namespace hotset

@@ -34,9 +34,21 @@ uint64_t least_slot_bytes(const ExpertTable& table, uint32_t top_k);
 // Errors: kOverBudget with the least bytes that work; kInvalidArgument when top_k is 0 or above the experts per layer.
 Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budget_bytes, uint32_t top_k);
 
-// The slab sizes that hold `slots_per_class` with not a byte to spare, none above `max_slab_bytes`.
-// Error: kInvalidArgument when a record is larger than a slab may be.
+// The slab sizes that hold `slots_per_class` with not a byte to spare, none above `max_slab_bytes`; the slots of a slab are of
+// one class. Error: kInvalidArgument when a record is larger than a slab may be.
 Result<std::vector<uint64_t>> plan_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class,
                                          uint64_t max_slab_bytes);
+
+// Slabs for the experts of all layers, so that a cache can grow: which of them are there from the start, and which wait.
+struct SlabPlan {
+  std::vector<uint64_t> slab_bytes;        // in the order in which SlotArena fills them
+  std::vector<SizeClassId> slab_classes;   // [slabs]
+  std::vector<bool> open;                  // [slabs] part of `slots_per_class`
+  std::vector<uint32_t> slots_per_class;   // of all slabs: the experts of the class
+};
+
+// In each class first the floor of `top_k` slots a layer, then the rest of `slots_per_class`, then the rest of its experts: slabs
+// of their own each, so that a cache can shrink to its floor by whole slabs.
+Result<SlabPlan> plan_all_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class, uint32_t top_k, uint64_t max_slab_bytes);
 
 }  // namespace hotset

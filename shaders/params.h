@@ -196,6 +196,16 @@ struct ExportPush {
   uint stop_value;      // copies only when Control.stop is this
 };
 
+// Loads of 16 bytes that an invocation of read_sum.comp has under way at a time.
+const uint kReadDepth = 8;
+
+struct ReadSumPush {
+  HOTSET_ADDRESS from;  // uint [quads][4]
+  HOTSET_ADDRESS out_;  // uint [workgroups][subgroups]
+  uint quads;
+  uint steps;           // a workgroup's loads, each of WORKGROUP * kReadDepth neighbouring quads
+};
+
 #ifdef __cplusplus
 }  // namespace hotset::shaders
 #endif

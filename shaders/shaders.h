@@ -20,6 +20,7 @@ extern const std::span<const uint32_t> export_stopped;
 extern const std::span<const uint32_t> matmul;
 extern const std::span<const uint32_t> matmul_tiled;
 extern const std::span<const uint32_t> matvec;
+extern const std::span<const uint32_t> read_sum;
 extern const std::span<const uint32_t> rms_norm;
 extern const std::span<const uint32_t> route;
 extern const std::span<const uint32_t> store_kv;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <span>
 
 #include "platform/log.h"
 #include "platform/vulkan/features.h"
@@ -81,6 +82,11 @@ DeviceBudget read_budget(VkPhysicalDevice device, const VkPhysicalDeviceMemoryPr
     out.process_used_bytes = used;
   }
   return out;
+}
+
+bool has_one_kind_of_heap(const VkPhysicalDeviceMemoryProperties& memory) {
+  const std::span heaps(memory.memoryHeaps, memory.memoryHeapCount);
+  return std::all_of(heaps.begin(), heaps.end(), [](const VkMemoryHeap& heap) { return (heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0; });
 }
 
 // Of the extensions that Hotset can use, those that the device has.
@@ -169,9 +175,9 @@ void Device::read_limits() {
   subgroup.pNext = &control;
   VkPhysicalDeviceProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &subgroup, {}};
   vkGetPhysicalDeviceProperties2(physical_, &properties);
-  read_memory_limits();
   const VkPhysicalDeviceProperties& base = properties.properties;
   limits_.software = base.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  read_memory_limits();
   limits_.subgroup_size = subgroup.subgroupSize;
   subgroup_stages_ok_ = (control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   limits_.max_workgroup_size = base.limits.maxComputeWorkGroupInvocations;
@@ -194,6 +200,7 @@ void Device::read_memory_limits() {
   VkPhysicalDeviceProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &allocations, {}};
   vkGetPhysicalDeviceProperties2(physical_, &properties);
   vkGetPhysicalDeviceMemoryProperties(physical_, &memory_);
+  limits_.unified = limits_.software || properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || has_one_kind_of_heap(memory_);
   limits_.max_allocation_bytes = allocations.maxMemoryAllocationSize;
   limits_.max_buffer_bytes = buffers.maxBufferSize;
   limits_.host_import_alignment_bytes = host.minImportedHostPointerAlignment;

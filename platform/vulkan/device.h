@@ -23,7 +23,8 @@ struct DeviceOptions {
 };
 
 struct DeviceLimits {
-  bool software = false;             // a CPU device: host and device memory are the same
+  bool software = false;             // a CPU device
+  bool unified = false;              // host and device share all memory: software, integrated
   uint32_t subgroup_size = 0;        // lanes; what pipelines are compiled for
   uint32_t max_workgroup_size = 0;   // invocations
   uint32_t max_workgroups_x = 0;     // of one dispatch

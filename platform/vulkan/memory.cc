@@ -16,13 +16,6 @@ constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT 
 constexpr VkMemoryPropertyFlags kForbidden = VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
                                              VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
-bool is_unified(const VkPhysicalDeviceMemoryProperties& memory) {
-  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
-    if (!(memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) return false;
-  }
-  return true;
-}
-
 // What a memory type must have for a kind, and what is preferred, strongest first.
 struct TypeWish {
   VkMemoryPropertyFlags required;
@@ -89,7 +82,7 @@ void Buffer::swap(Buffer& other) noexcept {
 
 int DeviceMemory::find_type(uint32_t allowed_types, MemoryKind kind) const {
   const VkPhysicalDeviceMemoryProperties& memory = device_->memory_properties();
-  const TypeWish wish = wish_of(kind, is_unified(memory));
+  const TypeWish wish = wish_of(kind, device_->limits().unified);
   int best = -1;
   int best_score = -1;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {

@@ -78,6 +78,8 @@ class DeviceMemory {
   Device& device() const { return *device_; }
   const DeviceLimits& limits() const { return device_ ? device_->limits() : host_limits(); }
   uint64_t budget_bytes() const { return budget_bytes_; }
+  // What is in use beyond a smaller budget stays until its owners free it; nothing more is allocated meanwhile.
+  void set_budget(uint64_t budget_bytes) { budget_bytes_ = budget_bytes; }
   uint64_t used_bytes() const { return used_bytes_; }
   uint64_t peak_bytes() const { return peak_bytes_; }
 
@@ -90,7 +92,7 @@ class DeviceMemory {
   void free(Buffer& buffer);
 
   Device* const device_ = nullptr;  // nullptr: host memory
-  const uint64_t budget_bytes_;
+  uint64_t budget_bytes_;
   uint64_t used_bytes_ = 0;
   uint64_t peak_bytes_ = 0;
 };

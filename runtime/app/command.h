@@ -30,6 +30,8 @@ std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_eval_command();
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_inspect_command();
+std::unique_ptr<Command> make_pack_command();
+std::unique_ptr<Command> make_plan_command();
 std::unique_ptr<Command> make_devices_command();
 std::unique_ptr<Command> make_tokenize_command();
 

@@ -25,6 +25,35 @@ std::string pace_line(const char* label, uint64_t tokens, uint64_t elapsed_ns) {
               rate_per_second(tokens, elapsed_ns));
 }
 
+// Of the tiers below VRAM, only what they did.
+std::string tier_lines(const SessionStats& stats) {
+  std::string text;
+  if (stats.experts_in_place + stats.experts_on_cpu + stats.promotions > 0) {
+    text += line("misses   %" PRIu64 " experts read in host memory, %" PRIu64 " run by the CPU, %" PRIu64 " moved to VRAM; %" PRIu64 " stops",
+                 stats.experts_in_place, stats.experts_on_cpu, stats.promotions, stats.stops);
+  }
+  if (stats.ram_lookups > 0) {
+    text += line("disk     %.1f %% of %" PRIu64 " found in RAM; %s read in %.3f s, %.2f GB/s", hit_rate(stats.ram_hits, stats.ram_lookups) * 100,
+                 stats.ram_lookups, format_bytes(stats.disk_to_host.bytes).c_str(), seconds(stats.disk_to_host.busy_ns),
+                 rate_per_second(stats.disk_to_host.bytes, stats.disk_to_host.busy_ns) * 1e-9);
+  }
+  if (stats.prefetch.reads > 0) {
+    text += line("ahead    %" PRIu64 " experts read ahead: %" PRIu64 " useful, %" PRIu64 " late, %" PRIu64 " wasted%s", stats.prefetch.reads,
+                 stats.prefetch.useful, stats.prefetch.late, stats.prefetch.wasted, stats.prefetch.active ? "" : "; switched off, it did not pay");
+  }
+  return text;
+}
+
+Json prefetch_json(const PrefetchStats& prefetch) {
+  Json layers = Json::array();
+  for (const GuessStats& layer : prefetch.layers) {
+    layers.push_back({{"guessed", layer.guessed}, {"right", layer.right}, {"chosen", layer.chosen},
+                      {"recall", hit_rate(layer.right, layer.chosen)}, {"precision", hit_rate(layer.right, layer.guessed)}});
+  }
+  return {{"active", prefetch.active}, {"reads", prefetch.reads}, {"useful", prefetch.useful},
+          {"late", prefetch.late},     {"wasted", prefetch.wasted}, {"layers", std::move(layers)}};
+}
+
 std::string memory_line(const SessionStats& stats) {
   return line("memory   VRAM %s, peak %s of %s; expert cache %s in %" PRIu64 " slots; RAM %s for experts, process peak %s",
               format_bytes(stats.vram_used_bytes).c_str(), format_bytes(stats.vram_peak_bytes).c_str(),
@@ -67,7 +96,7 @@ std::string figures_text(const SessionStats& stats) {
               hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.decode_lookups, seconds(stats.stall_ns)) +
          line("link     host to device %s in %.3f s, %.2f GB/s", format_bytes(link.bytes).c_str(), seconds(link.busy_ns),
               rate_per_second(link.bytes, link.busy_ns) * 1e-9) +
-         memory_line(stats) + line("load     %.3f s", seconds(stats.load_ns)) +
+         tier_lines(stats) + memory_line(stats) + line("load     %.3f s", seconds(stats.load_ns)) +
          line("logits   %s", hash_text(stats.logits_hash).c_str());
 }
 
@@ -77,7 +106,12 @@ Json figures_json(const SessionStats& stats) {
                   {"hit_rate", hit_rate(stats.expert_hits, stats.expert_lookups)},
                   {"decode_lookups", stats.decode_lookups},
                   {"decode_hits", stats.decode_hits},
-                  {"decode_hit_rate", hit_rate(stats.decode_hits, stats.decode_lookups)}};
+                  {"decode_hit_rate", hit_rate(stats.decode_hits, stats.decode_lookups)},
+                  {"in_place", stats.experts_in_place},
+                  {"on_cpu", stats.experts_on_cpu},
+                  {"promotions", stats.promotions},
+                  {"ram_lookups", stats.ram_lookups},
+                  {"ram_hits", stats.ram_hits}};
   Json memory = {{"vram_used_bytes", stats.vram_used_bytes}, {"vram_peak_bytes", stats.vram_peak_bytes},
                  {"vram_budget_bytes", stats.vram_budget_bytes}, {"cache_bytes", stats.cache_bytes},
                  {"cache_slots", stats.cache_slots}, {"ram_used_bytes", stats.ram_used_bytes},
@@ -86,7 +120,9 @@ Json figures_json(const SessionStats& stats) {
           {"decode", pace_json(stats.decode_tokens, stats.decode_ns)},
           {"experts", std::move(experts)},
           {"stall_seconds", seconds(stats.stall_ns)},
-          {"links", {{"host_to_device", link_json(stats.host_to_device)}}},
+          {"links", {{"host_to_device", link_json(stats.host_to_device)}, {"disk_to_host", link_json(stats.disk_to_host)}}},
+          {"prefetch", prefetch_json(stats.prefetch)},
+          {"stops", stats.stops},
           {"memory", std::move(memory)},
           {"submits", stats.submits},
           {"decode_submits", stats.decode_submits},

@@ -99,6 +99,8 @@ struct ModelReport {
   uint64_t expert_bytes_max = 0;
   uint64_t all_expert_bytes = 0;
   uint64_t dense_bytes = 0;
+  uint64_t workspace_bytes = 0;     // activations, at the least batch
+  uint64_t kv_bytes_per_token = 0;  // of context, f16
   uint32_t context_tokens = 0;
   uint32_t vocab_size = 0;
   bool runnable = false;
@@ -116,6 +118,24 @@ struct LinkStats {
   uint64_t busy_ns = 0;  // time in which at least one transfer was under way
 };
 
+// Guesses of a layer's experts before it chose them.
+struct GuessStats {
+  uint64_t guessed = 0;
+  uint64_t right = 0;
+  uint64_t chosen = 0;  // by layers that had a guess
+};
+
+// Reads ahead from disk: what guesses led to.
+struct PrefetchStats {
+  bool active = false;     // still reading ahead; else guesses were found not to pay, or there is no disk tier
+  uint64_t reads = 0;      // experts whose reading began before they were chosen
+  uint64_t useful = 0;     // of these, in RAM when first chosen
+  uint64_t late = 0;       // chosen while their read was under way
+  uint64_t wasted = 0;     // gone without having been chosen
+  uint64_t bytes = 0;      // of all these reads
+  std::vector<GuessStats> layers;  // [MoE layers]; empty without guesses
+};
+
 struct SessionStats {
   uint64_t prompt_tokens = 0;
   uint64_t prompt_ns = 0;
@@ -126,7 +146,17 @@ struct SessionStats {
   uint64_t decode_lookups = 0;  // the decode share of the two above
   uint64_t decode_hits = 0;
   uint64_t stall_ns = 0;        // time in which the token waited for an expert's bytes
+  uint64_t experts_in_place = 0;  // decode uses that the GPU served out of host memory
+  uint64_t experts_on_cpu = 0;    // decode uses that the CPU ran beside the GPU
+  uint64_t promotions = 0;        // experts moved to VRAM in the background
+  uint64_t stops = 0;             // times a decode token waited for the host
   LinkStats host_to_device;
+  LinkStats disk_to_host;         // what experts that arrived took; zero where RAM holds all
+  uint64_t ram_lookups = 0;       // experts asked of the RAM tier where it does not hold all
+  uint64_t ram_hits = 0;
+  PrefetchStats prefetch;
+  double estimated_token_ns = 0;  // what the link model says of a decode token as measured so far; 0: no rates
+  std::string limiting_link;      // and what it says takes most of it
   uint64_t submits = 0;         // queue submits
   uint64_t decode_submits = 0;
   uint64_t vram_used_bytes = 0;

@@ -13,6 +13,9 @@ namespace {
 // Of the RAM that is free, when no budget is given: the rest is the system's, and the page cache's of the dense weights.
 constexpr double kDefaultRamShare = 0.8;
 
+// Stands for the address of a slab that has no memory; its slots are closed.
+constexpr uint64_t kNoAddress = kRecordAlignment;
+
 uint32_t largest_top_k(const ModelSpec& spec) {
   uint32_t most = 0;
   for (const LayerSpec& layer : spec.layers) most = std::max(most, layer.moe.route.used);
@@ -70,7 +73,10 @@ Status ExpertTiers::make_cpu_experts() {
 Status ExpertTiers::make_residency() {
   ResidencyParts made = {.table = parts_.table, .host = *host_};
   std::vector<Slab> slabs;
-  for (size_t i = 0; i < parts_.slabs.size(); ++i) slabs.push_back({SlabId{static_cast<uint32_t>(i)}, parts_.slabs[i].address(), parts_.plan.slab_bytes[i]});
+  open_ = parts_.slab_plan.open;
+  for (size_t i = 0; i < parts_.slabs.size(); ++i) {
+    slabs.push_back({SlabId{static_cast<uint32_t>(i)}, open_[i] ? parts_.slabs[i].address() : kNoAddress, parts_.slab_plan.slab_bytes[i]});
+  }
   if (on_cpu()) {
     cpu_window_ = std::make_unique<CpuWindow>(parts_.table);
     made.window = cpu_window_.get();
@@ -82,10 +88,13 @@ Status ExpertTiers::make_residency() {
   const std::span<std::byte> table = parts_.device_table.mapped();
   made.device_table = {reinterpret_cast<uint64_t*>(table.data()), parts_.table.count()};
   made.slabs = slabs;
-  made.slots_per_class = parts_.plan.slots_per_class;
+  made.slots_per_class = on_cpu() ? std::span<const uint32_t>(parts_.plan.slots_per_class) : parts_.slab_plan.slots_per_class;
   made.top_k = largest_top_k(parts_.spec);
   made.policy = parts_.options.policy == "auto" ? policy_names()[0] : std::string_view(parts_.options.policy);
   HOTSET_ASSIGN(residency_, Residency::create(made));
+  for (size_t i = 0; i < open_.size(); ++i) {
+    if (!open_[i]) HOTSET_RETURN_IF_ERROR(residency_->close_slab(SlabId{static_cast<uint32_t>(i)}));
+  }
   return ok_status();
 }
 
@@ -105,9 +114,8 @@ Status ExpertTiers::load(const ProgressFunction& progress) {
 }
 
 Status ExpertTiers::load_whole(const ProgressFunction& progress) {
-  const auto read = [&](const ByteRange& range, std::span<std::byte> out) { return parts_.file.part(range.part).read(range.offset_bytes, out); };
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
-    HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, read, progress));
+    HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, reader(), progress));
     HOTSET_RETURN_IF_ERROR(warm_layer(layer, residency_->fair_share(layer)));
     if (all_in_vram()) host_->release_layer(layer);
     else if (on_cpu()) residency_->publish_layer(layer);
@@ -137,9 +145,71 @@ Status ExpertTiers::warm_from_disk(const ProgressFunction& progress) {
   return ok_status();
 }
 
+bool ExpertTiers::may_close(size_t slab) const {
+  const SizeClassId id = parts_.slab_plan.slab_classes[slab];
+  uint64_t left = 0;
+  for (size_t i = 0; i < open_.size(); ++i) {
+    if (i != slab && open_[i] && parts_.slab_plan.slab_classes[i] == id) left += parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
+  }
+  return left >= uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+}
+
+Status ExpertTiers::close_slab(size_t slab) {
+  HOTSET_RETURN_IF_ERROR(residency_->close_slab(SlabId{static_cast<uint32_t>(slab)}));
+  parts_.slabs[slab] = Buffer();
+  open_[slab] = false;
+  return ok_status();
+}
+
+Status ExpertTiers::open_slab(size_t slab) {
+  HOTSET_ASSIGN(parts_.slabs[slab], parts_.memory.allocate(parts_.slab_plan.slab_bytes[slab] + kSlabPadding, MemoryKind::kDevice, "expert slots"));
+  residency_->open_slab(SlabId{static_cast<uint32_t>(slab)}, parts_.slabs[slab].address());
+  open_[slab] = true;
+  return ok_status();
+}
+
+// RAM had given its experts back because VRAM held them all.
+Status ExpertTiers::reload_host() {
+  const uint64_t budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
+  if (budget_bytes < parts_.table.total_bytes()) {
+    return error(Code::kOverBudget, "VRAM holds all experts, and RAM has no room for the %s of them: open the model with the smaller VRAM budget",
+                 format_bytes(parts_.table.total_bytes()).c_str());
+  }
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, reader(), {}));
+  return open_window();
+}
+
+HostTier::ReadFunction ExpertTiers::reader() const {
+  return [this](const ByteRange& range, std::span<std::byte> out) { return parts_.file.part(range.part).read(range.offset_bytes, out); };
+}
+
+Status ExpertTiers::set_vram_budget(uint64_t budget_bytes) {
+  if (on_cpu()) return error(Code::kUnsupported, "the CPU runs this model: it uses no VRAM");
+  if (budget_bytes < parts_.plan.least_bytes) {
+    return error(Code::kOverBudget, "a VRAM budget of %s is too small: this model needs at least %s (%llu bytes)", format_bytes(budget_bytes).c_str(),
+                 format_bytes(parts_.plan.least_bytes).c_str(), static_cast<unsigned long long>(parts_.plan.least_bytes));
+  }
+  if (!host_->holds_anything()) HOTSET_RETURN_IF_ERROR(reload_host());
+  parts_.memory.set_budget(std::max(budget_bytes, parts_.memory.used_bytes()));
+  for (size_t slab = open_.size(); slab-- > 0 && parts_.memory.used_bytes() > budget_bytes;) {
+    if (open_[slab] && may_close(slab)) HOTSET_RETURN_IF_ERROR(close_slab(slab));
+  }
+  parts_.memory.set_budget(std::max(budget_bytes, parts_.memory.used_bytes()));
+  for (size_t slab = 0; slab < open_.size(); ++slab) {
+    if (open_[slab]) continue;
+    HOTSET_ASSIGN(const uint64_t charge, parts_.memory.charge_of(parts_.slab_plan.slab_bytes[slab] + kSlabPadding, MemoryKind::kDevice));
+    if (parts_.memory.used_bytes() + charge <= budget_bytes) HOTSET_RETURN_IF_ERROR(open_slab(slab));
+  }
+  if (parts_.memory.used_bytes() <= budget_bytes) return ok_status();
+  return error(Code::kOverBudget, "%s of VRAM cannot be reached in steps of whole slabs: %s stay in use", format_bytes(budget_bytes).c_str(),
+               format_bytes(parts_.memory.used_bytes()).c_str());
+}
+
+Status ExpertTiers::set_ram_budget(uint64_t budget_bytes) { return host_->set_budget(budget_bytes); }
+
 Status ExpertTiers::open_window() {
   if (on_cpu()) return choose_serving(true);
-  if (all_in_vram()) return ok_status();
+  if (!host_->holds_anything()) return ok_status();
   const bool wanted = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
   if (wanted && host_->holds_all()) {
     const std::vector<uint64_t> cuts = host_->record_offsets_bytes();

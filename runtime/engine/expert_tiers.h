@@ -12,6 +12,7 @@
 #include "offload/link_vulkan.h"
 #include "offload/prefetch.h"
 #include "offload/residency.h"
+#include "offload/slot_plan.h"
 #include "platform/vulkan/host_import.h"
 #include "runtime/compute/backend.h"
 #include "runtime/engine/engine.h"
@@ -33,7 +34,8 @@ class ExpertTiers {
     Backend& backend;
     DeviceMemory& memory;
     const MemoryPlan& plan;
-    std::vector<Buffer>& slabs;     // of the VRAM slots
+    std::vector<Buffer>& slabs;     // of the VRAM slots; those that are closed have no memory
+    const SlabPlan& slab_plan;
     Buffer& device_table;           // uint64 [layers][experts]
   };
   // `done`: bytes of the experts read so far; false cancels.
@@ -44,12 +46,19 @@ class ExpertTiers {
   // Reads what RAM and VRAM are to begin with. Error: kCancelled, the disk's, the device's.
   Status load(const ProgressFunction& progress);
 
+  // Frees or takes VRAM slabs until what is in use fits `budget_bytes` as well as it can; no token may be under way. Contents
+  // move nowhere: experts that lose their slot are served as misses. Error: kOverBudget, naming the least that works.
+  Status set_vram_budget(uint64_t budget_bytes);
+  // Error: kOverBudget with the least that works; kUnsupported where RAM holds all and would have to hold less.
+  Status set_ram_budget(uint64_t budget_bytes);
+
   Residency& residency() { return *residency_; }
   const Residency& residency() const { return *residency_; }
   const HostTier& host() const { return *host_; }
   DeviceLinkStats link_stats() const { return link_ ? link_->stats() : DeviceLinkStats{}; }
   CpuExperts* cpu_experts() { return cpu_experts_.get(); }
   Prefetch* prefetch() { return prefetch_.get(); }
+  const Prefetch* prefetch() const { return prefetch_.get(); }
 
  private:
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
@@ -65,8 +74,14 @@ class ExpertTiers {
   Status choose_serving(bool reads_host);
   bool on_cpu() const { return parts_.backend.device() == nullptr; }
   bool all_in_vram() const;
+  Status reload_host();
+  HostTier::ReadFunction reader() const;
+  Status close_slab(size_t slab);
+  Status open_slab(size_t slab);
+  bool may_close(size_t slab) const;
 
   const Parts parts_;
+  std::vector<bool> open_;              // [slabs] have memory
   std::unique_ptr<ExpertSource> source_;
   std::unique_ptr<HostTier> host_;
   std::unique_ptr<HostImport> import_;  // of the host tier's arena

@@ -111,8 +111,10 @@ Status add_geometry(const GgufFile& file, const ModelSpec& spec, ModelReport& re
   HOTSET_ASSIGN(const uint32_t context, pick_context(0, spec.config));
   const WorkspaceShape shape = {context, kLeastBatchTokens, KvElement::kF16};
   const WorkspaceBytes workspace = Workspace::plan(nullptr, spec, shape);
-  const uint64_t fixed = report.dense_bytes + workspace.scratch + workspace.shared + workspace.readback +
-                         workspace.kv_layer * spec.layers.size() + experts.count() * sizeof(uint64_t);
+  report.workspace_bytes = workspace.scratch + workspace.shared + workspace.readback;
+  const uint64_t kv_bytes = workspace.kv_layer * spec.layers.size();
+  report.kv_bytes_per_token = kv_bytes / context;
+  const uint64_t fixed = report.dense_bytes + report.workspace_bytes + kv_bytes + experts.count() * sizeof(uint64_t);
   report.least_vram_bytes = fixed + least_slot_bytes(experts, spec.config.experts_used);
   for (const double share : {0.1, 0.25, 0.5, 0.75, 1.0}) {
     const uint64_t bytes = fixed + static_cast<uint64_t>(share * static_cast<double>(experts.total_bytes()));

@@ -62,7 +62,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
   HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_,
-                                                     loaded->plan_, loaded->slabs_, loaded->device_table_}));
+                                                     loaded->plan_, loaded->slabs_, loaded->slab_plan_, loaded->device_table_}));
   HOTSET_RETURN_IF_ERROR(loaded->load_experts(options));
   return loaded;
 }
@@ -96,8 +96,13 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
 Status LoadedModel::allocate() {
   HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
   HOTSET_ASSIGN(device_table_, memory_->allocate(experts_->count() * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
-  for (const uint64_t bytes : plan_.slab_bytes) {
-    HOTSET_ASSIGN(Buffer slab, memory_->allocate(bytes + kSlabPadding, MemoryKind::kDevice, "expert slots"));
+  if (memory_->of_host()) return ok_status();
+  HOTSET_ASSIGN(slab_plan_, plan_all_slabs(*experts_, plan_.slots_per_class, spec_.config.experts_used, max_slot_slab_bytes(memory_->limits(), *experts_)));
+  for (size_t i = 0; i < slab_plan_.slab_bytes.size(); ++i) {
+    Buffer slab;
+    if (slab_plan_.open[i]) {
+      HOTSET_ASSIGN(slab, memory_->allocate(slab_plan_.slab_bytes[i] + kSlabPadding, MemoryKind::kDevice, "expert slots"));
+    }
     slabs_.push_back(std::move(slab));
   }
   return ok_status();

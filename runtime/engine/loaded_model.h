@@ -47,7 +47,8 @@ class LoadedModel {
   MemoryPlan plan_;
   std::unique_ptr<Workspace> workspace_;
   Buffer device_table_;  // uint64 [layers][experts]
-  std::vector<Buffer> slabs_;
+  SlabPlan slab_plan_;
+  std::vector<Buffer> slabs_;  // [slab_plan_]; those that are closed have no memory
   std::unique_ptr<DenseWeights> weights_;
   std::unique_ptr<ExpertTiers> tiers_;
 };

@@ -60,8 +60,13 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
 }
 
 // Device bytes of slots: slabs with their padding.
-Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& experts, const std::vector<uint32_t>& slots, MemoryPlan& plan) {
-  HOTSET_ASSIGN(plan.slab_bytes, plan_slabs(experts, slots, max_slab_bytes(memory.limits()) - kSlabPadding));
+Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, const std::vector<uint32_t>& slots,
+                              MemoryPlan& plan) {
+  HOTSET_ASSIGN(const SlabPlan slabs, plan_all_slabs(experts, slots, top_k, max_slot_slab_bytes(memory.limits(), experts)));
+  plan.slab_bytes.clear();
+  for (size_t i = 0; i < slabs.slab_bytes.size(); ++i) {
+    if (slabs.open[i]) plan.slab_bytes.push_back(slabs.slab_bytes[i]);
+  }
   uint64_t total = 0;
   Charges charges(memory);
   for (const uint64_t bytes : plan.slab_bytes) charges.add(total, bytes + kSlabPadding, MemoryKind::kDevice);
@@ -72,7 +77,7 @@ Result<uint64_t> charge_slots(const DeviceMemory& memory, const ExpertTable& exp
 // Device bytes of the slots that `slot_bytes` buy, before padding.
 Result<uint64_t> charge_of_slots(const DeviceMemory& memory, const ExpertTable& experts, uint32_t top_k, uint64_t slot_bytes, MemoryPlan& plan) {
   HOTSET_ASSIGN(plan.slots_per_class, plan_slots(experts, slot_bytes, top_k));
-  return charge_slots(memory, experts, plan.slots_per_class, plan);
+  return charge_slots(memory, experts, top_k, plan.slots_per_class, plan);
 }
 
 // The slots that fit `available_bytes` with the padding that their slabs take. `available_bytes` holds the least.
@@ -94,12 +99,22 @@ Status plan_cache(const DeviceMemory& memory, const ExpertTable& experts, uint32
 
 uint64_t max_slab_bytes(const DeviceLimits& limits) { return std::min(kMaxSlabBytes, limits.max_allocation_bytes); }
 
+uint64_t max_slot_slab_bytes(const DeviceLimits& limits, const ExpertTable& experts) {
+  constexpr uint64_t kSteps = 16;
+  const uint64_t largest = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  return std::min(max_slab_bytes(limits) - kSlabPadding, std::max(largest, experts.total_bytes() / kSteps));
+}
+
 Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, uint64_t budget_bytes,
                                const WorkspaceShape& shape) {
   const uint32_t top_k = largest_top_k(spec);
   MemoryPlan ignored;
-  HOTSET_ASSIGN(const uint64_t least_slots, charge_of_slots(memory, experts, top_k, least_slot_bytes(experts, top_k), ignored));
-  HOTSET_ASSIGN(const uint64_t all_slots, charge_of_slots(memory, experts, top_k, experts.total_bytes(), ignored));
+  uint64_t least_slots = 0;
+  uint64_t all_slots = 0;
+  if (!memory.of_host()) {
+    HOTSET_ASSIGN(least_slots, charge_of_slots(memory, experts, top_k, least_slot_bytes(experts, top_k), ignored));
+    HOTSET_ASSIGN(all_slots, charge_of_slots(memory, experts, top_k, experts.total_bytes(), ignored));
+  }
   WorkspaceShape least_shape = shape;
   least_shape.batch_tokens = std::min(shape.batch_tokens, kLeastBatchTokens);
   HOTSET_ASSIGN(const MemoryPlan least, plan_fixed(memory, spec, experts, least_shape));
@@ -124,7 +139,8 @@ Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec
       break;
     }
   }
-  HOTSET_RETURN_IF_ERROR(plan_cache(memory, experts, top_k, budget_bytes - plan.fixed_bytes(), plan));
+  if (memory.of_host()) plan.slots_per_class.assign(experts.classes(), 0);
+  else HOTSET_RETURN_IF_ERROR(plan_cache(memory, experts, top_k, budget_bytes - plan.fixed_bytes(), plan));
   plan.budget_bytes = budget_bytes;
   plan.least_bytes = least_bytes;
   return plan;

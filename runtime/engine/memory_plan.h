@@ -37,11 +37,15 @@ constexpr uint64_t kSlabPadding = 256;
 constexpr uint64_t kMaxSlabBytes = 1ull << 30;
 constexpr uint32_t kLeastBatchTokens = 8;
 
-// `shape.batch_tokens` is the most wanted. Error: kOverBudget, naming the least budget that works.
+// `shape.batch_tokens` is the most wanted. In host memory there are no slots: the CPU runs experts where RAM holds them.
+// Error: kOverBudget, naming the least budget that works.
 Result<MemoryPlan> plan_memory(const DeviceMemory& memory, const ModelSpec& spec, const ExpertTable& experts, uint64_t budget_bytes,
                                const WorkspaceShape& shape);
 
 // The largest slab on this device.
 uint64_t max_slab_bytes(const DeviceLimits& limits);
+
+// The largest slab of expert slots: small enough that a budget can be followed in steps of a sixteenth of the experts.
+uint64_t max_slot_slab_bytes(const DeviceLimits& limits, const ExpertTable& experts);
 
 }  // namespace hotset

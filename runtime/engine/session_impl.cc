@@ -22,6 +22,7 @@ SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t lo
   stats_.logits_hash = kFnvBasis;
   residency_start_ = loaded.tiers().residency().stats();
   link_start_ = loaded.tiers().link_stats();
+  host_start_ = loaded.tiers().host().stats();
   submits_start_ = loaded.backend().submit_count();
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
@@ -167,6 +168,28 @@ void SessionImpl::rewind(uint32_t position) {
   has_logits_ = false;
 }
 
+void SessionImpl::add_tier_stats(SessionStats& stats) const {
+  const ResidencyStats now = loaded_.tiers().residency().stats();
+  stats.experts_in_place = now.in_place - residency_start_.in_place;
+  stats.experts_on_cpu = now.on_host - residency_start_.on_host;
+  stats.promotions = now.promotions - residency_start_.promotions;
+  stats.stops = decode_->stops();
+  const HostTierStats host = loaded_.tiers().host().stats();
+  stats.disk_to_host = {host.disk_bytes - host_start_.disk_bytes, host.busy_ns - host_start_.busy_ns};
+  if (!loaded_.tiers().host().holds_all()) {
+    stats.ram_hits = host.demand_hits - host_start_.demand_hits;
+    stats.ram_lookups = stats.ram_hits + host.demand_misses - host_start_.demand_misses;
+  }
+  const Prefetch* prefetch = loaded_.tiers().prefetch();
+  if (!prefetch) return;
+  stats.prefetch.active = prefetch->active();
+  stats.prefetch.reads = host.hinted - host_start_.hinted;
+  stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
+  stats.prefetch.late = host.hint_late - host_start_.hint_late;
+  stats.prefetch.wasted = host.hint_wasted - host_start_.hint_wasted;
+  for (const PrefetchLayerStats& layer : prefetch->layers()) stats.prefetch.layers.push_back({layer.guessed, layer.right, layer.chosen});
+}
+
 SessionStats SessionImpl::stats() const {
   SessionStats stats = stats_;
   const ResidencyStats now = loaded_.tiers().residency().stats();
@@ -177,6 +200,7 @@ SessionStats SessionImpl::stats() const {
   stats.decode_hits = now.decode_hits - residency_start_.decode_hits;
   stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
   stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
+  add_tier_stats(stats);
   stats.submits = loaded_.backend().submit_count() - submits_start_;
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();

@@ -36,6 +36,7 @@ class SessionImpl final : public Session {
   Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
   Status feed_one(TokenId token, const LogitsSink& sink);
   std::span<const float> first_logits() const;
+  void add_tier_stats(SessionStats& stats) const;
   void hash_logits(std::span<const float> logits);
 
   LoadedModel& loaded_;
@@ -50,6 +51,7 @@ class SessionImpl final : public Session {
   bool has_logits_ = false;
   SessionStats stats_;          // what is counted here; stats() adds the rest
   ResidencyStats residency_start_;  // of the engine when the session began
+  HostTierStats host_start_;
   DeviceLinkStats link_start_;
   uint64_t submits_start_ = 0;
 };

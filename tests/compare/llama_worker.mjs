@@ -57,13 +57,16 @@ async function measure(model, context, {promptTokens, genTokens}) {
         const start = performance.now();
         await tokens.next();
         const first = performance.now();
+        const cpuStart = process.cpuUsage();
         for (let i = 0; i < genTokens; ++i) await tokens.next();
         const end = performance.now();
+        const cpu = process.cpuUsage(cpuStart);
         await tokens.return();
         return {
             prefill_tok_s: promptTokens / (first - start) * 1e3,
             decode_tok_s: genTokens / (end - first) * 1e3,
-            ttft_ms: first - start
+            ttft_ms: first - start,
+            decode_cpu_s: (cpu.user + cpu.system) / 1e6 / genTokens
         };
     } finally {
         sequence.dispose();

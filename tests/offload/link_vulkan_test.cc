@@ -197,6 +197,35 @@ TEST_CASE("vulkan link: what was not imported goes another way, in order with wh
   CHECK(holds(slab, 180'000, not_imported));
 }
 
+TEST_CASE("vulkan link: an import may come later, and go") {
+  Gpu gpu;
+  if (!gpu.open(1, kSlabBytes)) HOTSET_SKIP("no Vulkan device");
+  Source source(*gpu.device);
+  if (!source.import) HOTSET_SKIP("this device imports no host memory");
+  auto link = LinkVulkan::create(*gpu.memory, gpu.slabs, {});
+  REQUIRE(link.ok());
+  const CopyPath first = gpu.slabs[0].mapped().empty() ? CopyPath::kStaging : CopyPath::kMapped;
+  uint64_t offset = 0;
+  const auto copy_and_wait = [&] {
+    REQUIRE((*link)->copy(source.bytes(offset, 1000), SlabId{0}, offset).ok());
+    offset += 1000;
+    const auto value = (*link)->submit();
+    REQUIRE(value.ok());
+    REQUIRE((*link)->wait(*value).ok());
+  };
+  copy_and_wait();
+  (*link)->set_path(CopyPath::kDirect, source.import.get());
+  copy_and_wait();
+  (*link)->set_path({}, nullptr);
+  source.import.reset();
+  copy_and_wait();
+  (*link)->set_path(CopyPath::kStaging, nullptr);  // no ring on a device that maps its memory
+  copy_and_wait();
+  CHECK((*link)->path_bytes(CopyPath::kDirect) == 1000);
+  CHECK((*link)->path_bytes(first) == 3000);
+  CHECK(holds(gpu.read_back(0, **link, 0), 0, source.bytes(0, 4000)));
+}
+
 TEST_CASE("vulkan link: many batches are under way, none is lost and each slot ends with its latest bytes") {
   constexpr uint64_t kRecord = 3000;
   constexpr uint32_t kSlots = 80;

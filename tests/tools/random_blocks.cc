@@ -21,7 +21,12 @@ constexpr double kSqrt3 = 1.7320508;       // half the width of a uniform distri
 constexpr double kScale6Rms = 48.38, kScale6Mean = 47.5;
 constexpr double kScale8Rms = 97.27, kScale8Mean = 95.5;
 
-constexpr std::array<BlockFormat, 8> kFormats = {{
+// The 4-bit floats of MXFP4, doubled and each sign alike: root mean square, mean of magnitudes.
+constexpr double kE2m1Rms = 5.8523, kE2m1Mean = 4.5;
+// Powers of two that are mixed so that their mean square is right have a smaller mean; its middle over all mixes.
+constexpr double kPowerMean = 0.965;
+
+constexpr std::array<BlockFormat, 9> kFormats = {{
     {BlockType::kF32, "F32", 1, 4, 0, kSqrt3 / 2},
     {BlockType::kF16, "F16", 1, 2, 1, kSqrt3 / 2},
     {BlockType::kBf16, "BF16", 1, 2, 32, kSqrt3 / 2},
@@ -30,6 +35,7 @@ constexpr std::array<BlockFormat, 8> kFormats = {{
     {BlockType::kQ4_K, "Q4_K", 256, 144, 15, 7.5 * kScale6Mean / (kDeviation16 * kScale6Rms)},
     {BlockType::kQ5_K, "Q5_K", 256, 176, 17, 15.5 * kScale6Mean / (kDeviation32 * kScale6Rms)},
     {BlockType::kQ6_K, "Q6_K", 256, 210, 18, 15.5 * kScale8Mean / (kDeviation64 * kScale8Rms)},
+    {BlockType::kMXFP4, "MXFP4", 32, 17, 38, kPowerMean * kE2m1Mean / kE2m1Rms},
 }};
 
 void put_half(std::byte* out, double value) {
@@ -63,6 +69,14 @@ void put_scales6(std::byte* out, uint64_t bits) {
   }
 }
 
+// The scale byte of an MXFP4 block: one of the two powers of two around the wanted scale, drawn so that squares are right.
+std::byte draw_power(double scale, Random& random) {
+  const int power = std::ilogb(scale);
+  const double share = (std::pow(std::ldexp(scale, -power), 2) - 1) / 3;  // of the larger
+  const bool larger = random.next_signed() * 0.5 + 0.5 < share;
+  return static_cast<std::byte>(power + larger + 128);  // the doubled numbers' scale is 2^(byte - 128)
+}
+
 // Overwrites the scale fields of blocks whose quants are random bits already.
 void set_scales(BlockType type, double deviation, Random& random, std::byte* block) {
   switch (type) {
@@ -70,6 +84,9 @@ void set_scales(BlockType type, double deviation, Random& random, std::byte* blo
       return put_half(block, deviation / kDeviation256);
     case BlockType::kQ4_0:
       return put_half(block, deviation / kDeviation16);
+    case BlockType::kMXFP4:
+      block[0] = draw_power(deviation / kE2m1Rms, random);
+      return;
     case BlockType::kQ4_K:
     case BlockType::kQ5_K: {
       const bool four = type == BlockType::kQ4_K;
@@ -163,6 +180,9 @@ void make_channels_positive(BlockType type, std::span<std::byte> row) {
       return clear_sign_bits(row.subspan(2), 1);
     case BlockType::kQ4_0:  // both nibbles of each byte at 8 or above: quant - 8 is not negative
       for (size_t i = 2; i < 18; ++i) row[i] |= std::byte{0x88};
+      return;
+    case BlockType::kMXFP4:  // no signs
+      for (size_t i = 1; i < 17; ++i) row[i] &= std::byte{0x77};
       return;
     case BlockType::kQ4_K:
     case BlockType::kQ5_K:  // minimum of sub-block 0 becomes 0

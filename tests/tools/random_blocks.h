@@ -12,7 +12,7 @@ namespace hotset::test {
 
 // ggml's numbers.
 enum class BlockType : uint32_t {
-  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ8_0 = 8, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBf16 = 30,
+  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ8_0 = 8, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBf16 = 30, kMXFP4 = 39,
 };
 
 struct BlockFormat {

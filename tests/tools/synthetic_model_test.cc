@@ -51,6 +51,11 @@ double block_value(BlockType type, const std::byte* block, uint32_t i) {
       const auto quant = static_cast<int>((byte(2 + i % 16) >> (i / 16 * 4)) & 15);
       return double{half_value(block)} * (quant - 8);
     }
+    case BlockType::kMXFP4: {
+      const double magnitudes[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+      const uint32_t bits = (byte(1 + i % 16) >> (i / 16 * 4)) & 15;
+      return std::ldexp(bits & 8 ? -magnitudes[bits & 7] : magnitudes[bits & 7], static_cast<int>(byte(0)) - 127);
+    }
     case BlockType::kQ4_K: return k_value(nibble(16));
     case BlockType::kQ5_K: return k_value(nibble(48) | ((byte(16 + i % 32) >> (i / 32)) & 1) << 4);
     case BlockType::kQ6_K: {

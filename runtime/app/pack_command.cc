@@ -1,0 +1,64 @@
+// `hotset pack`: the side file that lets experts be read from disk in one piece each.
+#include "platform/bytes.h"
+#include "runtime/app/command.h"
+#include "runtime/app/interrupt.h"
+#include "runtime/app/json_writer.h"
+#include "runtime/app/progress_bar.h"
+#include "runtime/engine/pack_model.h"
+
+namespace hotset {
+namespace {
+
+class PackCommand : public Command {
+ public:
+  const char* name() const override { return "pack"; }
+  const char* summary() const override { return "Write a side file in which each expert is one run of bytes, to read from disk faster"; }
+
+  void add_flags(CLI::App& app) override {
+    app.add_option("MODEL", model_, "A .gguf file, or the first part of a split one.")->type_name("")->required();
+    app.add_option("OUT", out_, "The file to write; `hotset run --pack OUT` reads it.")->type_name("")->required();
+    app.add_flag("--check", check_, "Write nothing: read OUT and compare every expert with its checksum.");
+    app.add_flag("--json", json_, "Write what was done as JSON.");
+  }
+
+  Status execute(Console& console) override {
+    HOTSET_ASSIGN(const PackReport report, run(console));
+    console.write(json_ ? json_text(json_of(report)) : text_of(report));
+    return ok_status();
+  }
+
+ private:
+  Result<PackReport> run(const Console& console) const {
+    const Interrupt interrupt;
+    ProgressBar bar(console, check_ ? "checking" : "packing", console.watched());
+    const auto progress = [&](uint64_t done_bytes, uint64_t total_bytes) {
+      bar.update(done_bytes, total_bytes);
+      return !interrupt.pressed();
+    };
+    return check_ ? check_pack(model_, out_, progress) : pack_model(model_, out_, progress);
+  }
+
+  std::string text_of(const PackReport& report) const {
+    return escape_controls(out_) + (check_ ? ": whole, " : ": ") + std::to_string(report.layers) + " layers of " + std::to_string(report.experts) +
+           " experts, " + format_bytes(report.file_bytes) + "\n";
+  }
+
+  Json json_of(const PackReport& report) const {
+    return {{"path", out_},
+            {"layers", report.layers},
+            {"experts", report.experts},
+            {"expert_bytes", report.expert_bytes},
+            {"file_bytes", report.file_bytes}};
+  }
+
+  std::string model_;
+  std::string out_;
+  bool check_ = false;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_pack_command() { return std::make_unique<PackCommand>(); }
+
+}  // namespace hotset

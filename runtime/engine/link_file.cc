@@ -1,0 +1,160 @@
+#include "runtime/engine/link_file.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <vector>
+
+#include "platform/file.h"
+#include "platform/log.h"
+
+namespace hotset {
+namespace {
+
+constexpr std::string_view kFirstLine = "hotset links 1";
+constexpr uint64_t kMostFileBytes = 64 << 10;
+constexpr double kMostBytesPerS = 1e15;  // beyond every memory
+constexpr double kMostNs = 1e12;
+
+// Every figure of the file: its name, the most it may be, and where it belongs.
+struct Field {
+  std::string name;
+  double most;
+  double* value;
+};
+
+// `values` is what files hold; the two integers among the rates go by way of doubles.
+struct Figures {
+  LinkProbe probe;
+  double copy_ns = 0;
+  double stop_ns = 0;
+  double unified = 0;
+  double copies_overlap = 0;
+  double copy_path = 0;
+
+  std::vector<Field> fields() {
+    LinkRates& rates = probe.rates;
+    std::vector<Field> all = {{"device_bytes_per_s", kMostBytesPerS, &rates.device_bytes_per_s},
+                              {"in_place_bytes_per_s", kMostBytesPerS, &rates.in_place_bytes_per_s},
+                              {"copy_bytes_per_s", kMostBytesPerS, &rates.copy_bytes_per_s},
+                              {"copy_ns", kMostNs, &copy_ns},
+                              {"ram_bytes_per_s", kMostBytesPerS, &rates.ram_bytes_per_s},
+                              {"stop_ns", kMostNs, &stop_ns},
+                              {"unified", 1, &unified},
+                              {"copies_overlap", 1, &copies_overlap},
+                              {"copy_path", kCopyPaths - 1, &copy_path},
+                              {"write_bytes_per_s", kMostBytesPerS, &probe.write_bytes_per_s},
+                              {"round_trip_ns", kMostNs, &probe.round_trip_ns}};
+    for (size_t path = 0; path < kCopyPaths; ++path) {
+      const std::string name = copy_path_name(static_cast<CopyPath>(path));
+      all.push_back({name + "_bytes_per_s", kMostBytesPerS, &probe.copies[path].bytes_per_s});
+      all.push_back({name + "_batch_ns", kMostNs, &probe.copies[path].batch_ns});
+    }
+    return all;
+  }
+};
+
+void join(Figures& figures) {
+  LinkRates& rates = figures.probe.rates;
+  rates.copy_ns = static_cast<uint64_t>(figures.copy_ns);
+  rates.stop_ns = static_cast<uint64_t>(figures.stop_ns);
+  rates.unified = figures.unified != 0;
+  rates.copies_overlap = figures.copies_overlap != 0;
+  figures.probe.copy_path = static_cast<CopyPath>(figures.copy_path);
+}
+
+Figures split(const LinkProbe& probe) {
+  Figures figures;
+  figures.probe = probe;
+  figures.copy_ns = static_cast<double>(probe.rates.copy_ns);
+  figures.stop_ns = static_cast<double>(probe.rates.stop_ns);
+  figures.unified = probe.rates.unified ? 1 : 0;
+  figures.copies_overlap = probe.rates.copies_overlap ? 1 : 0;
+  figures.copy_path = static_cast<double>(probe.copy_path);
+  return figures;
+}
+
+std::string owner_lines(const LinkOwner& owner) {
+  return std::string(kFirstLine) + "\ndevice " + owner.device + "\nkey " + owner.cache_key + "\nthreads " + std::to_string(owner.threads) + "\n";
+}
+
+Status read_field(std::string_view line, std::vector<Field>& fields) {
+  const size_t space = line.find(' ');
+  const std::string_view name = line.substr(0, space);
+  const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& known) { return known.name == name; });
+  if (field == fields.end() || space == line.npos) return error(Code::kCorrupt, "'%.*s' is not one of its lines", static_cast<int>(std::min<size_t>(line.size(), 60)), line.data());
+  double value = 0;
+  const char* end = line.data() + line.size();
+  const auto parsed = std::from_chars(line.data() + space + 1, end, value);
+  const bool good = parsed.ec == std::errc() && parsed.ptr == end && std::isfinite(value) && value >= 0 && value <= field->most;
+  if (!good) return error(Code::kCorrupt, "the value of %s is none", field->name.c_str());
+  *field->value = value;
+  fields.erase(field);
+  return ok_status();
+}
+
+// The file's own figures must agree with each other too: the way that is named the fastest has a rate.
+Status check(const LinkProbe& probe) {
+  if (probe.rates.device_bytes_per_s <= 0 || probe.rates.ram_bytes_per_s <= 0) return error(Code::kCorrupt, "a rate is 0");
+  const bool known = probe.rates.copy_bytes_per_s <= 0 || probe.copies[static_cast<size_t>(probe.copy_path)].bytes_per_s > 0;
+  return known ? ok_status() : error(Code::kCorrupt, "it names a copy path that it has no rate of");
+}
+
+Result<LinkProbe> read_kept(const std::string& path, const LinkOwner& owner) {
+  HOTSET_ASSIGN(const std::string text, read_whole_file(path, kMostFileBytes));
+  return read_link_file(text, owner);
+}
+
+}  // namespace
+
+std::string link_file_path(const std::string& directory, const LinkOwner& owner) { return directory + "/links-" + owner.cache_key + ".txt"; }
+
+std::string write_link_file(const LinkProbe& probe, const LinkOwner& owner) {
+  Figures figures = split(probe);
+  std::string text = owner_lines(owner);
+  for (const Field& field : figures.fields()) {
+    char value[32];
+    const auto end = std::to_chars(value, value + sizeof value, *field.value).ptr;  // not printf: the embedder may have set a locale
+    text += field.name + " " + std::string(value, end) + "\n";
+  }
+  return text;
+}
+
+Result<LinkProbe> read_link_file(std::string_view text, const LinkOwner& owner) {
+  if (!text.starts_with(kFirstLine) || !text.substr(kFirstLine.size()).starts_with("\n")) {
+    return error(Code::kInvalidArgument, "it is no file of this version");
+  }
+  const std::string expected = owner_lines(owner);
+  if (!text.starts_with(expected)) return error(Code::kInvalidArgument, "it is of another device, driver or number of threads");
+  Figures figures;
+  std::vector<Field> missing = figures.fields();
+  for (std::string_view rest = text.substr(expected.size()); !rest.empty();) {
+    const size_t end = rest.find('\n');
+    if (end == rest.npos) return error(Code::kCorrupt, "its last line is cut short");
+    HOTSET_RETURN_IF_ERROR(read_field(rest.substr(0, end), missing));
+    rest.remove_prefix(end + 1);
+  }
+  if (!missing.empty()) return error(Code::kCorrupt, "%s is missing", missing.front().name.c_str());
+  join(figures);
+  HOTSET_RETURN_IF_ERROR(check(figures.probe));
+  return figures.probe;
+}
+
+Result<LinkProbe> probe_links(DeviceMemory& memory, const LinkProbeOptions& options, const std::string& directory) {
+  Device& device = memory.device();
+  LinkOwner owner = {device.name(), device.cache_key(), options.meter.threads};
+  std::replace(owner.device.begin(), owner.device.end(), '\n', ' ');
+  const std::string path = link_file_path(directory, owner);
+  if (!directory.empty() && file_exists(path)) {
+    auto kept = read_kept(path, owner);
+    if (kept.ok()) return kept;
+    log_line(LogLevel::kInfo, "the links are measured anew, '%s' is not used: %s", path.c_str(), kept.status().message().c_str());
+  }
+  HOTSET_ASSIGN(LinkProbe probe, measure_links(memory, options));
+  if (directory.empty()) return probe;
+  const Status written = write_whole_file(path, write_link_file(probe, owner));
+  if (!written.ok()) log_line(LogLevel::kInfo, "the links will be measured again: %s", written.message().c_str());
+  return probe;
+}
+
+}  // namespace hotset
