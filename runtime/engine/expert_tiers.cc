@@ -5,10 +5,12 @@
 #include "offload/model_identity.h"
 #include "offload/pack_file.h"
 #include "platform/bytes.h"
+#include "platform/file.h"
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "platform/threads.h"
 #include "runtime/engine/backend_choice.h"
+#include "runtime/engine/hot_set.h"
 
 namespace hotset {
 namespace {
@@ -120,6 +122,7 @@ void ExpertTiers::make_prefetch() {
 }
 
 Status ExpertTiers::load(const ProgressFunction& progress) {
+  if (!parts_.options.hot_set_path.empty()) hot_set_ = load_hot_set(parts_.options.hot_set_path, parts_.table);
   HOTSET_RETURN_IF_ERROR(host_->holds_all() ? load_whole(progress) : warm_from_disk(progress));
   return open_window();
 }
@@ -134,26 +137,68 @@ Status ExpertTiers::load_whole(const ProgressFunction& progress) {
   return ok_status();
 }
 
-Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
-  const uint32_t wave = residency_->max_load_wave(layer);
+std::vector<uint16_t> ExpertTiers::warmest(uint32_t layer, uint32_t count) const {
   std::vector<uint16_t> ids;
-  for (uint32_t first = 0; first < std::min(share, parts_.table.experts()); first += wave) {
-    ids.clear();
-    for (uint32_t expert = first; expert < std::min({first + wave, share, parts_.table.experts()}); ++expert) ids.push_back(static_cast<uint16_t>(expert));
-    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, ids, Access::kLoad).status());
-    residency_->retire(layer, ids, 0);
+  std::vector<bool> taken(parts_.table.experts());
+  const auto add = [&](uint16_t expert) {
+    if (ids.size() < count && !taken[expert]) ids.push_back(expert);
+    taken[expert] = true;
+  };
+  for (const ExpertId id : hot_set_) {
+    if (id.layer == layer) add(id.expert);
+  }
+  for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) add(static_cast<uint16_t>(expert));
+  return ids;
+}
+
+Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
+  const std::vector<uint16_t> ids = warmest(layer, share);
+  const size_t wave = std::max(1u, residency_->max_load_wave(layer));
+  for (size_t first = 0; first < ids.size(); first += wave) {
+    const std::span<const uint16_t> next = std::span(ids).subspan(first, std::min(wave, ids.size() - first));
+    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, next, Access::kLoad).status());
+    residency_->retire(layer, next, 0);
   }
   return link_ ? link_->wait(residency_->copies_to_wait_for()) : ok_status();
 }
 
+// The hot set to RAM, as much of it as there is room for.
+Status ExpertTiers::warm_ram() {
+  const uint64_t room = host_->stats().slots;
+  for (size_t i = std::min<size_t>(hot_set_.size(), room); i-- > 0;) {  // the worthiest last, so that they stay longest
+    const ExpertId id = hot_set_[i];
+    if (residency_->resident(id.layer, id.expert)) continue;
+    HOTSET_RETURN_IF_ERROR(host_->acquire({&id, 1}, [](size_t) { return ok_status(); }));
+    host_->release({&id, 1});
+  }
+  return ok_status();
+}
+
+void ExpertTiers::save_hot_set() const {
+  const std::string& path = parts_.options.hot_set_path;
+  if (path.empty()) return;
+  std::vector<ExpertId> ranked;
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
+    for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) {
+      if (residency_->worth(layer, expert) > 0) ranked.push_back({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)});
+    }
+  }
+  if (ranked.empty()) return;  // nothing was learned: an earlier file is better
+  std::stable_sort(ranked.begin(), ranked.end(), [&](ExpertId a, ExpertId b) {
+    return residency_->worth(a.layer, a.expert) > residency_->worth(b.layer, b.expert);
+  });
+  const Status written = write_whole_file(path, write_hot_set(ranked, parts_.table));
+  if (!written.ok()) log_line(LogLevel::kWarn, "the hot set was not kept: %s", written.message().c_str());
+}
+
 // Fills VRAM; RAM fills itself.
 Status ExpertTiers::warm_from_disk(const ProgressFunction& progress) {
-  if (on_cpu()) return ok_status();
+  if (on_cpu()) return warm_ram();
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
     HOTSET_RETURN_IF_ERROR(warm_layer(layer, residency_->fair_share(layer)));
     if (progress && !progress(layer + 1, parts_.table.layers())) return error(Code::kCancelled, "loading was cancelled");
   }
-  return ok_status();
+  return warm_ram();
 }
 
 bool ExpertTiers::may_close(size_t slab) const {
@@ -250,11 +295,16 @@ TokenWork ExpertTiers::token_work() const {
   return work;
 }
 
-TokenEstimate ExpertTiers::estimate(double vram_hit_rate, double ram_hit_share) const {
+TokenEstimate ExpertTiers::estimate(const SessionStats& stats) const {
+  if (rates_.device_bytes_per_s == 0) return {};
   TokenWork work = token_work();
-  work.vram_hit_rate = vram_hit_rate;
-  work.ram_hit_share = ram_hit_share;
-  return estimate_token(rates_, work, miss_plan_);
+  if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
+  if (stats.ram_lookups > 0) work.ram_hit_share = static_cast<double>(stats.ram_hits) / static_cast<double>(stats.ram_lookups);
+  LinkRates rates = rates_;
+  if (stats.disk_to_host.busy_ns > 0) {
+    rates.disk_bytes_per_s = static_cast<double>(stats.disk_to_host.bytes) / static_cast<double>(stats.disk_to_host.busy_ns) * 1e9;
+  }
+  return estimate_token(rates, work, miss_plan_);
 }
 
 Status ExpertTiers::choose_serving(bool reads_host) {
