@@ -250,8 +250,11 @@ Result<SlotId> HostCache::make_room(ExpertId id) {
 SlotId HostCache::least_worthy(SizeClassId size_class) const {
   SlotId least = kNoSlot;
   double least_worth = 0;
-  for (uint32_t i = 0; i < memory_->slots(size_class); ++i) {
-    const SlotId slot{index_of(memory_->first(size_class)) + i};
+  uint32_t slot_index = index_of(memory_->first(size_class));
+  for (uint32_t open = cache_.open_slots(size_class); open > 0; ++slot_index) {
+    const SlotId slot{slot_index};
+    if (cache_.closed(slot)) continue;  // few lie between open ones
+    --open;
     if (cache_.empty(slot) || cache_.pinned(slot)) continue;
     const double worth = cache_.worth(cache_.tenant(slot));
     if (least != kNoSlot && worth >= least_worth) continue;

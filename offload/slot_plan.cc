@@ -116,7 +116,7 @@ Result<SlabPlan> plan_all_slabs(const ExpertTable& table, std::span<const uint32
   for (uint32_t c = 0; c < table.classes(); ++c) {
     const SizeClassId id{c};
     const uint64_t all = table.class_experts(id);
-    const uint64_t least = std::min<uint64_t>(slots_per_class[c], floor_slots(table, id, top_k));
+    const uint64_t least = std::min<uint64_t>(slots_per_class[c], uint64_t{top_k} * table.class_layers(id));
     HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), least, max_slab_bytes, plan.slab_bytes));
     HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), slots_per_class[c] - least, max_slab_bytes, plan.slab_bytes));
     plan.open.resize(plan.slab_bytes.size(), true);
