@@ -1,7 +1,7 @@
 // Rows of quantised weights as they lie in a GGUF file, read by address and expanded exactly to float32.
 //
 // Layouts and formulas: runtime/format/quant.h. `type` is always a specialisation constant, so one branch is left. A row
-// address is a multiple of 16 where blocks are (Q4_K, Q5_K, F32), of 2 for the others: Vulkan wants aligned
+// address is a multiple of 16 where blocks are (Q4_K, Q5_K, F32), of 1 for MXFP4, of 2 for the others: Vulkan wants aligned
 // loads, so words of those are put together from the two aligned words around them. Nothing past a row's last aligned
 // word is read.
 #extension GL_EXT_buffer_reference : require
@@ -20,6 +20,7 @@ const uint kQ4_K = 12;
 const uint kQ5_K = 13;
 const uint kQ6_K = 14;
 const uint kBF16 = 30;
+const uint kMXFP4 = 39;
 
 layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Words { uint v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Quads { uvec4 v[]; };
@@ -53,9 +54,28 @@ void words_at(uint64_t address, const uint count, out uint words[8]) {
     low = high;
   }
 }
+// The words at any address.
+void words_at_byte(uint64_t address, const uint count, out uint words[8]) {
+  const uint shift = (uint(address) & 3u) * 8u;
+  Words from = Words(address & ~3ul);
+  uint low = from.v[0];
+  [[unroll]] for (uint i = 0; i < count; ++i) {
+    const uint high = from.v[i + 1 < count || shift != 0 ? i + 1 : i];
+    words[i] = shift != 0 ? (low >> shift) | (high << (32u - shift)) : low;
+    low = high;
+  }
+}
 // The 16 bits at an even address, and the byte at any.
 uint half_at(uint64_t address) { return (Words(address & ~3ul).v[0] >> ((uint(address) & 2u) * 8u)) & 0xffffu; }
 uint byte_at(uint64_t address) { return (Words(address & ~3ul).v[0] >> ((uint(address) & 3u) * 8u)) & 0xffu; }
+
+// Of MXFP4, as in runtime/format/mxfp4.h: twice the numbers in the low nibbles of a word's bytes, lowest first; half a scale.
+vec4 doubled_e2m1(uint v) {
+  const uvec4 nibbles = (uvec4(v) >> uvec4(0, 8, 16, 24)) & 15u;
+  const ivec4 magnitudes = ivec4((uvec4(0xc8643210u) >> (4u * (nibbles & 7u))) & 15u);
+  return vec4(magnitudes * (1 - ivec4((nibbles >> 2) & 2u)));
+}
+float half_power(uint bits) { return uintBitsToFloat(bits < 2 ? 0x00200000u << bits : (bits - 1) << 23); }
 
 // Scales (x, y) and mins (z, w) of groups 2 pair and 2 pair + 1 of a Q4_K or Q5_K block, from its first 16 bytes.
 vec4 pair_scales(uvec4 head, uint pair) {
@@ -71,6 +91,7 @@ uint block_size_bytes(const uint type) {
   switch (type) {
     case kQ8_0: return 34;
     case kQ4_0: return 18;
+    case kMXFP4: return 17;
     case kQ4_K: return 144;
     case kQ5_K: return 176;
     case kQ6_K: return 210;
@@ -112,6 +133,11 @@ void expand32(const uint type, uint64_t row, uint group, out vec4 w[8]) {
     const float d = half_bits(half_at(block));
     words_at(block + 2, 4, q);
     [[unroll]] for (uint i = 0; i < 8; ++i) w[i] = d * (bytes((q[i & 3] >> (i & 4)) & 0x0f0f0f0fu) - 8.0);
+  } else if (type == kMXFP4) {
+    const uint64_t block = row + 17ul * group;
+    const float scale = half_power(byte_at(block));
+    words_at_byte(block + 1, 4, q);
+    [[unroll]] for (uint i = 0; i < 8; ++i) w[i] = scale * doubled_e2m1(q[i & 3] >> (i & 4));
   } else if (type == kQ4_K || type == kQ5_K) {
     Quads block = Quads(row + (type == kQ4_K ? 144ul : 176ul) * (group / 8));
     const uint pair = group % 8 / 2;

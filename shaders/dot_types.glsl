@@ -75,6 +75,19 @@ float dot_q6(uint64_t row, uint step) {
   return half_bits(half_at(block + 208)) * sum;
 }
 
+float dot_mxfp4(uint64_t row, uint step) {
+  const uint w = step_words(kMXFP4), steps = run_words(kMXFP4) / w, first = step % steps * w;
+  const uint64_t block = row + 17ul * (step / steps);
+  uint q[8];
+  words_at_byte(block + 1 + 4 * first, w, q);
+  vec4 sums = vec4(0);
+  [[unroll]] for (uint i = 0; i < w; ++i) {
+    sums = fma(doubled_e2m1(q[i]), x_of[i], sums);
+    sums = fma(doubled_e2m1(q[i] >> 4), x_of[w + i], sums);
+  }
+  return half_power(byte_at(block)) * (sums.x + sums.y + sums.z + sums.w);
+}
+
 float dot_small(const uint type, uint64_t row, uint step) {
   const uint w = step_words(type), steps = run_words(type) / w, first = step % steps * w;
   const uint64_t block = row + block_size_bytes(type) * (step / steps);
@@ -116,6 +129,7 @@ float dot_plain(const uint type, uint64_t row, uint step) {
 float dot_step(const uint type, uint64_t row, uint step) {
   if (type == kQ4_K || type == kQ5_K) return dot_q4_q5(type, row, step);
   if (type == kQ6_K) return dot_q6(row, step);
+  if (type == kMXFP4) return dot_mxfp4(row, step);
   if (type == kQ8_0 || type == kQ4_0) return dot_small(type, row, step);
   return dot_plain(type, row, step);
 }

@@ -20,8 +20,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Lon
 const uint kRows = 4;  // rows of one call at most
 
 // Per type: words in a run of quants, runs of x (32 or 16 apart) that a word serves.
-uint run_words(const uint type) { return type == kQ4_0 ? 4 : 8; }
-uint parts(const uint type) { return type == kQ6_K ? 4 : type == kQ4_0 || type == kQ4_K || type == kQ5_K ? 2 : 1; }
+uint run_words(const uint type) { return type == kQ4_0 || type == kMXFP4 ? 4 : 8; }
+uint parts(const uint type) { return type == kQ6_K ? 4 : type == kQ4_0 || type == kMXFP4 || type == kQ4_K || type == kQ5_K ? 2 : 1; }
 uint step_words(const uint type) { return min(STEP_WORDS, run_words(type)); }
 // Words whose weights share a scale.
 uint group_words(const uint type) { return type == kQ6_K ? min(step_words(type), 4) : step_words(type); }

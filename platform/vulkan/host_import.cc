@@ -11,7 +11,8 @@ namespace hotset {
 namespace {
 
 constexpr VkExternalMemoryHandleTypeFlagBits kHostHandle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
-constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT;
+constexpr VkBufferUsageFlags kUsage =
+    VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT;
 constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 
 bool driver_imports_buffers(VkPhysicalDevice device) {
@@ -160,7 +161,8 @@ const HostImport::Piece* HostImport::find(const std::byte* bytes, uint64_t size_
   const auto start = reinterpret_cast<uintptr_t>(arena_.data());
   if (address < start || address - start >= arena_.size()) return nullptr;
   const uint64_t offset = address - start;
-  auto past = std::upper_bound(pieces_.begin(), pieces_.end(), offset, [](uint64_t at, const Piece& piece) { return at < piece.range.core_begin_bytes; });
+  const auto before = [](uint64_t at, const Piece& piece) { return at < piece.range.core_begin_bytes; };
+  const auto past = std::upper_bound(pieces_.begin(), pieces_.end(), offset, before);
   if (past == pieces_.begin()) return nullptr;
   const Piece& piece = *std::prev(past);
   return offset <= piece.range.end_bytes && size_bytes <= piece.range.end_bytes - offset ? &piece : nullptr;

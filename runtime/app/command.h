@@ -32,6 +32,7 @@ std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_inspect_command();
 std::unique_ptr<Command> make_pack_command();
 std::unique_ptr<Command> make_plan_command();
+std::unique_ptr<Command> make_heatmap_command();
 std::unique_ptr<Command> make_devices_command();
 std::unique_ptr<Command> make_tokenize_command();
 

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 
+#include "offload/model_identity.h"
+#include "offload/pack_file.h"
 #include "platform/bytes.h"
+#include "platform/file.h"
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "platform/threads.h"
+#include "runtime/engine/backend_choice.h"
+#include "runtime/engine/hot_set.h"
 
 namespace hotset {
 namespace {
@@ -32,8 +37,8 @@ uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_
 
 Result<std::unique_ptr<ExpertTiers>> ExpertTiers::create(const Parts& parts) {
   std::unique_ptr<ExpertTiers> tiers(new ExpertTiers(parts));
+  HOTSET_RETURN_IF_ERROR(tiers->make_source());
   HOTSET_RETURN_IF_ERROR(tiers->make_host());
-  HOTSET_RETURN_IF_ERROR(tiers->make_cpu_experts());
   HOTSET_RETURN_IF_ERROR(tiers->make_residency());
   tiers->make_prefetch();
   return tiers;
@@ -45,10 +50,20 @@ bool ExpertTiers::all_in_vram() const {
   return slots == parts_.table.count();
 }
 
-Status ExpertTiers::make_host() {
+Status ExpertTiers::make_source() {
   std::vector<const File*> files;
   for (size_t i = 0; i < parts_.file.part_count(); ++i) files.push_back(&parts_.file.part(i));
-  HOTSET_ASSIGN(source_, ExpertSource::from_model(parts_.table, files));
+  if (parts_.options.pack_path.empty()) {
+    HOTSET_ASSIGN(source_, ExpertSource::from_model(parts_.table, files));
+    return ok_status();
+  }
+  HOTSET_ASSIGN(const ModelIdentity identity, identify_model(parts_.table, files));
+  HOTSET_ASSIGN(auto pack, PackFile::open(parts_.options.pack_path, parts_.table, identity));
+  HOTSET_ASSIGN(source_, ExpertSource::from_pack(parts_.table, std::move(pack), false));
+  return ok_status();
+}
+
+Status ExpertTiers::make_host() {
   HostTierOptions options;
   options.threads = resolve_threads(parts_.options.threads);
   options.top_k = largest_top_k(parts_.spec);
@@ -62,12 +77,10 @@ Status ExpertTiers::make_host() {
   return ok_status();
 }
 
-Status ExpertTiers::make_cpu_experts() {
-  if (on_cpu() || all_in_vram() || parts_.options.miss != MissChoice::kCpu) return ok_status();
+void ExpertTiers::make_cpu_experts() {
   std::vector<ExpertShape> shapes;
   for (const LayerSpec& layer : parts_.spec.layers) shapes.push_back(layer.moe.experts);
   cpu_experts_ = std::make_unique<CpuExperts>(resolve_threads(parts_.options.threads), shapes, largest_top_k(parts_.spec));
-  return ok_status();
 }
 
 Status ExpertTiers::make_residency() {
@@ -81,7 +94,7 @@ Status ExpertTiers::make_residency() {
     cpu_window_ = std::make_unique<CpuWindow>(parts_.table);
     made.window = cpu_window_.get();
   } else {
-    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {}));
+    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {.path = parts_.copy_path}));
     made.link = link_.get();
     made.window = &import_window_;
   }
@@ -109,6 +122,7 @@ void ExpertTiers::make_prefetch() {
 }
 
 Status ExpertTiers::load(const ProgressFunction& progress) {
+  if (!parts_.options.hot_set_path.empty()) hot_set_ = load_hot_set(parts_.options.hot_set_path, parts_.table);
   HOTSET_RETURN_IF_ERROR(host_->holds_all() ? load_whole(progress) : warm_from_disk(progress));
   return open_window();
 }
@@ -123,26 +137,68 @@ Status ExpertTiers::load_whole(const ProgressFunction& progress) {
   return ok_status();
 }
 
-Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
-  const uint32_t wave = residency_->max_load_wave(layer);
+std::vector<uint16_t> ExpertTiers::warmest(uint32_t layer, uint32_t count) const {
   std::vector<uint16_t> ids;
-  for (uint32_t first = 0; first < std::min(share, parts_.table.experts()); first += wave) {
-    ids.clear();
-    for (uint32_t expert = first; expert < std::min({first + wave, share, parts_.table.experts()}); ++expert) ids.push_back(static_cast<uint16_t>(expert));
-    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, ids, Access::kLoad).status());
-    residency_->retire(layer, ids, 0);
+  std::vector<bool> taken(parts_.table.experts());
+  const auto add = [&](uint16_t expert) {
+    if (ids.size() < count && !taken[expert]) ids.push_back(expert);
+    taken[expert] = true;
+  };
+  for (const ExpertId id : hot_set_) {
+    if (id.layer == layer) add(id.expert);
+  }
+  for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) add(static_cast<uint16_t>(expert));
+  return ids;
+}
+
+Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
+  const std::vector<uint16_t> ids = warmest(layer, share);
+  const size_t wave = std::max(1u, residency_->max_load_wave(layer));
+  for (size_t first = 0; first < ids.size(); first += wave) {
+    const std::span<const uint16_t> next = std::span(ids).subspan(first, std::min(wave, ids.size() - first));
+    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, next, Access::kLoad).status());
+    residency_->retire(layer, next, 0);
   }
   return link_ ? link_->wait(residency_->copies_to_wait_for()) : ok_status();
 }
 
+// The hot set to RAM, as much of it as there is room for.
+Status ExpertTiers::warm_ram() {
+  const uint64_t room = host_->stats().slots;
+  for (size_t i = std::min<size_t>(hot_set_.size(), room); i-- > 0;) {  // the worthiest last, so that they stay longest
+    const ExpertId id = hot_set_[i];
+    if (residency_->resident(id.layer, id.expert)) continue;
+    HOTSET_RETURN_IF_ERROR(host_->acquire({&id, 1}, [](size_t) { return ok_status(); }));
+    host_->release({&id, 1});
+  }
+  return ok_status();
+}
+
+void ExpertTiers::save_hot_set() const {
+  const std::string& path = parts_.options.hot_set_path;
+  if (path.empty()) return;
+  std::vector<ExpertId> ranked;
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
+    for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) {
+      if (residency_->worth(layer, expert) > 0) ranked.push_back({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)});
+    }
+  }
+  if (ranked.empty()) return;  // nothing was learned: an earlier file is better
+  std::stable_sort(ranked.begin(), ranked.end(), [&](ExpertId a, ExpertId b) {
+    return residency_->worth(a.layer, a.expert) > residency_->worth(b.layer, b.expert);
+  });
+  const Status written = write_whole_file(path, write_hot_set(ranked, parts_.table));
+  if (!written.ok()) log_line(LogLevel::kWarn, "the hot set was not kept: %s", written.message().c_str());
+}
+
 // Fills VRAM; RAM fills itself.
 Status ExpertTiers::warm_from_disk(const ProgressFunction& progress) {
-  if (on_cpu()) return ok_status();
+  if (on_cpu()) return warm_ram();
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
     HOTSET_RETURN_IF_ERROR(warm_layer(layer, residency_->fair_share(layer)));
     if (progress && !progress(layer + 1, parts_.table.layers())) return error(Code::kCancelled, "loading was cancelled");
   }
-  return ok_status();
+  return warm_ram();
 }
 
 bool ExpertTiers::may_close(size_t slab) const {
@@ -221,12 +277,59 @@ Status ExpertTiers::open_window() {
   return choose_serving(import_ != nullptr);
 }
 
+LinkRates ExpertTiers::measure_rates() {
+  LinkRates rates = parts_.link_rates;
+  if (!on_cpu()) rates.cpu_bytes_per_s = measure_cpu_bytes_per_s(resolve_threads(parts_.options.threads));
+  if (import_ == nullptr) rates.in_place_bytes_per_s = 0;
+  return rates;
+}
+
+TokenWork ExpertTiers::token_work() const {
+  TokenWork work;
+  for (const uint64_t bytes : parts_.plan.dense_slab_bytes) work.dense_bytes += bytes;
+  work.moe_layers = parts_.table.layers();
+  work.top_k = largest_top_k(parts_.spec);
+  work.record_bytes = parts_.table.total_bytes() / parts_.table.count();
+  const ResidencyStats stats = residency_->stats();
+  work.vram_hit_rate = modelled_hit_rate(static_cast<double>(stats.slots) / static_cast<double>(parts_.table.count()));
+  return work;
+}
+
+TokenEstimate ExpertTiers::estimate(const SessionStats& stats) const {
+  if (rates_.device_bytes_per_s == 0) return {};
+  TokenWork work = token_work();
+  if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
+  if (stats.ram_lookups > 0) work.ram_hit_share = static_cast<double>(stats.ram_hits) / static_cast<double>(stats.ram_lookups);
+  LinkRates rates = rates_;
+  if (stats.disk_to_host.busy_ns > 0) {
+    rates.disk_bytes_per_s = static_cast<double>(stats.disk_to_host.bytes) / static_cast<double>(stats.disk_to_host.busy_ns) * 1e9;
+  }
+  return estimate_token(rates, work, miss_plan_);
+}
+
 Status ExpertTiers::choose_serving(bool reads_host) {
   Serving serving;
-  const MissChoice choice = parts_.options.miss;
-  if (choice == MissChoice::kCpu && cpu_experts_) serving.decode = MissMode::kCpu;
-  else if (reads_host && choice != MissChoice::kWait) serving.decode = MissMode::kInPlace;
-  serving.scan_in_place = serving.decode == MissMode::kInPlace && parts_.backend.limits().software;
+  if (on_cpu()) {
+    miss_plan_.mode = serving.decode = MissMode::kInPlace;
+    return residency_->set_serving(serving);
+  }
+  rates_ = measure_rates();
+  const MissPaths paths = {.wait = true, .in_place = reads_host, .cpu = true};
+  switch (parts_.options.miss) {
+    case MissChoice::kAuto: miss_plan_ = best_plan(rates_, token_work(), paths); break;
+    case MissChoice::kGpu: miss_plan_.mode = reads_host ? MissMode::kInPlace : MissMode::kWait; break;
+    case MissChoice::kCpu: miss_plan_.mode = MissMode::kCpu; break;
+    case MissChoice::kWait: miss_plan_.mode = MissMode::kWait; break;
+  }
+  serving.decode = miss_plan_.mode;
+  serving.scan_in_place = serving.decode == MissMode::kInPlace && rates_.unified;
+  // Where host memory is as near as VRAM nothing is gained by moving an expert.
+  const bool pays = !rates_.unified || serving.decode != MissMode::kInPlace;
+  if (pays && serving.decode != MissMode::kWait) {
+    serving.promotion_bytes = promotion_budget_bytes(rates_, estimate_token(rates_, token_work(), miss_plan_));
+  }
+  if (serving.decode == MissMode::kCpu) make_cpu_experts();
+  log_line(LogLevel::kInfo, "experts outside VRAM: %s", std::string(miss_mode_name(serving.decode)).c_str());
   return residency_->set_serving(serving);
 }
 

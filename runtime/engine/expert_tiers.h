@@ -26,8 +26,8 @@ namespace hotset {
 
 class ExpertTiers {
  public:
-  struct Parts {  // all outlive the tiers
-    const EngineOptions& options;
+  struct Parts {  // what is named by reference outlives the tiers
+    EngineOptions options;
     const GgufFile& file;
     const ModelSpec& spec;
     const ExpertTable& table;
@@ -36,6 +36,8 @@ class ExpertTiers {
     const MemoryPlan& plan;
     std::vector<Buffer>& slabs;     // of the VRAM slots; those that are closed have no memory
     const SlabPlan& slab_plan;
+    LinkRates link_rates;           // as probe_links measured; zeros: not measured
+    std::optional<CopyPath> copy_path;
     Buffer& device_table;           // uint64 [layers][experts]
   };
   // `done`: bytes of the experts read so far; false cancels.
@@ -46,11 +48,20 @@ class ExpertTiers {
   // Reads what RAM and VRAM are to begin with. Error: kCancelled, the disk's, the device's.
   Status load(const ProgressFunction& progress);
 
+  // Writes EngineOptions::hot_set_path, where that is set; a failure is one log line.
+  void save_hot_set() const;
+
   // Frees or takes VRAM slabs until what is in use fits `budget_bytes` as well as it can; no token may be under way. Contents
   // move nowhere: experts that lose their slot are served as misses. Error: kOverBudget, naming the least that works.
   Status set_vram_budget(uint64_t budget_bytes);
   // Error: kOverBudget with the least that works; kUnsupported where RAM holds all and would have to hold less.
   Status set_ram_budget(uint64_t budget_bytes);
+
+  // What the link model was told and what it chose.
+  const LinkRates& rates() const { return rates_; }
+  const MissPlan& miss_plan() const { return miss_plan_; }
+  // A decode token as the link model sees it, with hit rates as far as `stats` has measured them; zeros without rates.
+  TokenEstimate estimate(const SessionStats& stats) const;
 
   Residency& residency() { return *residency_; }
   const Residency& residency() const { return *residency_; }
@@ -62,16 +73,22 @@ class ExpertTiers {
 
  private:
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
+  Status make_source();
   Status make_host();
   Status make_residency();
-  Status make_cpu_experts();
+  void make_cpu_experts();
   void make_prefetch();
   Status load_whole(const ProgressFunction& progress);
+  // The first `share` experts of the layer, those of the hot set before others, to VRAM.
   Status warm_layer(uint32_t layer, uint32_t share);
+  Status warm_ram();
+  std::vector<uint16_t> warmest(uint32_t layer, uint32_t count) const;
   Status warm_from_disk(const ProgressFunction& progress);
   // Lets the device read RAM where it can, and decides how misses are served.
   Status open_window();
   Status choose_serving(bool reads_host);
+  LinkRates measure_rates();
+  TokenWork token_work() const;
   bool on_cpu() const { return parts_.backend.device() == nullptr; }
   bool all_in_vram() const;
   Status reload_host();
@@ -81,7 +98,10 @@ class ExpertTiers {
   bool may_close(size_t slab) const;
 
   const Parts parts_;
+  LinkRates rates_;                     // measured; zeros where nothing was
+  MissPlan miss_plan_;
   std::vector<bool> open_;              // [slabs] have memory
+  std::vector<ExpertId> hot_set_;       // to begin with, the worthiest first
   std::unique_ptr<ExpertSource> source_;
   std::unique_ptr<HostTier> host_;
   std::unique_ptr<HostImport> import_;  // of the host tier's arena

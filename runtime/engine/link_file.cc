@@ -82,7 +82,9 @@ Status read_field(std::string_view line, std::vector<Field>& fields) {
   const size_t space = line.find(' ');
   const std::string_view name = line.substr(0, space);
   const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& known) { return known.name == name; });
-  if (field == fields.end() || space == line.npos) return error(Code::kCorrupt, "'%.*s' is not one of its lines", static_cast<int>(std::min<size_t>(line.size(), 60)), line.data());
+  if (field == fields.end() || space == line.npos) {
+    return error(Code::kCorrupt, "'%.*s' is not one of its lines", static_cast<int>(std::min<size_t>(line.size(), 60)), line.data());
+  }
   double value = 0;
   const char* end = line.data() + line.size();
   const auto parsed = std::from_chars(line.data() + space + 1, end, value);

@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "platform/bytes.h"
+#include "platform/file.h"
 #include "platform/log.h"
 #include "platform/threads.h"
-#include "runtime/compute/backend_vulkan.h"
+#include "runtime/engine/backend_choice.h"
+#include "runtime/engine/link_file.h"
 #include "runtime/model/family.h"
 
 namespace hotset {
@@ -15,6 +17,7 @@ namespace {
 constexpr double kDefaultBudgetShare = 0.9;
 constexpr uint32_t kMostBatchTokens = 8192;  // a dispatch has a workgroup row a token; Vulkan promises 65535
 constexpr uint64_t kUploadStagingBytes = 8u << 20;
+constexpr uint64_t kBudgetSteps = 8;  // VRAM is taken back in no smaller part of the budget, so that the cache does not swing
 
 uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device) {
   if (!options.vram) return static_cast<uint64_t>(static_cast<double>(device.free_bytes) * kDefaultBudgetShare);
@@ -24,10 +27,6 @@ uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device
              format_bytes(device.free_bytes).c_str());
   }
   return std::min(wanted, device.free_bytes);
-}
-
-Result<std::unique_ptr<Backend>> open_backend(const EngineOptions& options) {
-  return BackendVulkan::open({options.device, options.validation});
 }
 
 ByteRange range_of(const TensorInfo* tensor) { return {tensor->part, tensor->file_offset_bytes, tensor->size_bytes}; }
@@ -59,10 +58,13 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   std::unique_ptr<LoadedModel> loaded(new LoadedModel());
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
+  const std::optional<LinkProbe> probe = loaded->probe_device(options);
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
-  HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_,
-                                                     loaded->plan_, loaded->slabs_, loaded->slab_plan_, loaded->device_table_}));
+  const LinkRates rates = probe ? probe->rates : LinkRates{};
+  const std::optional<CopyPath> copy_path = probe ? std::optional(probe->copy_path) : std::nullopt;
+  HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_, loaded->plan_,
+                                                     loaded->slabs_, loaded->slab_plan_, rates, copy_path, loaded->device_table_}));
   HOTSET_RETURN_IF_ERROR(loaded->load_experts(options));
   return loaded;
 }
@@ -82,6 +84,7 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
   HOTSET_ASSIGN(const uint32_t context, pick_context(options.context_tokens, spec_.config));
   const uint64_t budget = resolve_budget(options, backend_->budget());
   memory_ = backend_->make_memory(budget);
+  vram_budget_bytes_ = budget;
   WorkspaceShape shape;
   shape.context_tokens = context;
   shape.batch_tokens = std::min(options.batch_tokens, context);
@@ -91,6 +94,21 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
     log_line(LogLevel::kInfo, "prompts go in chunks of %u tokens so that activations fit the VRAM budget", plan_.workspace.batch_tokens);
   }
   return ok_status();
+}
+
+// Before anything takes the budget. Advice: without it misses are served as best guessed.
+std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options) {
+  if (memory_->of_host() || options.miss != MissChoice::kAuto) return std::nullopt;
+  uint64_t slots = 0;
+  for (const uint32_t count : plan_.slots_per_class) slots += count;
+  if (slots == experts_->count()) return std::nullopt;
+  const auto cache = cache_directory();
+  LinkProbeOptions probe_options;
+  probe_options.meter.threads = resolve_threads(options.threads);
+  auto probe = probe_links(*memory_, probe_options, cache.ok() ? *cache : std::string());
+  if (probe.ok()) return *probe;
+  log_line(LogLevel::kInfo, "links were not measured: %s", probe.status().message().c_str());
+  return std::nullopt;
 }
 
 Status LoadedModel::allocate() {
@@ -123,6 +141,38 @@ Status LoadedModel::load_experts(const EngineOptions& options) {
     return !options.on_progress || options.on_progress({dense_bytes + done, dense_bytes + total});
   };
   return tiers_->load(progress);
+}
+
+Status LoadedModel::set_vram_budget(uint64_t budget_bytes) {
+  const std::lock_guard guard(lock_);
+  backend_->wait_idle();
+  HOTSET_RETURN_IF_ERROR(tiers_->set_vram_budget(budget_bytes));
+  vram_budget_bytes_ = budget_bytes;
+  return ok_status();
+}
+
+Status LoadedModel::set_ram_budget(uint64_t budget_bytes) {
+  const std::lock_guard guard(lock_);
+  backend_->wait_idle();
+  return tiers_->set_ram_budget(budget_bytes);
+}
+
+void LoadedModel::follow_driver_budget() {
+  if (memory_->of_host() || memory_->budget_bytes() == 0) return;
+  const DeviceBudget now = backend_->budget();
+  if (!now.from_driver || now.process_used_bytes == 0) return;
+  const uint64_t used = memory_->used_bytes();
+  // What the driver would let this process hold, less what of it is not ours.
+  const uint64_t others = now.process_used_bytes - std::min(now.process_used_bytes, used);
+  const uint64_t granted = now.process_used_bytes + now.free_bytes - others;
+  const uint64_t wanted = std::min(vram_budget_bytes_, granted);
+  const bool squeezed = granted < used;
+  const bool room_again = used < vram_budget_bytes_ && wanted > used + vram_budget_bytes_ / kBudgetSteps;
+  if (!squeezed && !room_again) return;
+  backend_->wait_idle();
+  const Status followed = tiers_->set_vram_budget(wanted);
+  log_line(LogLevel::kInfo, "the driver has %s of VRAM for this process: %s", format_bytes(granted).c_str(),
+           followed.ok() ? "the expert cache follows" : followed.message().c_str());
 }
 
 Model LoadedModel::model() {

@@ -12,11 +12,11 @@ const root = path.resolve(here, "../..");
 
 const optionTable = {
     model: {type: "string", help: "GGUF file (default: the shipped model)"},
-    backend: {type: "string", default: "vulkan", help: "llama.cpp's backend: vulkan, cpu or cuda"},
+    backend: {type: "string", default: "vulkan", help: "llama.cpp's backend: vulkan, cpu (of both) or cuda"},
     rounds: {type: "string", default: "5", help: "rounds, each one run of both"},
     "prompt-tokens": {type: "string", default: "128", help: "tokens of the prompt"},
     "gen-tokens": {type: "string", default: "64", help: "tokens decoded one by one"},
-    threads: {type: "string", default: String(os.availableParallelism()), help: "CPU threads of llama.cpp"},
+    threads: {type: "string", default: String(os.availableParallelism()), help: "CPU threads of llama.cpp; with --backend cpu of both"},
     batch: {type: "string", default: "512", help: "llama.cpp's batch; 1 spares its prefill shaders (see README.md)"},
     "flash-attention": {type: "string", default: "auto", help: "llama.cpp's flash attention: on, off or auto"},
     device: {type: "string", help: "Vulkan device number for both"},
@@ -61,6 +61,7 @@ function readOptions() {
     oneOf("backend", ["vulkan", "cpu", "cuda"]);
     oneOf("flash-attention", ["on", "off", "auto"]);
     oneOf("only", ["hotset", "llama"]);
+    if (values.backend === "cpu" && values.device != null) throw new UsageError("--device has no meaning with --backend cpu");
     values.model ??= defaultModel();
     if (!values.help && (values.model == null || !fs.existsSync(values.model))) {
         throw new UsageError(`no model: ${values.model ?? "give --model FILE"}`);
@@ -142,7 +143,8 @@ class Hotset {
         this.program = options.hotset;
         this.args = ["bench", path.resolve(options.model), "--prompt-tokens", String(options["prompt-tokens"]),
             "--gen-tokens", String(options["gen-tokens"]), "--reps", "1", "--json",
-            ...(options.device == null ? [] : ["--device", options.device]),
+            ...(options.backend === "cpu" ? ["--device", "cpu", "--threads", String(options.threads)]
+                : options.device == null ? [] : ["--device", options.device]),
             ...options["hotset-args"].split(" ").filter(Boolean)];
     }
 
@@ -225,7 +227,10 @@ function printText(report) {
 
 function warningsFor(report) {
     const warnings = [];
-    if (report.hotset && report.llama && report.llama.backend !== "vulkan") {
+    const onCpu = (side) => side.device.startsWith("CPU");
+    if (report.hotset && report.llama && report.llama.backend === "cpu") {
+        if (!onCpu(report.hotset)) warnings.push(`llama.cpp runs on the CPU, hotset on ${report.hotset.device}`);
+    } else if (report.hotset && report.llama && report.llama.backend !== "vulkan") {
         warnings.push(`hotset runs on Vulkan, llama.cpp on ${report.llama.backend}`);
     } else if (report.hotset && report.llama && !report.llama.device.includes(report.hotset.device)
         && !report.hotset.device.includes(report.llama.device)) {

@@ -255,6 +255,7 @@ TEST_CASE("expert tiles agree with the reference") {
   const ExpertShape shapes[] = {expert_shape(BlockType::kQ4_K, BlockType::kQ4_K, BlockType::kQ6_K, 256, 256, 2),
                                 expert_shape(BlockType::kQ8_0, BlockType::kQ4_0, BlockType::kQ8_0, 96, 160, 4),
                                 expert_shape(BlockType::kF16, BlockType::kBF16, BlockType::kF32, 32, 64, 1),
+                                expert_shape(BlockType::kMXFP4, BlockType::kMXFP4, BlockType::kMXFP4, 96, 160, 4),  // rows at odd addresses
                                 expert_shape(BlockType::kQ5_K, BlockType::kQ6_K, BlockType::kQ4_0, 256, 96, 3)};
   for (const tuning::Batch& chosen : tunings(*rig)) {
     rig->ops->set_batch_tuning(chosen);

@@ -19,9 +19,6 @@ using cpu::Kernels;
 
 namespace {
 
-constexpr BlockType kCpuTypes[] = {BlockType::kF32,  BlockType::kF16,   BlockType::kBF16, BlockType::kQ8_0, BlockType::kQ4_0,
-                                   BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K, BlockType::kMXFP4};
-
 // Prepared activations, [tokens], each followed by a gap; the last ends at a page that must not be touched.
 struct Activations {
   Activations(const Kernels& set, BlockType type, const std::vector<float>& x, uint32_t cols)
@@ -164,7 +161,7 @@ TEST_CASE("cpu kernels: the portable set comes first and the best is used") {
   REQUIRE(!cpu::all_kernels().empty());
   CHECK(std::string(cpu::all_kernels().front()->name) == "portable");
   CHECK(&cpu::kernels() == cpu::all_kernels().back());
-  for (const BlockType type : kCpuTypes) CHECK(cpu::activation_bytes(type, 1024) % 64 == 0);
+  for (const BlockType type : kAllTypes) CHECK(cpu::activation_bytes(type, 1024) % 64 == 0);
   CHECK(cpu::same_activation(BlockType::kQ4_K, BlockType::kQ6_K));
   CHECK(cpu::same_activation(BlockType::kQ8_0, BlockType::kMXFP4));
   CHECK(!cpu::same_activation(BlockType::kQ8_0, BlockType::kQ4_K));
@@ -173,7 +170,7 @@ TEST_CASE("cpu kernels: the portable set comes first and the best is used") {
 
 TEST_CASE("cpu kernels: products equal dequantised weights times prepared activations, nothing outside is read") {
   for (const Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : kCpuTypes) {
+    for (const BlockType type : kAllTypes) {
       for (const uint32_t cols : odd_widths(type)) {
         for (const auto& [rows, tokens] : {std::pair{1u, 1u}, {3u, 2u}, {2u, 3u}, {5u, 4u}, {9u, 9u}}) {
           const QuantRows weights = random_rows(type, rows, cols, cols + rows);
@@ -194,7 +191,7 @@ TEST_CASE("cpu kernels: scales that are zero, subnormal, negative or huge") {
   const Case cases[] = {{0, 0, 1},           {0x1p-24f, 0, 1},   {0x1p-24f, 1, 1e-30f}, {65504, 200, 1e-3f},
                         {-65504, 160, 1e20f}, {-0x1p-14f, 2, 1},  {1, 127, 0},          {1, 127, 1e-40f}};
   for (const Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : kCpuTypes) {
+    for (const BlockType type : kAllTypes) {
       for (const Case& c : cases) {
         const std::vector<std::byte> blocks = blocks_of_scale(type, kRows, kCols, c.weight, c.power);
         check_products(*set, type, blocks, random_floats(2 * kCols, 3, c.x), kCols);
@@ -207,7 +204,7 @@ TEST_CASE("cpu kernels: scales that are zero, subnormal, negative or huge") {
 TEST_CASE("cpu kernels: the largest quants with the largest activations") {
   constexpr uint32_t kCols = 512;
   for (const Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : kCpuTypes) {
+    for (const BlockType type : kAllTypes) {
       for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
         std::vector<std::byte> blocks = blocks_of_scale(type, 1, kCols, 0.5f, 120);
         const uint32_t size = block_bytes(type);
@@ -226,7 +223,7 @@ TEST_CASE("cpu kernels: the largest quants with the largest activations") {
 TEST_CASE("cpu kernels: a product has the same bits however rows and tokens are split") {
   constexpr uint32_t kRows = 9, kTokens = 9;
   for (const Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : kCpuTypes) {
+    for (const BlockType type : kAllTypes) {
       const uint32_t cols = block_elements(type) == 1 ? 1000 : block_elements(type) == 32 ? 992 : 1024;
       const QuantRows weights = random_rows(type, kRows, cols, 3);
       const uint64_t row_bytes = *hotset::row_bytes(type, cols);
@@ -271,7 +268,7 @@ TEST_CASE("cpu kernels: activations are rounded to the nearest of 8 bits") {
 
 TEST_CASE("cpu kernels: all sets prepare the same bytes") {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  for (const BlockType type : kCpuTypes) {
+  for (const BlockType type : kAllTypes) {
     const uint32_t cols = block_elements(type) == 256 ? 2048 : 2016;
     std::vector<float> x = random_floats(cols, 8);
     std::fill_n(x.begin() + 256, 256, 0.0f);
@@ -306,7 +303,7 @@ TEST_CASE("cpu kernels: an activation with an infinity or a NaN gives NaN, not a
 
 TEST_CASE("cpu kernels: no rows or no tokens write nothing") {
   for (const Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : kCpuTypes) {
+    for (const BlockType type : kAllTypes) {
       const Activations x(*set, type, std::vector<float>(256, 1.0f), 256);
       float out = -7;
       const QuantRows weights = random_rows(type, 1, 256, 1);

@@ -224,6 +224,7 @@ TEST_CASE("experts, decode: every type agrees with double arithmetic") {
   }
   check_experts(*rig, {768, 256, 5, BlockType::kQ4_K, BlockType::kQ6_K, BlockType::kQ8_0});  // types that differ
   check_experts(*rig, {64, 96, 8, BlockType::kQ8_0, BlockType::kQ8_0, BlockType::kQ4_0});    // rows not of a whole workgroup
+  check_experts(*rig, {96, 160, 3, BlockType::kMXFP4, BlockType::kMXFP4, BlockType::kMXFP4});  // rows at odd addresses
 }
 
 TEST_CASE("no operation writes while the pass is stopped") {

@@ -12,7 +12,8 @@
 namespace hotset::test {
 
 inline constexpr BlockType kAllTypes[] = {BlockType::kF32,  BlockType::kF16,  BlockType::kBF16, BlockType::kQ8_0,
-                                          BlockType::kQ4_0, BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K};
+                                          BlockType::kQ4_0, BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K,
+                                          BlockType::kMXFP4};
 
 // A matrix as it lies in a file, and what it stands for.
 struct QuantRows {

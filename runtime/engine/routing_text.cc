@@ -1,0 +1,126 @@
+#include "runtime/engine/routing_text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "platform/file.h"
+
+namespace hotset {
+namespace {
+
+constexpr uint64_t kMostFileBytes = 1ull << 30;
+constexpr uint32_t kMostLayers = 4096;
+constexpr uint32_t kMostExperts = 65535;
+constexpr uint32_t kFields = 4;  // sequence, position, phase, experts
+
+std::optional<uint32_t> whole_number(std::string_view text) {
+  uint32_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// What stands before the next `mark`; the rest keeps what follows it.
+std::string_view cut(std::string_view& rest, char mark) {
+  const size_t at = std::min(rest.find(mark), rest.size());
+  const std::string_view head = rest.substr(0, at);
+  rest.remove_prefix(std::min(at + 1, rest.size()));
+  return head;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\r')) text.remove_suffix(1);
+  return text;
+}
+
+// The value after "key:" in a header line, up to a double space or the end.
+std::string_view value_of(std::string_view line, std::string_view key) {
+  const size_t at = line.find(key);
+  if (at == std::string_view::npos) return {};
+  std::string_view value = trimmed(line.substr(at + key.size()));
+  return trimmed(value.substr(0, value.find("  ")));
+}
+
+// The digits that a value starts with ("256 (+1 shared)").
+uint32_t leading_number(std::string_view value) {
+  const size_t digits = std::min(value.find_first_not_of("0123456789"), value.size());
+  return whole_number(value.substr(0, digits)).value_or(0);
+}
+
+}  // namespace
+
+Result<RoutingText> RoutingText::load(const std::string& path) {
+  HOTSET_ASSIGN(const std::string text, read_whole_file(path, kMostFileBytes));
+  auto trace = parse(text);
+  if (!trace.ok()) return trace.status().with_context(path);
+  return trace;
+}
+
+Result<RoutingText> RoutingText::parse(std::string_view text) {
+  constexpr std::string_view kFirstLine = "# MOETRACE 1";
+  if (text.substr(0, kFirstLine.size()) != kFirstLine) return error(Code::kCorrupt, "not a routing trace: it does not begin with '%s'", kFirstLine.data());
+  RoutingText trace;
+  for (uint64_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = trimmed(cut(text, '\n'));
+    if (line.empty()) continue;
+    if (line.front() == '#') {
+      trace.read_header(line);
+      continue;
+    }
+    const Status token = trace.read_token(line);
+    if (!token.ok()) return token.with_context("line " + std::to_string(number));
+  }
+  HOTSET_RETURN_IF_ERROR(trace.finish());
+  return trace;
+}
+
+void RoutingText::read_header(std::string_view line) {
+  if (const auto model = value_of(line, "model:"); !model.empty() && model_.empty()) model_ = model.substr(0, 120);
+  if (const uint32_t layers = leading_number(value_of(line, "moe_layers:")); layers > 0) header_layers_ = layers;
+  if (const uint32_t experts = leading_number(value_of(line, " experts:")); experts > 0) experts_ = experts;
+}
+
+Status RoutingText::read_token(std::string_view line) {
+  std::string_view rest = line;
+  for (uint32_t field = 0; field + 1 < kFields; ++field) {
+    if (rest.find('\t') == std::string_view::npos) return error(Code::kCorrupt, "not a token: it has fewer than four fields");
+    cut(rest, '\t');
+  }
+  uint32_t layers = 0;
+  while (!rest.empty()) {
+    HOTSET_RETURN_IF_ERROR(read_layer(cut(rest, '|')));
+    if (++layers > kMostLayers) return error(Code::kCorrupt, "more than %u layers", kMostLayers);
+  }
+  if (layers == 0) return error(Code::kCorrupt, "a token without layers");
+  if (layers_ != 0 && layers != layers_) return error(Code::kCorrupt, "%u layers, where earlier tokens have %u", layers, layers_);
+  layers_ = layers;
+  return ok_status();
+}
+
+Status RoutingText::read_layer(std::string_view text) {
+  const size_t first = ids_.size();
+  while (!text.empty()) {
+    const std::string_view word = cut(text, ',');
+    const auto id = whole_number(word);
+    if (!id || *id >= kMostExperts) return error(Code::kCorrupt, "'%.16s' is not an expert", std::string(word.substr(0, 16)).c_str());
+    if (std::find(ids_.begin() + static_cast<std::ptrdiff_t>(first), ids_.end(), *id) != ids_.end()) return error(Code::kCorrupt, "expert %u twice in a layer", *id);
+    ids_.push_back(static_cast<uint16_t>(*id));
+    largest_id_ = std::max(largest_id_, *id);
+  }
+  if (ids_.size() == first) return error(Code::kCorrupt, "a layer without experts");
+  top_k_ = std::max(top_k_, static_cast<uint32_t>(ids_.size() - first));
+  starts_.push_back(ids_.size());
+  return ok_status();
+}
+
+Status RoutingText::finish() {
+  if (layers_ == 0) return error(Code::kCorrupt, "no tokens");
+  if (header_layers_ != 0 && header_layers_ != layers_) return error(Code::kCorrupt, "the header speaks of %u layers and the tokens have %u", header_layers_, layers_);
+  if (experts_ == 0) experts_ = largest_id_ + 1;
+  if (largest_id_ >= experts_ || experts_ > kMostExperts) return error(Code::kCorrupt, "expert %u, where the header speaks of %u experts", largest_id_, experts_);
+  return ok_status();
+}
+
+}  // namespace hotset

@@ -1,0 +1,46 @@
+// Routing traces in text (MOETRACE 1; heatmap.h says how it looks), read and checked as a whole. Pure but for the read; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/status.h"
+
+namespace hotset {
+
+class RoutingText {
+ public:
+  // Errors: see draw_heatmap.
+  static Result<RoutingText> load(const std::string& path);
+  static Result<RoutingText> parse(std::string_view text);
+
+  const std::string& model() const { return model_; }
+  uint32_t layers() const { return layers_; }
+  uint32_t experts() const { return experts_; }  // as the header says, else one more than the largest id
+  uint32_t top_k() const { return top_k_; }      // the most of any layer of any token
+  uint64_t tokens() const { return layers_ == 0 ? 0 : (starts_.size() - 1) / layers_; }
+  std::span<const uint16_t> ids(uint64_t token, uint32_t layer) const {
+    const size_t at = token * layers_ + layer;
+    return std::span(ids_).subspan(starts_[at], starts_[at + 1] - starts_[at]);
+  }
+
+ private:
+  void read_header(std::string_view line);
+  Status read_token(std::string_view line);
+  Status read_layer(std::string_view text);
+  Status finish();
+
+  std::string model_;
+  uint32_t layers_ = 0;
+  uint32_t header_layers_ = 0;
+  uint32_t experts_ = 0;
+  uint32_t top_k_ = 0;
+  uint32_t largest_id_ = 0;
+  std::vector<uint16_t> ids_;
+  std::vector<size_t> starts_ = {0};  // [tokens * layers + 1] of each layer's ids
+};
+
+}  // namespace hotset
