@@ -44,7 +44,7 @@ Result<std::unique_ptr<LinkVulkan>> LinkVulkan::create(DeviceMemory& memory, std
   }
   link->regions_.reserve(kMaxRegions);
   link->run_.reserve(kMaxRegions);
-  const bool all_mapped = std::all_of(slabs.begin(), slabs.end(), [](const Buffer& slab) { return !slab.mapped().empty(); });
+  const bool all_mapped = std::all_of(slabs.begin(), slabs.end(), [](const Buffer& slab) { return slab.handle() == VK_NULL_HANDLE || !slab.mapped().empty(); });
   if (!all_mapped || options.path == CopyPath::kStaging) HOTSET_RETURN_IF_ERROR(link->create_staging(options.staging_bytes));
   link->set_path(options.path, options.import);
   return link;

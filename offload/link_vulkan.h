@@ -42,7 +42,8 @@ class LinkVulkan final : public DeviceLink {
   static constexpr uint32_t kFlights = 8;   // command buffers under way
   static constexpr size_t kMaxRegions = 512;  // copies in one command buffer
 
-  // `slabs` [SlabId] and `memory` outlive the link and stay where they are. Errors: what DeviceMemory says for staging.
+  // `slabs` [SlabId] and `memory` outlive the link and stay where they are; a slab may be empty while nothing is copied there, and then
+  // be made as the others are. Errors: what DeviceMemory says for staging.
   static Result<std::unique_ptr<LinkVulkan>> create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
   ~LinkVulkan() override;
 

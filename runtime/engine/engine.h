@@ -43,7 +43,7 @@ struct LoadProgress {
 // What an engine is opened with. The option table (option_table.h) states each field's flag, help and default.
 struct EngineOptions {
   std::string model_path;             // a .gguf, or the first part of a split one
-  std::string device = "auto";        // "auto", "cpu", an index of list_devices(), or part of a device's name
+  std::string device = "auto";        // "auto", "cpu", "vulkan", an index of list_devices(), or part of a device's name
   std::optional<ByteSize> vram;       // hard budget for all device memory; unset: 90 % of what is free
   std::optional<ByteSize> ram;        // hard budget for experts in RAM; unset: all of them, or most of what is free
   uint32_t context_tokens = 0;        // 0: the model's own context length, at most 4096

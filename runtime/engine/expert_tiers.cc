@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "offload/model_identity.h"
+#include "offload/pack_file.h"
 #include "platform/bytes.h"
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "platform/threads.h"
+#include "runtime/engine/backend_choice.h"
 
 namespace hotset {
 namespace {
@@ -32,8 +35,8 @@ uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_
 
 Result<std::unique_ptr<ExpertTiers>> ExpertTiers::create(const Parts& parts) {
   std::unique_ptr<ExpertTiers> tiers(new ExpertTiers(parts));
+  HOTSET_RETURN_IF_ERROR(tiers->make_source());
   HOTSET_RETURN_IF_ERROR(tiers->make_host());
-  HOTSET_RETURN_IF_ERROR(tiers->make_cpu_experts());
   HOTSET_RETURN_IF_ERROR(tiers->make_residency());
   tiers->make_prefetch();
   return tiers;
@@ -45,10 +48,20 @@ bool ExpertTiers::all_in_vram() const {
   return slots == parts_.table.count();
 }
 
-Status ExpertTiers::make_host() {
+Status ExpertTiers::make_source() {
   std::vector<const File*> files;
   for (size_t i = 0; i < parts_.file.part_count(); ++i) files.push_back(&parts_.file.part(i));
-  HOTSET_ASSIGN(source_, ExpertSource::from_model(parts_.table, files));
+  if (parts_.options.pack_path.empty()) {
+    HOTSET_ASSIGN(source_, ExpertSource::from_model(parts_.table, files));
+    return ok_status();
+  }
+  HOTSET_ASSIGN(const ModelIdentity identity, identify_model(parts_.table, files));
+  HOTSET_ASSIGN(auto pack, PackFile::open(parts_.options.pack_path, parts_.table, identity));
+  HOTSET_ASSIGN(source_, ExpertSource::from_pack(parts_.table, std::move(pack), false));
+  return ok_status();
+}
+
+Status ExpertTiers::make_host() {
   HostTierOptions options;
   options.threads = resolve_threads(parts_.options.threads);
   options.top_k = largest_top_k(parts_.spec);
@@ -62,12 +75,10 @@ Status ExpertTiers::make_host() {
   return ok_status();
 }
 
-Status ExpertTiers::make_cpu_experts() {
-  if (on_cpu() || all_in_vram() || parts_.options.miss != MissChoice::kCpu) return ok_status();
+void ExpertTiers::make_cpu_experts() {
   std::vector<ExpertShape> shapes;
   for (const LayerSpec& layer : parts_.spec.layers) shapes.push_back(layer.moe.experts);
   cpu_experts_ = std::make_unique<CpuExperts>(resolve_threads(parts_.options.threads), shapes, largest_top_k(parts_.spec));
-  return ok_status();
 }
 
 Status ExpertTiers::make_residency() {
@@ -81,7 +92,7 @@ Status ExpertTiers::make_residency() {
     cpu_window_ = std::make_unique<CpuWindow>(parts_.table);
     made.window = cpu_window_.get();
   } else {
-    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {}));
+    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {.path = parts_.copy_path}));
     made.link = link_.get();
     made.window = &import_window_;
   }
@@ -221,12 +232,54 @@ Status ExpertTiers::open_window() {
   return choose_serving(import_ != nullptr);
 }
 
+LinkRates ExpertTiers::measure_rates() {
+  LinkRates rates = parts_.link_rates;
+  if (!on_cpu()) rates.cpu_bytes_per_s = measure_cpu_bytes_per_s(resolve_threads(parts_.options.threads));
+  if (import_ == nullptr) rates.in_place_bytes_per_s = 0;
+  return rates;
+}
+
+TokenWork ExpertTiers::token_work() const {
+  TokenWork work;
+  for (const uint64_t bytes : parts_.plan.dense_slab_bytes) work.dense_bytes += bytes;
+  work.moe_layers = parts_.table.layers();
+  work.top_k = largest_top_k(parts_.spec);
+  work.record_bytes = parts_.table.total_bytes() / parts_.table.count();
+  const ResidencyStats stats = residency_->stats();
+  work.vram_hit_rate = modelled_hit_rate(static_cast<double>(stats.slots) / static_cast<double>(parts_.table.count()));
+  return work;
+}
+
+TokenEstimate ExpertTiers::estimate(double vram_hit_rate, double ram_hit_share) const {
+  TokenWork work = token_work();
+  work.vram_hit_rate = vram_hit_rate;
+  work.ram_hit_share = ram_hit_share;
+  return estimate_token(rates_, work, miss_plan_);
+}
+
 Status ExpertTiers::choose_serving(bool reads_host) {
   Serving serving;
-  const MissChoice choice = parts_.options.miss;
-  if (choice == MissChoice::kCpu && cpu_experts_) serving.decode = MissMode::kCpu;
-  else if (reads_host && choice != MissChoice::kWait) serving.decode = MissMode::kInPlace;
-  serving.scan_in_place = serving.decode == MissMode::kInPlace && parts_.backend.limits().software;
+  if (on_cpu()) {
+    miss_plan_.mode = serving.decode = MissMode::kInPlace;
+    return residency_->set_serving(serving);
+  }
+  rates_ = measure_rates();
+  const MissPaths paths = {.wait = true, .in_place = reads_host, .cpu = true};
+  switch (parts_.options.miss) {
+    case MissChoice::kAuto: miss_plan_ = best_plan(rates_, token_work(), paths); break;
+    case MissChoice::kGpu: miss_plan_.mode = reads_host ? MissMode::kInPlace : MissMode::kWait; break;
+    case MissChoice::kCpu: miss_plan_.mode = MissMode::kCpu; break;
+    case MissChoice::kWait: miss_plan_.mode = MissMode::kWait; break;
+  }
+  serving.decode = miss_plan_.mode;
+  serving.scan_in_place = serving.decode == MissMode::kInPlace && rates_.unified;
+  // Where host memory is as near as VRAM nothing is gained by moving an expert.
+  const bool pays = !rates_.unified || serving.decode != MissMode::kInPlace;
+  if (pays && serving.decode != MissMode::kWait) {
+    serving.promotion_bytes = promotion_budget_bytes(rates_, estimate_token(rates_, token_work(), miss_plan_));
+  }
+  if (serving.decode == MissMode::kCpu) make_cpu_experts();
+  log_line(LogLevel::kInfo, "experts outside VRAM: %s", std::string(miss_mode_name(serving.decode)).c_str());
   return residency_->set_serving(serving);
 }
 

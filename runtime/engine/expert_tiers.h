@@ -36,6 +36,8 @@ class ExpertTiers {
     const MemoryPlan& plan;
     std::vector<Buffer>& slabs;     // of the VRAM slots; those that are closed have no memory
     const SlabPlan& slab_plan;
+    LinkRates link_rates;           // as probe_links measured; zeros: not measured
+    std::optional<CopyPath> copy_path;
     Buffer& device_table;           // uint64 [layers][experts]
   };
   // `done`: bytes of the experts read so far; false cancels.
@@ -52,6 +54,12 @@ class ExpertTiers {
   // Error: kOverBudget with the least that works; kUnsupported where RAM holds all and would have to hold less.
   Status set_ram_budget(uint64_t budget_bytes);
 
+  // What the link model was told and what it chose.
+  const LinkRates& rates() const { return rates_; }
+  const MissPlan& miss_plan() const { return miss_plan_; }
+  // A decode token as the link model sees it, with hit rates as measured in `stats`.
+  TokenEstimate estimate(double vram_hit_rate, double ram_hit_share) const;
+
   Residency& residency() { return *residency_; }
   const Residency& residency() const { return *residency_; }
   const HostTier& host() const { return *host_; }
@@ -62,9 +70,10 @@ class ExpertTiers {
 
  private:
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
+  Status make_source();
   Status make_host();
   Status make_residency();
-  Status make_cpu_experts();
+  void make_cpu_experts();
   void make_prefetch();
   Status load_whole(const ProgressFunction& progress);
   Status warm_layer(uint32_t layer, uint32_t share);
@@ -72,6 +81,8 @@ class ExpertTiers {
   // Lets the device read RAM where it can, and decides how misses are served.
   Status open_window();
   Status choose_serving(bool reads_host);
+  LinkRates measure_rates();
+  TokenWork token_work() const;
   bool on_cpu() const { return parts_.backend.device() == nullptr; }
   bool all_in_vram() const;
   Status reload_host();
@@ -81,6 +92,8 @@ class ExpertTiers {
   bool may_close(size_t slab) const;
 
   const Parts parts_;
+  LinkRates rates_;                     // measured; zeros where nothing was
+  MissPlan miss_plan_;
   std::vector<bool> open_;              // [slabs] have memory
   std::unique_ptr<ExpertSource> source_;
   std::unique_ptr<HostTier> host_;

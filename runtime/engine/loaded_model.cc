@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "platform/bytes.h"
+#include "platform/file.h"
 #include "platform/log.h"
 #include "platform/threads.h"
-#include "runtime/compute/backend_vulkan.h"
+#include "runtime/engine/backend_choice.h"
+#include "runtime/engine/link_file.h"
 #include "runtime/model/family.h"
 
 namespace hotset {
@@ -24,10 +26,6 @@ uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device
              format_bytes(device.free_bytes).c_str());
   }
   return std::min(wanted, device.free_bytes);
-}
-
-Result<std::unique_ptr<Backend>> open_backend(const EngineOptions& options) {
-  return BackendVulkan::open({options.device, options.validation});
 }
 
 ByteRange range_of(const TensorInfo* tensor) { return {tensor->part, tensor->file_offset_bytes, tensor->size_bytes}; }
@@ -59,10 +57,13 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   std::unique_ptr<LoadedModel> loaded(new LoadedModel());
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
+  const std::optional<LinkProbe> probe = loaded->probe_device(options);
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
-  HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_,
-                                                     loaded->plan_, loaded->slabs_, loaded->slab_plan_, loaded->device_table_}));
+  const LinkRates rates = probe ? probe->rates : LinkRates{};
+  const std::optional<CopyPath> copy_path = probe ? std::optional(probe->copy_path) : std::nullopt;
+  HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_, loaded->plan_,
+                                                     loaded->slabs_, loaded->slab_plan_, rates, copy_path, loaded->device_table_}));
   HOTSET_RETURN_IF_ERROR(loaded->load_experts(options));
   return loaded;
 }
@@ -91,6 +92,21 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
     log_line(LogLevel::kInfo, "prompts go in chunks of %u tokens so that activations fit the VRAM budget", plan_.workspace.batch_tokens);
   }
   return ok_status();
+}
+
+// Before anything takes the budget. Advice: without it misses are served as best guessed.
+std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options) {
+  if (memory_->of_host() || options.miss != MissChoice::kAuto) return std::nullopt;
+  uint64_t slots = 0;
+  for (const uint32_t count : plan_.slots_per_class) slots += count;
+  if (slots == experts_->count()) return std::nullopt;
+  const auto cache = cache_directory();
+  LinkProbeOptions probe_options;
+  probe_options.meter.threads = resolve_threads(options.threads);
+  auto probe = probe_links(*memory_, probe_options, cache.ok() ? *cache : std::string());
+  if (probe.ok()) return *probe;
+  log_line(LogLevel::kInfo, "links were not measured: %s", probe.status().message().c_str());
+  return std::nullopt;
 }
 
 Status LoadedModel::allocate() {

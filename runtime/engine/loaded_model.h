@@ -10,6 +10,7 @@
 
 #include "runtime/engine/engine.h"
 #include "runtime/engine/expert_tiers.h"
+#include "runtime/engine/link_probe.h"
 #include "runtime/engine/memory_plan.h"
 #include "runtime/model/model.h"
 
@@ -35,6 +36,7 @@ class LoadedModel {
   LoadedModel() = default;
   Status describe(const EngineOptions& options, const GgufFile& file);
   Status plan_budget(const EngineOptions& options);
+  std::optional<LinkProbe> probe_device(const EngineOptions& options);
   Status allocate();
   Status load_dense(const EngineOptions& options, const GgufFile& file);
   Status load_experts(const EngineOptions& options);

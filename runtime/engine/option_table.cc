@@ -120,8 +120,8 @@ constexpr uint32_t kMostThreads = 4096;
 
 constexpr std::array kTable = {
     OptionSpec{"device", kEngine, kText, "DEVICE",
-               "What runs the model: auto, cpu, the number of a Vulkan device in `hotset devices`, or part of its name. Change it when "
-               "there are several.",
+               "What runs the model: auto, cpu, vulkan, the number of a Vulkan device in `hotset devices`, or part of its name. Change it "
+               "when there are several.",
                set_device, [](const O& o) { return o.engine.device; }},
     OptionSpec{"vram", kEngine, kSize, "SIZE",
                "Hard budget for all device memory: 512M, 6GiB, or 80% of what is free; auto is 90%. Lower it to leave "

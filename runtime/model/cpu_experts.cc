@@ -1,53 +1,57 @@
 #include "runtime/model/cpu_experts.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "runtime/compute/cpu/dot.h"
+#include "platform/bytes.h"
+#include "platform/thread_pool.h"
+#include "runtime/compute/cpu/expert_ffn.h"
 
 namespace hotset {
+namespace {
 
+constexpr uint64_t kAlignment = 64;  // of prepared activations and scratch
+
+cpu::ExpertLayout layout_of(const ExpertShape& shape) { return {shape.embd, shape.ff, shape.gate_type, shape.up_type, shape.down_type}; }
+
+}  // namespace
+
+// Memory in one piece: the input prepared for gate, for up where that differs, then scratch.
 struct CpuExperts::State {
-  std::vector<std::byte> activation;
-  std::vector<float> gate;
-  std::vector<float> up;
-  std::vector<float> down;
+  explicit State(uint32_t threads) : pool(threads) {}
+  std::byte* aligned(uint64_t offset_bytes) {
+    const auto base = reinterpret_cast<uintptr_t>(memory.data());
+    return memory.data() + (align_up(base, kAlignment) - base) + offset_bytes;
+  }
+
+  ThreadPool pool;
+  std::vector<std::byte> memory;
+  uint64_t activation_bytes = 0;
+  std::vector<cpu::ChosenExpert> chosen;  // capacity most_jobs
 };
 
-CpuExperts::CpuExperts(uint32_t, std::span<const ExpertShape> shapes, uint32_t) : state_(std::make_unique<State>()) {
-  uint64_t bytes = 0;
-  uint32_t ff = 0;
-  uint32_t embd = 0;
+CpuExperts::CpuExperts(uint32_t threads, std::span<const ExpertShape> shapes, uint32_t most_jobs) : state_(std::make_unique<State>(threads)) {
+  uint64_t scratch_bytes = 0;
   for (const ExpertShape& shape : shapes) {
-    bytes = std::max({bytes, cpu::activation_bytes(shape.gate_type, shape.embd), cpu::activation_bytes(shape.up_type, shape.embd),
-                      cpu::activation_bytes(shape.down_type, shape.ff)});
-    ff = std::max(ff, shape.ff);
-    embd = std::max(embd, shape.embd);
+    state_->activation_bytes = std::max({state_->activation_bytes, cpu::activation_bytes(shape.gate_type, shape.embd),
+                                         cpu::activation_bytes(shape.up_type, shape.embd)});
+    scratch_bytes = std::max(scratch_bytes, cpu::expert_scratch_bytes(layout_of(shape), most_jobs));
   }
-  state_->activation.resize(bytes + 64);
-  state_->gate.resize(ff);
-  state_->up.resize(ff);
-  state_->down.resize(embd);
+  state_->memory.resize(2 * state_->activation_bytes + scratch_bytes + kAlignment);
+  state_->chosen.reserve(most_jobs);
 }
 
 CpuExperts::~CpuExperts() = default;
 
 void CpuExperts::run(const ExpertShape& shape, std::span<const Job> jobs, std::span<const float> x, std::span<float> out) {
-  const cpu::Kernels& kernels = cpu::kernels();
   State& s = *state_;
-  std::byte* const activation = s.activation.data() + (64 - reinterpret_cast<uintptr_t>(s.activation.data()) % 64) % 64;
-  const auto product = [&](BlockType type, const std::byte* rows, uint32_t count, uint32_t cols, const float* input, float* output) {
-    kernels.prepare(type, input, cols, activation);
-    kernels.multiply(type, rows, row_bytes(type, cols).value(), count, cols, activation, 0, 1, output, 0);
-  };
+  std::byte* const for_gate = s.aligned(0);
+  std::byte* const for_up = cpu::same_activation(shape.gate_type, shape.up_type) ? for_gate : s.aligned(s.activation_bytes);
+  cpu::kernels().prepare(shape.gate_type, x.data(), shape.embd, for_gate);
+  if (for_up != for_gate) cpu::kernels().prepare(shape.up_type, x.data(), shape.embd, for_up);
+  s.chosen.clear();
+  for (const Job& job : jobs) s.chosen.push_back({job.pieces.piece[0], job.pieces.piece[1], job.pieces.piece[2], job.weight});
   std::fill_n(out.begin(), shape.embd, 0.0f);
-  for (const Job& job : jobs) {
-    product(shape.gate_type, job.pieces.piece[0], shape.ff, shape.embd, x.data(), s.gate.data());
-    product(shape.up_type, job.pieces.piece[1], shape.ff, shape.embd, x.data(), s.up.data());
-    for (uint32_t i = 0; i < shape.ff; ++i) s.gate[i] = s.gate[i] / (1.0f + std::exp(-s.gate[i])) * s.up[i];
-    product(shape.down_type, job.pieces.piece[2], shape.embd, shape.ff, s.gate.data(), s.down.data());
-    for (uint32_t i = 0; i < shape.embd; ++i) out[i] += job.weight * s.down[i];
-  }
+  cpu::run_experts(s.pool, layout_of(shape), s.chosen, {for_gate, for_up}, out.data(), s.aligned(2 * s.activation_bytes));
 }
 
 }  // namespace hotset
