@@ -111,7 +111,9 @@ double mean_of(const std::vector<float>& values) {
 
 }  // namespace
 
-Result<HeatmapReport> draw_heatmap(const HeatmapOptions& options) {
+Result<HeatmapReport> draw_heatmap(const HeatmapOptions& wanted) {
+  HeatmapOptions options = wanted;
+  if (options.policy.empty()) options.policy = policy_names().front();
   HOTSET_ASSIGN(const RoutingText trace, RoutingText::load(options.trace_path));
   HOTSET_ASSIGN(const ExpertTable table, table_of(trace));
   HOTSET_ASSIGN(const uint32_t slots, slots_for(trace, options.capacity));
@@ -119,7 +121,7 @@ Result<HeatmapReport> draw_heatmap(const HeatmapOptions& options) {
   TracePicture picture = picture_of(trace, options);
   replay(trace, cache, picture);
   HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
-  return HeatmapReport{picture.title, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
+  return HeatmapReport{picture.title, options.policy, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
 }
 
 }  // namespace hotset

@@ -13,7 +13,7 @@ using hotset::test::TemporaryFile;
 TEST_CASE("program: heatmap draws a trace") {
   const TemporaryFile picture("");
   const std::string trace = hotset::test::model_path("traces/generated.trace.txt");
-  const ProgramResult text = run_hotset({"heatmap", trace, "-o", picture.path(), "--capacity", "50%"});
+  const ProgramResult text = run_hotset({"heatmap", trace, "-o", picture.path(), "--capacity", "50%", "--policy", "lru"});
   CHECK(text.exit_code == 0);
   CHECK(text.out.find("2048 tokens, 5 layers of 32 experts; lru with 80 slots: ") == 0);
   CHECK(picture.content().substr(1, 3) == "PNG");

@@ -69,6 +69,7 @@ TEST_CASE("heatmap: draws the shipped trace, with the hit rate that a run would 
   HeatmapOptions options;
   options.trace_path = test::model_path("traces/heldout.trace.txt");
   options.picture_path = temporary("hotset_heatmap.png");
+  options.policy = "lru";
   const auto report = draw_heatmap(options);
   REQUIRE_MESSAGE(report.ok(), report.status().message());
   CHECK(report->layers == 5);
