@@ -283,15 +283,17 @@ Status ExpertTiers::set_ram_budget(uint64_t budget_bytes) { return host_->set_bu
 Status ExpertTiers::open_window() {
   if (on_cpu()) return choose_serving(true);
   if (!host_->holds_anything()) return ok_status();
-  const bool wanted = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
-  if (wanted && host_->holds_all()) {
+  const bool reads = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
+  const bool copies = parts_.copy_path ? *parts_.copy_path == CopyPath::kDirect : !parts_.backend.limits().unified;
+  if ((reads || copies) && host_->holds_all()) {
     const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
     auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
     if (import.ok()) import_ = std::move(*import);
-    else log_line(LogLevel::kInfo, "the GPU does not read experts in host memory: %s", import.status().message().c_str());
-    import_window_.set(import_.get());
+    else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
+    import_window_.set(reads ? import_.get() : nullptr);
+    link_->set_path(parts_.copy_path, import_.get());
   }
-  return choose_serving(import_ != nullptr);
+  return choose_serving(reads && import_ != nullptr);
 }
 
 LinkRates ExpertTiers::measure_rates() {
