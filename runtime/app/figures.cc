@@ -100,6 +100,18 @@ std::string figures_text(const SessionStats& stats) {
          line("logits   %s", hash_text(stats.logits_hash).c_str());
 }
 
+std::string watch_line(const SessionStats& stats) {
+  std::string text = line("\n[%" PRIu64 " tokens, %.1f tok/s; %.1f %% hits, %" PRIu64 " stops; VRAM %s, RAM %s", stats.decode_tokens,
+                          rate_per_second(stats.decode_tokens, stats.decode_ns), hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.stops,
+                          format_bytes(stats.vram_used_bytes).c_str(), format_bytes(stats.ram_used_bytes).c_str());
+  text.pop_back();
+  if (stats.disk_to_host.bytes > 0) {
+    text += "; disk " + format_bytes(stats.disk_to_host.bytes) + line(" at %.2f GB/s", rate_per_second(stats.disk_to_host.bytes, stats.disk_to_host.busy_ns) * 1e-9);
+    text.pop_back();
+  }
+  return text + "]\n";
+}
+
 Json figures_json(const SessionStats& stats) {
   Json experts = {{"lookups", stats.expert_lookups},
                   {"hits", stats.expert_hits},

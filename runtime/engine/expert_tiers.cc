@@ -210,6 +210,22 @@ bool ExpertTiers::may_close(size_t slab) const {
   return left >= uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
 }
 
+// What stays in use when every slab is closed that may be: those of the floor come first in each class.
+Result<uint64_t> ExpertTiers::least_vram_bytes() const {
+  uint64_t bytes = parts_.memory.used_bytes();
+  std::vector<uint64_t> left(parts_.table.classes());
+  for (size_t i = 0; i < open_.size(); ++i) {
+    const SizeClassId id = parts_.slab_plan.slab_classes[i];
+    const uint64_t slots = parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
+    const bool of_floor = left[index_of(id)] < uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+    left[index_of(id)] += slots;
+    HOTSET_ASSIGN(const uint64_t charge, parts_.memory.charge_of(parts_.slab_plan.slab_bytes[i] + kSlabPadding, MemoryKind::kDevice));
+    if (open_[i] && !of_floor) bytes -= charge;
+    if (!open_[i] && of_floor) bytes += charge;
+  }
+  return bytes;
+}
+
 Status ExpertTiers::close_slab(size_t slab) {
   HOTSET_RETURN_IF_ERROR(residency_->close_slab(SlabId{static_cast<uint32_t>(slab)}));
   parts_.slabs[slab] = Buffer();
@@ -241,11 +257,12 @@ HostTier::ReadFunction ExpertTiers::reader() const {
 
 Status ExpertTiers::set_vram_budget(uint64_t budget_bytes) {
   if (on_cpu()) return error(Code::kUnsupported, "the CPU runs this model: it uses no VRAM");
-  if (budget_bytes < parts_.plan.least_bytes) {
-    return error(Code::kOverBudget, "a VRAM budget of %s is too small: this model needs at least %s (%llu bytes)", format_bytes(budget_bytes).c_str(),
-                 format_bytes(parts_.plan.least_bytes).c_str(), static_cast<unsigned long long>(parts_.plan.least_bytes));
+  HOTSET_ASSIGN(const uint64_t least_bytes, least_vram_bytes());
+  if (budget_bytes < least_bytes) {
+    return error(Code::kOverBudget, "a VRAM budget of %s is too small: this model, as it was opened, needs at least %s (%llu bytes)",
+                 format_bytes(budget_bytes).c_str(), format_bytes(least_bytes).c_str(), static_cast<unsigned long long>(least_bytes));
   }
-  if (!host_->holds_anything()) HOTSET_RETURN_IF_ERROR(reload_host());
+  if (parts_.memory.used_bytes() > budget_bytes && !host_->holds_anything()) HOTSET_RETURN_IF_ERROR(reload_host());
   parts_.memory.set_budget(std::max(budget_bytes, parts_.memory.used_bytes()));
   for (size_t slab = open_.size(); slab-- > 0 && parts_.memory.used_bytes() > budget_bytes;) {
     if (open_[slab] && may_close(slab)) HOTSET_RETURN_IF_ERROR(close_slab(slab));

@@ -27,8 +27,8 @@ Result<uint32_t> slots_for(const RoutingText& trace, double capacity) {
   const auto slots = static_cast<uint64_t>(static_cast<double>(experts) * std::clamp(capacity, 0.0, 1.0));
   const uint64_t least = uint64_t{trace.layers()} * trace.top_k();
   if (slots < least) {
-    return error(Code::kInvalidArgument, "a cache of %.3g %% of the experts holds less than a token needs; this trace needs at least %.3g %%", capacity * 100,
-                 100.0 * static_cast<double>(least) / static_cast<double>(experts));
+    return error(Code::kInvalidArgument, "a cache of %.3g %% of the experts holds less than a token needs; this trace needs at least %.3g %%",
+                 capacity * 100, 100.0 * static_cast<double>(least) / static_cast<double>(experts));
   }
   return static_cast<uint32_t>(slots);
 }

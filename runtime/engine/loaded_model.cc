@@ -167,7 +167,7 @@ void LoadedModel::follow_driver_budget() {
   const uint64_t granted = now.process_used_bytes + now.free_bytes - others;
   const uint64_t wanted = std::min(vram_budget_bytes_, granted);
   const bool squeezed = granted < used;
-  const bool room_again = used < vram_budget_bytes_ && wanted > used + vram_budget_bytes_ / kBudgetSteps;
+  const bool room_again = tiers_->can_grow() && used < vram_budget_bytes_ && wanted > used + vram_budget_bytes_ / kBudgetSteps;
   if (!squeezed && !room_again) return;
   backend_->wait_idle();
   const Status followed = tiers_->set_vram_budget(wanted);

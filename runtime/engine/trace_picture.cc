@@ -21,8 +21,8 @@ constexpr Colour kSeries[] = {{42, 110, 178}, {214, 96, 36}, {40, 140, 96}, {140
 constexpr uint32_t kWidth = 1480;
 constexpr double kLeft = 110, kRight = 1360, kMargin = 40;
 constexpr double kTitleSize = 21, kHeadSize = 14, kLabelSize = 14;
-constexpr double kHeadRoom = 90;     // from a panel's head to its plot
-constexpr double kAxisRoom = 76;     // below a plot: ticks and the axis' name
+constexpr double kHeadRoom = 90;  // from a panel's head to its plot
+constexpr double kAxisRoom = 76;  // below a plot: ticks and the axis' name
 constexpr double kPlotHeight = 240;
 constexpr double kLegendWidth = 18;
 constexpr double kDarkestShare = 0.02;  // of all experts, those used most, may share the darkest tone
@@ -203,10 +203,12 @@ void draw_link_panel(Canvas& canvas, const TracePicture& picture, double top) {
 Status check(const TracePicture& picture) {
   constexpr uint32_t kMostLayers = 4096, kMostExperts = 65536;
   const bool sized = picture.layers > 0 && picture.layers <= kMostLayers && picture.experts > 0 && picture.experts <= kMostExperts;
-  if (!sized || picture.uses.size() != size_t{picture.layers} * picture.experts) return error(Code::kInvalidArgument, "a trace without layers and experts has no picture");
+  if (!sized || picture.uses.size() != size_t{picture.layers} * picture.experts)
+    return error(Code::kInvalidArgument, "a trace without layers and experts has no picture");
   if (picture.tokens == 0 || picture.hit_rate.empty()) return error(Code::kInvalidArgument, "a trace without tokens has no picture");
   for (const LinkSeries& link : picture.links) {
-    if (link.bytes.empty() || link.bytes.size() != picture.links.front().bytes.size()) return error(Code::kInvalidArgument, "link series of unequal length have no picture");
+    if (link.bytes.empty() || link.bytes.size() != picture.links.front().bytes.size())
+      return error(Code::kInvalidArgument, "link series of unequal length have no picture");
   }
   return ok_status();
 }
