@@ -118,6 +118,7 @@ void ExpertTiers::make_prefetch() {
   PrefetchOptions options;
   options.mode = choice == PrefetchChoice::kHistory ? PrefetchMode::kHistory : PrefetchMode::kRouter;
   options.top_k = largest_top_k(parts_.spec);
+  options.vocab = parts_.spec.vocab;
   prefetch_ = std::make_unique<Prefetch>(parts_.table, options);
 }
 
@@ -317,7 +318,8 @@ TokenWork ExpertTiers::token_work() const {
 TokenEstimate ExpertTiers::estimate(const SessionStats& stats) const {
   if (rates_.device_bytes_per_s == 0) return {};
   TokenWork work = token_work();
-  if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
+  if (on_cpu()) work.vram_hit_rate = 0;
+  else if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
   if (stats.ram_lookups > 0) work.ram_hit_share = static_cast<double>(stats.ram_hits) / static_cast<double>(stats.ram_lookups);
   LinkRates rates = rates_;
   if (stats.disk_to_host.busy_ns > 0) {
@@ -330,6 +332,9 @@ Status ExpertTiers::choose_serving(bool reads_host) {
   Serving serving;
   if (on_cpu()) {
     miss_plan_.mode = serving.decode = MissMode::kInPlace;
+    const auto rate = measure_matvec_bytes_per_s(parts_.backend);
+    if (rate.ok()) rates_.device_bytes_per_s = rates_.in_place_bytes_per_s = *rate;
+    rates_.unified = true;
     return residency_->set_serving(serving);
   }
   rates_ = measure_rates();
