@@ -37,7 +37,8 @@ class ExpertCache {
 
   // Gives an expert that is not resident a slot. Hot: a free slot, else the policy's victim. Cold (a scan): a free slot
   // while the layer holds less than its fair share, else a cold victim, else any free slot, else the policy's victim.
-  // Moving in is no use: touch() it too when a decode token needs it. O(layers + pinned slots).
+  // Moving in is no use: when a decode token needs it, used_elsewhere() is told first. O(layers + pinned slots), and
+  // what the policy put off until it was asked.
   Inserted insert(ExpertId id, Heat heat);
 
   // Empties an unpinned slot.

@@ -116,6 +116,10 @@ Status HostCache::claim(std::span<const ExpertId> ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
     if (cache_.find(ids[i]) != kNoSlot) HOTSET_RETURN_IF_ERROR(claim_present(ids[i], i));
   }
+  // And the policy knows the whole choice before it is asked who goes.
+  for (const ExpertId id : ids) {
+    if (cache_.find(id) == kNoSlot) cache_.used_elsewhere(id);
+  }
   for (size_t i = 0; i < ids.size(); ++i) {
     const SlotId slot = cache_.find(ids[i]);
     if (slot == kNoSlot || at(slot).request != i) HOTSET_RETURN_IF_ERROR(claim_absent(ids[i], i));
@@ -142,7 +146,6 @@ Status HostCache::claim_present(ExpertId id, size_t request) {
 Status HostCache::claim_absent(ExpertId id, size_t request) {
   if (cache_.find(id) != kNoSlot) return error(Code::kInvalidArgument, "expert %u of MoE layer %u was asked for twice", id.expert, id.layer);
   HOTSET_ASSIGN(const SlotId slot, make_room(id));
-  cache_.touch(slot);
   ++stats_.demand_misses;
   begin_read(slot, id, Lane::kDemand);
   pin(slot, request);

@@ -1,9 +1,9 @@
 // Policy: which resident expert goes when a slot is needed, and which expert deserves one.
 //
 // A policy orders the tenants of slots; it moves no bytes and owns no slots. Its one owner is an ExpertCache, which
-// tells it of every change and of every use. A use is one decode token that chose an expert: touch() when it has a slot,
-// used_elsewhere() when it has none (it was served from host memory or by the CPU). Moving in is no use, so whoever brings
-// an expert in because a token needs it touches it too. Two rules hold for every policy:
+// tells it of every change and of every use. A use is one decode token that chose an expert, and is told once: touch() when the
+// expert has a slot, used_elsewhere() when it has none (it is about to get one, or is served from host memory or by the CPU). All
+// uses of a layer are best told before a victim is asked for. Moving in is no use. Two rules hold for every policy:
 // - Floor: a layer that holds no more than `floor` experts loses one only to its own demand.
 // - Heat: what a scan (prefill) brought in is cold until something else touches it, and cold goes before hot.
 // Nothing is allocated after creation. One owner thread.
@@ -49,15 +49,16 @@ class Policy {
   virtual void end_token() {}
 
   // The slot to empty for a demand of `layer`, among the layers of its size class: never a pinned one. When `reach` is
-  // kCold only cold ones, the layer's own before the others'. kNoSlot when there is none. Changes nothing. O(layers + pinned slots).
-  virtual SlotId victim(uint32_t layer, Heat reach, const Pins& pins) const = 0;
+  // kCold only cold ones, the layer's own before the others'. kNoSlot when there is none. Asked twice, it says the same.
+  // O(layers + pinned slots), and what the policy put off until it was asked.
+  virtual SlotId victim(uint32_t layer, Heat reach, const Pins& pins) = 0;
 
-  // What having the expert resident is worth from here on: comparable between all experts at one moment, resident or not;
-  // 0 for one never used. No unit: only the order and, for policies that count uses, the ratio mean something. O(1).
-  virtual double worth(ExpertId id) const = 0;
+  // What having the expert resident is worth from here on: comparable between all experts at one moment, resident or not.
+  // No unit: only the order and, for policies that count uses, the ratio mean something. O(1) but for what was put off.
+  virtual double worth(ExpertId id) = 0;
 
   // Whether moving `candidate`, which has no slot, into the slot of `victim` promises to pay for the upload. O(1).
-  virtual bool admits(ExpertId candidate, SlotId victim) const = 0;
+  virtual bool admits(ExpertId candidate, SlotId victim) = 0;
 
   // How many tenants the layer has.
   virtual uint32_t residents(uint32_t layer) const = 0;

@@ -4,66 +4,34 @@
 // token's cycle through the layers from losing every expert just before its next use.
 #pragma once
 
-#include "offload/policy.h"
+#include "offload/aged_lists.h"
+#include "offload/ranked_policy.h"
 
 namespace hotset {
 
-class PolicyLru final : public Policy {
+class PolicyLru final : public RankedPolicy {
  public:
-  explicit PolicyLru(const PolicyShape& shape);
+  explicit PolicyLru(const PolicyShape& shape)
+      : RankedPolicy(shape), lists_(shape.slots, 2 * book().layers()), used_at_(book().table_size(), 0) {}
 
   std::string_view name() const override { return "lru"; }
-  void insert(SlotId slot, ExpertId tenant, Heat heat) override;
-  void touch(SlotId slot) override;
-  void erase(SlotId slot) override;
-  void used_elsewhere(ExpertId id) override { used_at_[table_index(id)] = ++clock_; }
-  SlotId victim(uint32_t layer, Heat reach, const Pins& pins) const override;
-  double worth(ExpertId id) const override { return static_cast<double>(used_at_[table_index(id)]); }
-  bool admits(ExpertId, SlotId) const override { return true; }
-  uint32_t residents(uint32_t layer) const override { return layers_[layer].residents; }
-  bool knows(SlotId slot) const override { return node(slot).known; }
-  ExpertId tenant_of(SlotId slot) const override { return node(slot).tenant; }
-  Heat heat_of(SlotId slot) const override { return node(slot).heat; }
-  Status check() const override;
+  double worth(ExpertId id) override { return static_cast<double>(used_at_[book().table_index(id)]); }
+  bool admits(ExpertId, SlotId) override { return true; }
 
  private:
-  struct Node {
-    SlotId older = kNoSlot;
-    SlotId newer = kNoSlot;
-    uint64_t stamp = 0;  // when it was inserted or last touched
-    ExpertId tenant;
-    Heat heat = Heat::kCold;
-    bool known = false;
-  };
-  // Stamps rise from oldest to newest.
-  struct List {
-    SlotId oldest = kNoSlot;
-    SlotId newest = kNoSlot;
-  };
-  // residents == length of both lists together.
-  struct Layer {
-    List lists[2];  // [Heat]
-    uint32_t residents = 0;
-  };
+  static uint32_t list(uint32_t layer, Heat heat) { return 2 * layer + static_cast<uint32_t>(heat); }
+  void join(SlotId slot) override { lists_.append(list(tenant_of(slot).layer, heat_of(slot)), slot); }
+  void part(SlotId slot) override { lists_.remove(slot); }
+  void note_use(ExpertId id) override { used_at_[book().table_index(id)] = lists_.tick(); }
+  SlotId lowest(uint32_t layer, Heat heat, const Pins& pins) const override { return lists_.oldest_unpinned(list(layer, heat), pins); }
+  double rank(SlotId slot) const override { return static_cast<double>(lists_.stamp(slot)); }
+  Status check_order(uint32_t layer, uint32_t cold, uint32_t hot) const override {
+    HOTSET_RETURN_IF_ERROR(lists_.check(list(layer, Heat::kCold), cold));
+    return lists_.check(list(layer, Heat::kHot), hot);
+  }
 
-  Node& node(SlotId slot) { return nodes_[index_of(slot)]; }
-  const Node& node(SlotId slot) const { return nodes_[index_of(slot)]; }
-  List& list_of(const Node& n) { return layers_[n.tenant.layer].lists[static_cast<size_t>(n.heat)]; }
-  size_t table_index(ExpertId id) const { return size_t{id.layer} * experts_ + id.expert; }
-  void append(SlotId slot);
-  void unlink(SlotId slot);
-  SlotId oldest_unpinned(uint32_t layer, Heat heat, const Pins& pins) const;
-  Status check_list(uint32_t layer, Heat heat, uint32_t* length) const;
-
-  const uint32_t floor_;
-  const uint32_t experts_;
-  std::vector<SizeClassId> class_of_layer_;             // [layers]
-  std::vector<std::vector<uint32_t>> layers_of_class_;  // [classes][its layers]
-
-  std::vector<Node> nodes_;    // [slots]
-  std::vector<Layer> layers_;      // [layers]
-  std::vector<uint64_t> used_at_;  // [layers][experts] stamp of the last use; 0: never
-  uint64_t clock_ = 0;             // the last stamp given
+  AgedLists lists_;                // [layers][Heat]
+  std::vector<uint64_t> used_at_;  // [layers][experts] moment of the last use; 0: never
 };
 
 }  // namespace hotset

@@ -199,6 +199,8 @@ void Residency::undo(uint32_t layer, size_t uploads) {
 
 Status Residency::upload_missing(uint32_t layer, Access access) {
   const Heat heat = access == Access::kDecode ? Heat::kHot : Heat::kCold;
+  // The policy knows the whole choice before it is asked who goes.
+  for (size_t i = 0; access == Access::kDecode && i < missing_.size(); ++i) cache_.used_elsewhere(id_of(layer, missing_[i]));
   const size_t most = std::max(1u, host_.max_batch());
   for (size_t first = 0; first < missing_.size(); first += most) {
     wanted_.clear();
@@ -208,10 +210,7 @@ Status Residency::upload_missing(uint32_t layer, Access access) {
     undo(layer, uploaded_.size());
     return status;
   }
-  for (const ExpertId id : uploaded_) {
-    set_address(id, cache_.place(cache_.find(id)).device_address);
-    if (access == Access::kDecode) cache_.touch(cache_.find(id));
-  }
+  for (const ExpertId id : uploaded_) set_address(id, cache_.place(cache_.find(id)).device_address);
   stats_.uploads += uploaded_.size();
   stats_.upload_bytes += uploaded_.size() * table_.record_bytes(layer);
   return ok_status();
@@ -453,7 +452,6 @@ bool Residency::promote(ExpertId id) {
     return false;
   }
   ++host_pins_[index(id)];
-  cache_.touch(inserted.slot);
   cache_.pin(inserted.slot);
   promoting_.push_back({id, inserted.slot, 0});
   ++stats_.promotions;
