@@ -34,7 +34,10 @@ class PhaseShares {
   bool claim(uint32_t thread, Piece& piece);
 
   // Says that `count` pieces that the caller claimed are done. True: they were the last, and the caller must start() the next phase.
-  bool finish(uint32_t count) { return done_.fetch_add(count, std::memory_order_acq_rel) + count == pieces_; }
+  bool finish(uint32_t count) {
+    const uint32_t all = pieces_;  // before the last word: after it another thread may begin the next phase
+    return done_.fetch_add(count, std::memory_order_acq_rel) + count == all;
+  }
 
   // Waits until a phase after `phase` has begun; its number. Spins some microseconds, then gives way to others, then sleeps.
   uint32_t wait_past(uint32_t phase);

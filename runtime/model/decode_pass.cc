@@ -108,6 +108,7 @@ Status DecodePass::run_segments(uint32_t token, uint32_t position) {
       window_ = std::max(1u, window_ / 2);
       HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
     }
+    if (stop == 0 && next < end && model_.prefetch && model_.prefetch->wants_every_layer()) HOTSET_RETURN_IF_ERROR(hold(next - 1));
     if (model_.prefetch) guess(first, std::min(next, end - 1));
   }
   if (!missed) window_ = std::min(most_segments(model_.spec, *ops_), window_ * 2);
@@ -131,18 +132,24 @@ void DecodePass::end_pins() {
   pinned_layer_ = kNoLayer;
 }
 
+// The device has looked up where this layer's experts lie and uses that in the next submit: no hint may move them before.
+Status DecodePass::hold(uint32_t layer) {
+  HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, chosen(layer), Access::kDecode).status());
+  pinned_layer_ = layer;
+  served_[layer] = true;
+  return ok_status();
+}
+
 Status DecodePass::serve_misses(uint32_t layer) {
   const uint64_t start_ns = now_ns();
+  HOTSET_RETURN_IF_ERROR(hold(layer));
   const std::span<const uint16_t> ids = chosen(layer);
-  HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, ids, Access::kDecode).status());
-  pinned_layer_ = layer;
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
   bool on_cpu = false;
   for (size_t i = 0; i < ids.size(); ++i) {
     addresses[i] = model_.residency.address(layer, ids[i]);
     on_cpu = on_cpu || addresses[i] == 0;
   }
-  served_[layer] = true;
   stall_ns_ += now_ns() - start_ns;
   return on_cpu ? run_on_cpu(layer) : ok_status();
 }

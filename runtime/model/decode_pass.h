@@ -47,6 +47,7 @@ class DecodePass {
   // Sees to the experts that layer `layer` chose: writes their addresses, or runs them on the CPU. The layer whose segment comes next
   // then begins with what is left to do.
   Status serve_misses(uint32_t layer);
+  Status hold(uint32_t layer);
   Status run_on_cpu(uint32_t layer);
   void guess(uint32_t first_layer, uint32_t last_layer);
   Status run_segments(uint32_t token, uint32_t position);

@@ -64,6 +64,7 @@ Story tell(const EngineOptions& options) {
 }
 
 void check_same(const Story& story, const Story& reference) {
+  CAPTURE(nmse(story.logits, reference.logits));
   CHECK(story.tokens == reference.tokens);
   CHECK(story.logits == reference.logits);
 }
@@ -163,6 +164,7 @@ TEST_CASE("tiers: budgets that change on the way change no token") {
   options.batch_tokens = 8;  // what the least budget is planned with
   for (const MissChoice miss : {MissChoice::kWait, MissChoice::kGpu}) {
     options.miss = miss;
+    CAPTURE(static_cast<int>(miss));
     const auto engine = open_engine(options);
     std::atomic<bool> done{false};
     uint32_t changes = 0;
