@@ -11,9 +11,9 @@ namespace hotset {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
-constexpr double kIdleShare = 0.5;           // of idle link time that promotions may fill: demand copies must not queue behind them
-constexpr double kSerialPromotions = 0.05;   // of a token, where each copy holds up compute
-constexpr uint32_t kMostExactTopK = 64;      // beyond it the spread about the mean no longer matters, and the sum over outcomes is long
+constexpr double kIdleShare = 0.5;          // of idle link time that promotions may fill: demand copies must not queue behind them
+constexpr double kSerialPromotions = 0.05;  // of a token, where each copy holds up compute
+constexpr uint32_t kMostExactTopK = 64;     // beyond it the spread about the mean no longer matters, and the sum over outcomes is long
 
 // Time of `bytes` at a rate; no bytes take no time, bytes without a path take for ever.
 double time_ns(double bytes, double bytes_per_s) {
@@ -28,7 +28,8 @@ double ram_time_ns(const LinkRates& rates, double bytes) { return rates.ram_byte
 
 double read_time_ns(const LinkRates& rates, const LayerWork& work) {
   if (work.disk_misses == 0) return 0;
-  return static_cast<double>(rates.disk_ns) + time_ns(static_cast<double>(work.disk_misses) * static_cast<double>(work.record_bytes), rates.disk_bytes_per_s);
+  return static_cast<double>(rates.disk_ns) +
+         time_ns(static_cast<double>(work.disk_misses) * static_cast<double>(work.record_bytes), rates.disk_bytes_per_s);
 }
 
 // RAM traffic: each miss is read once, whoever uses it; what came from disk was written first; on unified memory hits
@@ -137,11 +138,11 @@ double share(double value) { return std::clamp(value, 0.0, 1.0); }
 
 // How the lookups of a token divide, and what crosses the links for them.
 struct Traffic {
-  double miss_chance = 0;        // of a lookup: neither in VRAM nor prefetched in time
-  double disk_chance = 0;        // of a miss: neither in RAM nor read ahead in time
+  double miss_chance = 0;  // of a lookup: neither in VRAM nor prefetched in time
+  double disk_chance = 0;  // of a miss: neither in RAM nor read ahead in time
   double routed_bytes = 0;
-  double prefetched_bytes = 0;   // to VRAM
-  double read_ahead_bytes = 0;   // to RAM
+  double prefetched_bytes = 0;  // to VRAM
+  double read_ahead_bytes = 0;  // to RAM
   double promoted_bytes = 0;
 };
 
@@ -196,8 +197,13 @@ std::string_view largest_part(const TokenEstimate& token) {
     double ns;
     std::string_view name;
   };
-  const std::array<Part, 7> parts = {{{token.dense_ns + token.experts_ns, "VRAM"}, {token.copy_ns, "bus"}, {token.cpu_ns, "CPU"}, {token.ram_ns, "RAM"},
-                                      {token.disk_ns, "disk"}, {token.stops_ns, "stops"}, {token.fixed_ns, "launches"}}};
+  const std::array<Part, 7> parts = {{{token.dense_ns + token.experts_ns, "VRAM"},
+                                      {token.copy_ns, "bus"},
+                                      {token.cpu_ns, "CPU"},
+                                      {token.ram_ns, "RAM"},
+                                      {token.disk_ns, "disk"},
+                                      {token.stops_ns, "stops"},
+                                      {token.fixed_ns, "launches"}}};
   return std::max_element(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.ns < b.ns; })->name;
 }
 

@@ -38,28 +38,31 @@ const char* copy_path_name(CopyPath path) {
 }
 
 Result<std::unique_ptr<LinkVulkan>> LinkVulkan::create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options) {
-  std::unique_ptr<LinkVulkan> link(new LinkVulkan(memory, slabs));
+  std::unique_ptr<LinkVulkan> link(new LinkVulkan(memory, slabs, options.staging_bytes));
   for (Flight& flight : link->flights_) {
     HOTSET_ASSIGN(flight.commands, link->pool_.allocate());
   }
   link->regions_.reserve(kMaxRegions);
   link->run_.reserve(kMaxRegions);
-  const bool all_mapped = std::all_of(slabs.begin(), slabs.end(), [](const Buffer& slab) { return !slab.mapped().empty(); });
-  if (!all_mapped || options.path == CopyPath::kStaging) HOTSET_RETURN_IF_ERROR(link->create_staging(options.staging_bytes));
+  const auto unmapped = [](const Buffer& slab) { return slab.handle() != VK_NULL_HANDLE && slab.mapped().empty(); };
+  if (std::any_of(slabs.begin(), slabs.end(), unmapped) || options.path == CopyPath::kStaging) HOTSET_RETURN_IF_ERROR(link->create_staging());
   link->set_path(options.path, options.import);
   return link;
 }
 
-LinkVulkan::LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs)
-    : device_(memory.device()), memory_(memory), slabs_(slabs), pool_(device_, device_.transfer().family()) {}
+LinkVulkan::LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, uint64_t staging_bytes)
+    : device_(memory.device()),
+      memory_(memory),
+      slabs_(slabs),
+      segment_bytes_(staging_bytes / kSegments),
+      pool_(device_, device_.transfer().family()) {}
 
 LinkVulkan::~LinkVulkan() {
   // Staging and command buffers are freed only when the device is done with them; a lost device is done.
   static_cast<void>(wait(last_value_));
 }
 
-Status LinkVulkan::create_staging(uint64_t staging_bytes) {
-  segment_bytes_ = staging_bytes / kSegments;
+Status LinkVulkan::create_staging() {
   if (segment_bytes_ == 0) return error(Code::kInvalidArgument, "the staging ring needs at least %u bytes", kSegments);
   HOTSET_ASSIGN(staging_, memory_.allocate(segment_bytes_ * kSegments, MemoryKind::kStaging, "staging ring"));
   return ok_status();
@@ -106,6 +109,7 @@ Status LinkVulkan::copy_direct(std::span<const std::byte> from, SlabId slab, uin
 }
 
 Status LinkVulkan::stage(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes) {
+  if (!stages()) HOTSET_RETURN_IF_ERROR(create_staging());  // the first slab of its kind was opened after the link
   while (!from.empty()) {
     if (segments_[segment_].used_bytes == segment_bytes_) HOTSET_RETURN_IF_ERROR(next_segment());
     Segment& segment = segments_[segment_];

@@ -6,8 +6,8 @@
 // - direct: the transfer queue copies from host memory that the driver has imported; the host moves no byte.
 // - staging: the host copies into a ring of segments and the transfer queue copies from there.
 // The copies of a batch are one command buffer, more only when it fills; several batches may be under way, and copy() or
-// submit() waits when the ring of either is full. Nothing is allocated after creation. One owner thread; others may
-// submit to the transfer queue too, its timeline counts for all.
+// submit() waits when the ring of either is full. Nothing is allocated after creation, but for the staging ring where the first
+// slab that needs it is made later. One owner thread; others may submit to the transfer queue too, its timeline counts for all.
 #pragma once
 
 #include <array>
@@ -42,7 +42,8 @@ class LinkVulkan final : public DeviceLink {
   static constexpr uint32_t kFlights = 8;   // command buffers under way
   static constexpr size_t kMaxRegions = 512;  // copies in one command buffer
 
-  // `slabs` [SlabId] and `memory` outlive the link and stay where they are. Errors: what DeviceMemory says for staging.
+  // `slabs` [SlabId] and `memory` outlive the link and stay where they are; a slab may be empty while nothing is copied there, and then
+  // be made as the others are. Errors: what DeviceMemory says for staging.
   static Result<std::unique_ptr<LinkVulkan>> create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
   ~LinkVulkan() override;
 
@@ -82,8 +83,8 @@ class LinkVulkan final : public DeviceLink {
     VkBufferCopy copy = {};
   };
 
-  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs);
-  Status create_staging(uint64_t staging_bytes);
+  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, uint64_t staging_bytes);
+  Status create_staging();
   CopyPath path_of(std::span<const std::byte> from, const Buffer& target) const;
   Status write_in_place(std::span<const std::byte> from, const Buffer& target, uint64_t offset_bytes);
   Status copy_direct(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes);
@@ -98,7 +99,7 @@ class LinkVulkan final : public DeviceLink {
   Device& device_;
   DeviceMemory& memory_;
   const std::span<const Buffer> slabs_;
-  uint64_t segment_bytes_ = 0;
+  const uint64_t segment_bytes_;
   Buffer staging_;  // [kSegments][segment_bytes_]
   CommandPool pool_;
 

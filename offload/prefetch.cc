@@ -12,12 +12,41 @@ constexpr double kHysteresis = 1.2;  // how much better guesses must be to be ta
 }  // namespace
 
 Prefetch::Prefetch(const ExpertTable& table, const PrefetchOptions& options)
-    : options_(options), layers_(table.layers()), stats_(table.layers()), active_(options.mode != PrefetchMode::kOff) {
+    : options_(options),
+      layers_(table.layers()),
+      stats_(table.layers()),
+      // Pairs are only counted where they are asked for; the first layer's choices always.
+      history_(options.mode == PrefetchMode::kHistory ? table.layers() : 0, table.experts(), options.top_k, options.vocab),
+      active_(options.mode != PrefetchMode::kOff) {
   guess_.reserve(table.experts());
   cold_.reserve(table.experts());
+  before_.reserve(table.experts());
 }
 
-void Prefetch::begin_token(uint32_t, Residency&) { guess_.clear(); }
+void Prefetch::begin_token(uint32_t token, Residency& residency) {
+  token_ = token;
+  before_.clear();
+  set_guess(0, history_.guess_first(token), residency);
+  if (active_) residency.hint(0, guess_);
+}
+
+template <class Ids>
+void Prefetch::set_guess(uint32_t layer, const Ids& ids, const Residency& residency) {
+  guess_.clear();
+  cold_.clear();
+  guess_layer_ = layer;
+  const size_t most = std::min<size_t>(options_.most_guesses == 0 ? options_.top_k : options_.most_guesses, ids.size());
+  for (size_t i = 0; i < most; ++i) {
+    guess_.push_back(static_cast<uint16_t>(ids[i]));
+    cold_.push_back(!residency.in_ram(layer, ids[i]));
+  }
+}
+
+void Prefetch::learn(uint32_t layer, std::span<const uint16_t> chosen) {
+  if (layer == 0) history_.learn_first(token_, chosen);
+  else if (options_.mode == PrefetchMode::kHistory) history_.learn(layer, before_, chosen);
+  before_.assign(chosen.begin(), chosen.end());
+}
 
 void Prefetch::score(uint32_t layer, std::span<const uint16_t> chosen) {
   if (guess_.empty() || guess_layer_ != layer) return;
@@ -43,15 +72,10 @@ void Prefetch::judge() {
 
 void Prefetch::chose(uint32_t layer, std::span<const uint16_t> chosen, std::span<const uint32_t> router_guess, bool next, Residency& residency) {
   score(layer, chosen);
-  guess_.clear();
-  cold_.clear();
-  if (options_.mode == PrefetchMode::kOff || layer + 1 >= layers_) return;
-  const size_t most = std::min<size_t>(options_.most_guesses == 0 ? options_.top_k : options_.most_guesses, router_guess.size());
-  for (size_t i = 0; i < most; ++i) {
-    guess_.push_back(static_cast<uint16_t>(router_guess[i]));
-    cold_.push_back(!residency.in_ram(layer + 1, router_guess[i]));
-  }
-  guess_layer_ = layer + 1;
+  learn(layer, chosen);
+  if (layer + 1 >= layers_ || options_.mode == PrefetchMode::kOff) return;
+  if (options_.mode == PrefetchMode::kRouter) set_guess(layer + 1, router_guess, residency);
+  else set_guess(layer + 1, history_.guess(layer + 1, chosen, options_.top_k), residency);
   if (active_ && next) residency.hint(layer + 1, guess_);
 }
 

@@ -287,8 +287,8 @@ Status Residency::use_from_host(uint32_t layer, Access access) {
 }
 
 void Residency::note_use_from_host(ExpertId id) {
-  if (!has_slots()) return;
   cache_.used_elsewhere(id);
+  if (!has_slots()) return;
   if (serving_.promotion_bytes != 0 && candidates_.size() < candidates_.capacity()) candidates_.push_back(id);
   ++(addresses_[index(id)] != 0 ? stats_.in_place : stats_.on_host);
 }

@@ -44,6 +44,11 @@ std::string tier_lines(const SessionStats& stats) {
   return text;
 }
 
+std::string estimate_line(const SessionStats& stats) {
+  if (stats.estimated_token_ns == 0) return "";
+  return line("model    %.1f tok/s expected of the links, limited by %s", 1e9 / stats.estimated_token_ns, stats.limiting_link.c_str());
+}
+
 Json prefetch_json(const PrefetchStats& prefetch) {
   Json layers = Json::array();
   for (const GuessStats& layer : prefetch.layers) {
@@ -96,8 +101,20 @@ std::string figures_text(const SessionStats& stats) {
               hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.decode_lookups, seconds(stats.stall_ns)) +
          line("link     host to device %s in %.3f s, %.2f GB/s", format_bytes(link.bytes).c_str(), seconds(link.busy_ns),
               rate_per_second(link.bytes, link.busy_ns) * 1e-9) +
-         tier_lines(stats) + memory_line(stats) + line("load     %.3f s", seconds(stats.load_ns)) +
+         tier_lines(stats) + estimate_line(stats) + memory_line(stats) + line("load     %.3f s", seconds(stats.load_ns)) +
          line("logits   %s", hash_text(stats.logits_hash).c_str());
+}
+
+std::string watch_line(const SessionStats& stats) {
+  std::string text = line("\n[%" PRIu64 " tokens, %.1f tok/s; %.1f %% hits, %" PRIu64 " stops; VRAM %s, RAM %s", stats.decode_tokens,
+                          rate_per_second(stats.decode_tokens, stats.decode_ns), hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.stops,
+                          format_bytes(stats.vram_used_bytes).c_str(), format_bytes(stats.ram_used_bytes).c_str());
+  text.pop_back();
+  if (stats.disk_to_host.bytes > 0) {
+    text += "; disk " + format_bytes(stats.disk_to_host.bytes) + line(" at %.2f GB/s", rate_per_second(stats.disk_to_host.bytes, stats.disk_to_host.busy_ns) * 1e-9);
+    text.pop_back();
+  }
+  return text + "]\n";
 }
 
 Json figures_json(const SessionStats& stats) {
@@ -126,6 +143,7 @@ Json figures_json(const SessionStats& stats) {
           {"memory", std::move(memory)},
           {"submits", stats.submits},
           {"decode_submits", stats.decode_submits},
+          {"estimate", {{"token_seconds", stats.estimated_token_ns * 1e-9}, {"limit", stats.limiting_link}}},
           {"load_seconds", seconds(stats.load_ns)},
           {"logits_hash", hash_text(stats.logits_hash)}};
 }

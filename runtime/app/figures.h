@@ -17,6 +17,9 @@ double hit_rate(uint64_t hits, uint64_t lookups);
 // "0123456789abcdef".
 std::string hash_text(uint64_t hash);
 
+// One line of how a run is doing.
+std::string watch_line(const SessionStats& stats);
+
 // Several lines, each ended: prompt, decode, experts, link, memory, load, logits.
 std::string figures_text(const SessionStats& stats);
 

@@ -18,14 +18,16 @@ class HeatmapCommand : public Command {
   void add_flags(CLI::App& app) override {
     app.add_option("TRACE", options_.trace_path, wrap_help("A routing trace, as `hotset run --trace` writes it."))->type_name("FILE")->required();
     app.add_option("-o,--output", options_.picture_path, wrap_help("The PNG to write."))->type_name("FILE")->required();
-    app.add_option("--policy", options_.policy, wrap_help("Eviction policy of the cache that the trace is replayed through."))->type_name("NAME")->capture_default_str();
+    app.add_option("--policy", options_.policy, wrap_help("Eviction policy of the cache that the trace is replayed through; else the default one."))
+        ->type_name("NAME");
     app.add_option("--capacity", capacity_, wrap_help("Share of all experts that the cache holds."))->type_name("PERCENT")->capture_default_str();
     add_json_flag(app, json_, "Write what was drawn as JSON.");
   }
 
   Status execute(Console& console) override {
     const auto capacity = parse_byte_size(capacity_);
-    if (!capacity.ok() || !capacity->is_percent) return error(Code::kInvalidArgument, "--capacity: '%.32s' is not a share such as 25%%", capacity_.c_str());
+    if (!capacity.ok() || !capacity->is_percent)
+      return error(Code::kInvalidArgument, "--capacity: '%.32s' is not a share such as 25%%", capacity_.c_str());
     options_.capacity = capacity->percent / 100;
     HOTSET_ASSIGN(const HeatmapReport report, draw_heatmap(options_));
     console.write(json_ ? json_text(json_of(report)) : line_of(report));
@@ -34,14 +36,16 @@ class HeatmapCommand : public Command {
 
  private:
   Json json_of(const HeatmapReport& report) const {
-    return {{"model", report.model},   {"layers", report.layers}, {"experts", report.experts},   {"experts_used", report.top_k}, {"tokens", report.tokens},
-            {"policy", options_.policy}, {"slots", report.slots},   {"hit_rate", report.hit_rate}, {"picture", options_.picture_path}};
+    return {{"model", report.model},        {"layers", report.layers},     {"experts", report.experts},
+            {"experts_used", report.top_k}, {"tokens", report.tokens},     {"policy", report.policy},
+            {"slots", report.slots},        {"hit_rate", report.hit_rate}, {"picture", options_.picture_path}};
   }
 
   std::string line_of(const HeatmapReport& report) const {
     char text[160];
-    std::snprintf(text, sizeof text, "%llu tokens, %u layers of %u experts; %.32s with %u slots: %.1f %% hits\n", static_cast<unsigned long long>(report.tokens),
-                  report.layers, report.experts, options_.policy.c_str(), report.slots, report.hit_rate * 100);
+    std::snprintf(text, sizeof text, "%llu tokens, %u layers of %u experts; %.32s with %u slots: %.1f %% hits\n",
+                  static_cast<unsigned long long>(report.tokens), report.layers, report.experts, report.policy.c_str(), report.slots,
+                  report.hit_rate * 100);
     return text;
   }
 

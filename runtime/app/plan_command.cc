@@ -8,13 +8,13 @@
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
 #include "runtime/app/plan_report.h"
-#include "runtime/engine/links_file.h"
+#include "runtime/engine/machine_links.h"
 
 namespace hotset {
 namespace {
 
-constexpr double kUsableVram = 0.9;          // as EngineOptions::vram: peers measured twofold losses past the edge of VRAM
-constexpr double kUnifiedVramShare = 0.75;   // of memory that CPU and GPU share: what drivers let a GPU use at most
+constexpr double kUsableVram = 0.9;         // as EngineOptions::vram: peers measured twofold losses past the edge of VRAM
+constexpr double kUnifiedVramShare = 0.75;  // of memory that CPU and GPU share: what drivers let a GPU use at most
 constexpr uint32_t kUsualContexts[] = {4096, 32768, 131072};
 constexpr uint32_t kMostContextTokens = 1u << 24;
 
@@ -27,15 +27,23 @@ class PlanCommand : public Command {
     app.add_option("MODEL", model_, wrap_help("A model file. Without one, name a published shape with --shape."))->type_name("FILE");
     app.add_option("--shape", shape_, wrap_help("A published model, such as qwen3-30b-a3b, that needs no file."))->type_name("NAME");
     app.add_option("--gpu", gpu_, wrap_help("A graphics card, such as 'RTX 3060 12GB'. Its rates are expected ones."))->type_name("NAME");
-    app.add_option("--links", links_, wrap_help("A JSON file with the rates of a machine, in place of the card's expected ones; --vram or --gpu says how much memory it has."))
+    app.add_option(
+           "--links", links_,
+           wrap_help("A JSON file with the rates of a machine, in place of the card's expected ones; --vram or --gpu says how much memory it has."))
         ->type_name("FILE");
     app.add_option("--ram", ram_, wrap_help("RAM that experts may take."))->type_name("SIZE");
-    app.add_option("--vram", vram_, wrap_help("VRAM that may be used. Set it when other programs need the card; else 90 % of the card's."))->type_name("SIZE");
-    app.add_option("--ctx", contexts_, wrap_help("Context lengths to plan for, with commas; else three usual ones."))->type_name("TOKENS")->delimiter(',')->check(
-        CLI::Range(uint32_t{1}, kMostContextTokens).description(""));
+    app.add_option("--vram", vram_, wrap_help("VRAM that may be used. Set it when other programs need the card; else 90 % of the card's."))
+        ->type_name("SIZE");
+    app.add_option("--ctx", contexts_, wrap_help("Context lengths to plan for, with commas; else three usual ones."))
+        ->type_name("TOKENS")
+        ->delimiter(',')
+        ->check(CLI::Range(uint32_t{1}, kMostContextTokens).description(""));
     app.add_option("--quant", quant_, wrap_help("Quantisation of a shape, such as Q4_K_M; else the best one is looked for."))->type_name("NAME");
-    app.add_option("--ram-rate", ram_rate_, wrap_help("Bytes a second that RAM gives, without --links. Set it for a machine with other than two channels of DDR5."))->type_name("SIZE");
-    app.add_option("--disk-rate", disk_rate_, wrap_help("Bytes a second that the disk gives, without --links; 0: no experts on disk."))->type_name("SIZE");
+    app.add_option("--ram-rate", ram_rate_,
+                   wrap_help("Bytes a second that RAM gives, without --links. Set it for a machine with other than two channels of DDR5."))
+        ->type_name("SIZE");
+    app.add_option("--disk-rate", disk_rate_, wrap_help("Bytes a second that the disk gives, without --links; 0: no experts on disk."))
+        ->type_name("SIZE");
     app.add_flag("--list", list_, "List the shapes, cards and quantisations that are known.");
     add_json_flag(app, json_, "Write the plan as JSON.");
   }
@@ -116,7 +124,8 @@ class PlanCommand : public Command {
     if (!vram_.empty()) {
       HOTSET_ASSIGN(machine.vram_bytes, absolute_size(vram_, "--vram"));
       if (whole > 0 && machine.vram_bytes > whole) {
-        return error(Code::kInvalidArgument, "--vram: %s are more than the %s there are", format_bytes(machine.vram_bytes).c_str(), format_bytes(whole).c_str());
+        return error(Code::kInvalidArgument, "--vram: %s are more than the %s there are", format_bytes(machine.vram_bytes).c_str(),
+                     format_bytes(whole).c_str());
       }
     }
     if (shares_ram) machine.ram_bytes -= std::min(machine.ram_bytes, machine.vram_bytes);

@@ -43,7 +43,8 @@ std::string speed(const Placement& placement) {
 std::string layers_text(const ModelNeeds& needs) {
   if (needs.moe_layers == 0) return form("%u layers without experts", needs.layers);
   const std::string which = needs.moe_layers == needs.layers ? "each" : form("%u of them", needs.moe_layers);
-  return form("%u layers, %s with %u experts of ", needs.layers, which.c_str(), needs.experts) + format_bytes(needs.record_bytes) + form(", %u used", needs.top_k);
+  return form("%u layers, %s with %u experts of ", needs.layers, which.c_str(), needs.experts) + format_bytes(needs.record_bytes) +
+         form(", %u used", needs.top_k);
 }
 
 std::string model_lines(const PlanReport& report) {
@@ -56,10 +57,12 @@ std::string model_lines(const PlanReport& report) {
 
 std::string machine_lines(const PlanReport& report) {
   const LinkRates& rates = report.machine.rates;
-  std::string text = row("machine", report.machine.name + ": " + format_bytes(report.machine.vram_bytes) + " of VRAM" + (rates.unified ? " out of shared memory" : "") +
-                                        " and " + format_bytes(report.machine.ram_bytes) + " of RAM to use");
-  text += row(report.machine_is_measured ? "measured" : "expected", "experts " + rate(rates.device_bytes_per_s) + " from VRAM, " + rate(rates.in_place_bytes_per_s) +
-                                                                       " in place; copies " + rate(rates.copy_bytes_per_s));
+  std::string text =
+      row("machine", report.machine.name + ": " + format_bytes(report.machine.vram_bytes) + " of VRAM" +
+                         (rates.unified ? " out of shared memory" : "") + " and " + format_bytes(report.machine.ram_bytes) + " of RAM to use");
+  text += row(report.machine_is_measured ? "measured" : "expected", "experts " + rate(rates.device_bytes_per_s) + " from VRAM, " +
+                                                                        rate(rates.in_place_bytes_per_s) + " in place; copies " +
+                                                                        rate(rates.copy_bytes_per_s));
   return text + row("", "CPU " + rate(rates.cpu_bytes_per_s) + " of RAM's " + rate(rates.ram_bytes_per_s) + "; disk " + rate(rates.disk_bytes_per_s));
 }
 
@@ -67,7 +70,8 @@ std::string choice_line(const QuantChoice& choice, bool picked) {
   const std::string start = form("  %-8s %11s  ", std::string(choice.mix->name).c_str(), format_bytes(choice.needs.file_bytes).c_str());
   if (!choice.placement.fits) return start + "does not fit\n";
   return start + form("%8s tok/s  %3.0f %% of experts in VRAM%s%s\n", speed(choice.placement).c_str(), choice.placement.vram_share * 100,
-                      choice.placement.disk_bytes > 0 ? form(", %s on disk", format_bytes(choice.placement.disk_bytes).c_str()).c_str() : "", picked ? "  <- take this" : "");
+                      choice.placement.disk_bytes > 0 ? form(", %s on disk", format_bytes(choice.placement.disk_bytes).c_str()).c_str() : "",
+                      picked ? "  <- take this" : "");
 }
 
 std::string loss_text(const QuantMix& mix) { return mix.expert_bits < kFewBits ? "; with so few bits it answers worse than larger ones" : ""; }
@@ -97,7 +101,8 @@ std::string misses_text(const Placement& placement, const LinkRates& rates) {
     case MissMode::kInPlace: return rates.unified ? "read where they are, as memory is shared" : "read by the GPU over the bus";
     case MissMode::kCpu: break;
   }
-  std::string text = placement.misses.use_cache ? "run by the CPU while the GPU does the rest" : "run by the CPU, as are all experts: it is faster than the GPU";
+  std::string text =
+      placement.misses.use_cache ? "run by the CPU while the GPU does the rest" : "run by the CPU, as are all experts: it is faster than the GPU";
   return placement.misses.split ? text + "; some are copied meanwhile where that is quicker" : text;
 }
 
@@ -109,7 +114,8 @@ std::string where_lines(const PlanReport& report) {
   std::string text = "\n" + row("fits", form("yes, from %s of VRAM on", format_bytes(placement.least_vram_bytes).c_str()));
   text += row("VRAM", "dense weights " + format_bytes(needs.dense_bytes) + ", KV cache " + format_bytes(placement.kv_bytes) + ", activations " +
                           format_bytes(needs.workspace_bytes));
-  text += row("", form("%llu experts, ", static_cast<unsigned long long>(slots)) + percent(placement.vram_share) + " of all: " + format_bytes(placement.slot_bytes));
+  text += row("", form("%llu experts, ", static_cast<unsigned long long>(slots)) + percent(placement.vram_share) +
+                      " of all: " + format_bytes(placement.slot_bytes));
   text += row("RAM", placement.ram_bytes > 0 ? "experts: " + format_bytes(placement.ram_bytes) : "no experts");
   text += row("disk", placement.disk_bytes > 0 ? "experts that fit neither: " + format_bytes(placement.disk_bytes) : "not read while running");
   return text + row("misses", misses_text(placement, report.machine.rates));
@@ -121,7 +127,8 @@ std::string context_line(const ContextPlan& plan) {
   if (!expected.fits) return start + "  does not fit: " + expected.why_not + "\n";
   std::string span = speed(plan.low) + " to " + speed(plan.high);
   if (speed(plan.low) == speed(plan.high)) span = "the same";
-  return start + form("  %8s  %8s   %-16s %s\n", percent(expected.hit_rate).c_str(), speed(expected).c_str(), span.c_str(), std::string(expected.token.limit).c_str());
+  return start + form("  %8s  %8s   %-16s %s\n", percent(expected.hit_rate).c_str(), speed(expected).c_str(), span.c_str(),
+                      std::string(expected.token.limit).c_str());
 }
 
 std::string context_lines(const PlanReport& report) {
@@ -159,16 +166,24 @@ std::string breakdown_line(const PlanReport& report) {
 }
 
 Json rates_json(const LinkRates& rates) {
-  return {{"device_bytes_per_s", rates.device_bytes_per_s}, {"in_place_bytes_per_s", rates.in_place_bytes_per_s},
-          {"copy_bytes_per_s", rates.copy_bytes_per_s},     {"copy_ns", rates.copy_ns},
-          {"cpu_bytes_per_s", rates.cpu_bytes_per_s},       {"ram_bytes_per_s", rates.ram_bytes_per_s},
-          {"disk_bytes_per_s", rates.disk_bytes_per_s},     {"disk_ns", rates.disk_ns},
-          {"stop_ns", rates.stop_ns},                       {"unified", rates.unified},
+  return {{"device_bytes_per_s", rates.device_bytes_per_s},
+          {"in_place_bytes_per_s", rates.in_place_bytes_per_s},
+          {"copy_bytes_per_s", rates.copy_bytes_per_s},
+          {"copy_ns", rates.copy_ns},
+          {"cpu_bytes_per_s", rates.cpu_bytes_per_s},
+          {"ram_bytes_per_s", rates.ram_bytes_per_s},
+          {"disk_bytes_per_s", rates.disk_bytes_per_s},
+          {"disk_ns", rates.disk_ns},
+          {"stop_ns", rates.stop_ns},
+          {"unified", rates.unified},
           {"copies_overlap", rates.copies_overlap}};
 }
 
 Json placement_json(const Placement& placement) {
-  Json json = {{"context_tokens", placement.context_tokens}, {"fits", placement.fits}, {"why_not", placement.why_not}, {"least_vram_bytes", placement.least_vram_bytes}};
+  Json json = {{"context_tokens", placement.context_tokens},
+               {"fits", placement.fits},
+               {"why_not", placement.why_not},
+               {"least_vram_bytes", placement.least_vram_bytes}};
   if (!placement.fits) return json;
   const TokenEstimate& token = placement.token;
   json.update({{"kv_bytes", placement.kv_bytes},
@@ -208,7 +223,8 @@ std::string name_lines(const char* title, const Items& items, Show show) {
 }
 
 std::string shape_line(const ModelShape& shape) {
-  std::string line = form("%-22s %9s, %8s used", std::string(shape.name).c_str(), parameters(total_parameters(shape)).c_str(), parameters(active_parameters(shape)).c_str());
+  std::string line = form("%-22s %9s, %8s used", std::string(shape.name).c_str(), parameters(total_parameters(shape)).c_str(),
+                          parameters(active_parameters(shape)).c_str());
   std::string aliases;
   for (const std::string_view alias : shape.aliases) {
     if (!alias.empty()) aliases += (aliases.empty() ? "   also " : ", ") + std::string(alias);
@@ -225,7 +241,8 @@ std::string gpu_line(const GpuShape& gpu) {
 }  // namespace
 
 ContextPlan place_context(const ModelNeeds& needs, const PlanMachine& machine, uint32_t context_tokens) {
-  return {place(needs, machine, context_tokens), place(needs, machine, context_tokens, kEvenSkew), place(needs, machine, context_tokens, kUnevenSkew)};
+  return {place(needs, machine, context_tokens), place(needs, machine, context_tokens, kEvenSkew),
+          place(needs, machine, context_tokens, kUnevenSkew)};
 }
 
 std::string plan_text(const PlanReport& report) {
@@ -235,12 +252,18 @@ std::string plan_text(const PlanReport& report) {
 }
 
 Json plan_json(const PlanReport& report) {
-  Json json = {{"model", report.needs.title}, {"quant", report.needs.quant}, {"file_bytes", report.needs.file_bytes}, {"parameter_count", report.total_parameters}};
+  Json json = {{"model", report.needs.title},
+               {"quant", report.needs.quant},
+               {"file_bytes", report.needs.file_bytes},
+               {"parameter_count", report.total_parameters}};
   json["active_parameter_count"] = report.active_parameters;
   json["dense_bytes"] = report.needs.dense_bytes;
   json["all_expert_bytes"] = report.needs.bank_bytes();
   json["workspace_bytes"] = report.needs.workspace_bytes;
-  json["machine"] = {{"name", report.machine.name}, {"rates_are_measured", report.machine_is_measured}, {"vram_bytes", report.machine.vram_bytes}, {"ram_bytes", report.machine.ram_bytes}};
+  json["machine"] = {{"name", report.machine.name},
+                     {"rates_are_measured", report.machine_is_measured},
+                     {"vram_bytes", report.machine.vram_bytes},
+                     {"ram_bytes", report.machine.ram_bytes}};
   json["links"] = rates_json(report.machine.rates);
   json["take"] = report.picked < 0 ? Json() : Json(report.choices[static_cast<size_t>(report.picked)].mix->name);
   json["quants"] = choices_json(report);
@@ -258,7 +281,8 @@ Json plan_json(const PlanReport& report) {
 
 std::string known_text() {
   return name_lines("shapes", model_shapes(), shape_line) + name_lines("\ngpus", gpu_shapes(), gpu_line) +
-         name_lines("\nquantisations", quant_mixes(), [](const QuantMix& mix) { return form("%-8s %.2f bits a weight of an expert", std::string(mix.name).c_str(), mix.expert_bits); });
+         name_lines("\nquantisations", quant_mixes(),
+                    [](const QuantMix& mix) { return form("%-8s %.2f bits a weight of an expert", std::string(mix.name).c_str(), mix.expert_bits); });
 }
 
 Json known_json() {
@@ -268,9 +292,13 @@ Json known_json() {
     for (const std::string_view alias : shape.aliases) {
       if (!alias.empty()) aliases.push_back(alias);
     }
-    shapes.push_back({{"name", shape.name}, {"aliases", std::move(aliases)}, {"parameter_count", total_parameters(shape)}, {"active_parameter_count", active_parameters(shape)}});
+    shapes.push_back({{"name", shape.name},
+                      {"aliases", std::move(aliases)},
+                      {"parameter_count", total_parameters(shape)},
+                      {"active_parameter_count", active_parameters(shape)}});
   }
-  for (const GpuShape& gpu : gpu_shapes()) gpus.push_back({{"name", gpu.name}, {"vram_bytes", gpu.vram_bytes}, {"vram_bytes_per_s", gpu.vram_bytes_per_s}});
+  for (const GpuShape& gpu : gpu_shapes())
+    gpus.push_back({{"name", gpu.name}, {"vram_bytes", gpu.vram_bytes}, {"vram_bytes_per_s", gpu.vram_bytes_per_s}});
   for (const QuantMix& mix : quant_mixes()) quants.push_back({{"name", mix.name}, {"expert_bits", mix.expert_bits}, {"dense_bits", mix.dense_bits}});
   return {{"shapes", std::move(shapes)}, {"gpus", std::move(gpus)}, {"quants", std::move(quants)}};
 }

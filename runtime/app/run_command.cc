@@ -1,6 +1,7 @@
 // `hotset run`: continues a prompt, answers it, or chats.
 #include <random>
 
+#include "platform/clock.h"
 #include "runtime/app/chat.h"
 #include "runtime/app/command.h"
 #include "runtime/app/figures.h"
@@ -11,6 +12,7 @@ namespace {
 
 // A plain continuation has no natural end in a model that tells stories, so it gets one.
 constexpr uint32_t kPlainTokens = 256;
+constexpr uint64_t kWatchNs = 1'000'000'000;
 
 class RunCommand : public Command {
  public:
@@ -29,6 +31,10 @@ class RunCommand : public Command {
         ->type_name("N");
     app.add_flag("--chat", chat_, wrap_help("Put the prompt through the model's chat template, so that it answers."));
     app.add_option("--system", system_, wrap_help("System message of a chat."))->type_name("TEXT");
+    app.add_option("--trace", trace_, wrap_help("Write the experts that each token chooses to a file, for `hotset simulate` and `hotset heatmap`."))
+        ->type_name("FILE");
+    app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
+    app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
     add_options(app, OptionGroup::kSampler, flags_.options);
     add_json_flag(app, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
   }
@@ -56,6 +62,8 @@ class RunCommand : public Command {
     // Drawn here rather than in the engine, so that the figures can name it and the run can be had again.
     if (flags_.options.sampler.seed == 0) flags_.options.sampler.seed = std::random_device{}();
     HOTSET_RETURN_IF_ERROR(session->set_sampler(flags_.options.sampler));
+    if (trace_) HOTSET_RETURN_IF_ERROR(session->trace_to(*trace_));
+    if (explain_) console.draw(session->explain());
     if (!interactive) return write_once(*engine, *session, prompt, console, interrupt);
     Chat chat(*engine, *session, system_, max_tokens_.value_or(0));
     const Status status = chat_on_terminal(chat, *session, console, interrupt);
@@ -72,6 +80,7 @@ class RunCommand : public Command {
     std::string text;
     interrupt.watch(&session);
     const auto stop = generate(engine, session, prompt, [&](std::string_view piece) {
+      show_progress(console, session);
       if (!flags_.json) return console.write(piece);
       text += piece;
       return true;
@@ -98,6 +107,12 @@ class RunCommand : public Command {
     return session.generate(tokens, max_tokens_.value_or(kPlainTokens), sink);
   }
 
+  void show_progress(const Console& console, const Session& session) {
+    if (!watch_ || now_ns() - watched_ns_ < kWatchNs) return;
+    watched_ns_ = now_ns();
+    console.draw(watch_line(session.stats()));
+  }
+
   void show_figures(const Console& console, const Session& session) const {
     if (flags_.json || !(console.watched() || flags_.verbose)) return;
     console.draw("\n" + figures_text(session.stats()) + "seed     " + std::to_string(flags_.options.sampler.seed) + "\n");
@@ -108,7 +123,11 @@ class RunCommand : public Command {
   std::optional<std::string> file_;
   std::string system_;
   std::optional<uint32_t> max_tokens_;
+  std::optional<std::string> trace_;
   bool chat_ = false;
+  bool explain_ = false;
+  bool watch_ = false;
+  uint64_t watched_ns_ = 0;
 };
 
 }  // namespace

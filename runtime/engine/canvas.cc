@@ -37,7 +37,9 @@ double distance(Point at, Point a, Point b) {
 
 }  // namespace
 
-Colour mix(Colour from, Colour to, double share) { return {between(from.r, to.r, share), between(from.g, to.g, share), between(from.b, to.b, share)}; }
+Colour mix(Colour from, Colour to, double share) {
+  return {between(from.r, to.r, share), between(from.g, to.g, share), between(from.b, to.b, share)};
+}
 
 Canvas::Canvas(uint32_t width, uint32_t height, Colour background) : width_(width), height_(height), pixels_(size_t{width} * height, background) {}
 
@@ -84,7 +86,8 @@ void Canvas::area(const std::vector<Point>& points, double base_y, Colour colour
     for (auto x = static_cast<int64_t>(std::ceil(a.x - 0.5)); static_cast<double>(x) + 0.5 < b.x; ++x) {
       const double share = b.x > a.x ? (static_cast<double>(x) + 0.5 - a.x) / (b.x - a.x) : 0;
       const double y = a.y + (b.y - a.y) * share;
-      for (auto row = static_cast<int64_t>(std::floor(y)); static_cast<double>(row) < base_y; ++row) blend(x, row, colour, opacity * covered(row, y, base_y));
+      for (auto row = static_cast<int64_t>(std::floor(y)); static_cast<double>(row) < base_y; ++row)
+        blend(x, row, colour, opacity * covered(row, y, base_y));
     }
   }
 }

@@ -39,6 +39,13 @@ class EngineImpl final : public Engine {
     return session;
   }
 
+  Status set_vram_budget(uint64_t budget_bytes) override {
+    return without_exceptions([&] { return loaded_->set_vram_budget(budget_bytes); });
+  }
+  Status set_ram_budget(uint64_t budget_bytes) override {
+    return without_exceptions([&] { return loaded_->set_ram_budget(budget_bytes); });
+  }
+
   uint32_t vocab_size() const override { return loaded_->spec().vocab; }
   uint32_t context_tokens() const override { return loaded_->plan().workspace.context_tokens; }
   const std::string& device_name() const override { return loaded_->backend().name(); }

@@ -209,6 +209,14 @@ class Session {
   virtual void clear_stop() = 0;
 
   virtual SessionStats stats() const = 0;
+
+  // Writes the experts that each token from here on chooses to `path` (format: MOETRACE 1), in place of what is there; an empty
+  // path ends it. A disk that fills up ends the file, not the run. Error: the file cannot be written.
+  virtual Status trace_to(const std::string& path) = 0;
+
+  // What goes where and why, how misses are served, the tokens a second that are expected of it and the link that limits them;
+  // several lines.
+  virtual std::string explain() const = 0;
 };
 
 class Engine {
@@ -218,6 +226,12 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual Result<std::unique_ptr<Session>> create_session() = 0;
+
+  // Changes a budget while a session runs: between two of its tokens, or chunks of a prompt; any thread. Less memory evicts experts and
+  // gives it back, more is filled as experts are used; tokens do not change. Errors: kOverBudget with the least that works,
+  // kUnsupported where that tier is not used or must hold everything.
+  virtual Status set_vram_budget(uint64_t budget_bytes) = 0;
+  virtual Status set_ram_budget(uint64_t budget_bytes) = 0;
 
   virtual uint32_t vocab_size() const = 0;
   virtual uint32_t context_tokens() const = 0;

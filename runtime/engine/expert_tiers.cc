@@ -5,10 +5,12 @@
 #include "offload/model_identity.h"
 #include "offload/pack_file.h"
 #include "platform/bytes.h"
+#include "platform/file.h"
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "platform/threads.h"
 #include "runtime/engine/backend_choice.h"
+#include "runtime/engine/hot_set.h"
 
 namespace hotset {
 namespace {
@@ -116,10 +118,12 @@ void ExpertTiers::make_prefetch() {
   PrefetchOptions options;
   options.mode = choice == PrefetchChoice::kHistory ? PrefetchMode::kHistory : PrefetchMode::kRouter;
   options.top_k = largest_top_k(parts_.spec);
+  options.vocab = parts_.spec.vocab;
   prefetch_ = std::make_unique<Prefetch>(parts_.table, options);
 }
 
 Status ExpertTiers::load(const ProgressFunction& progress) {
+  if (!parts_.options.hot_set_path.empty()) hot_set_ = load_hot_set(parts_.options.hot_set_path, parts_.table);
   HOTSET_RETURN_IF_ERROR(host_->holds_all() ? load_whole(progress) : warm_from_disk(progress));
   return open_window();
 }
@@ -134,26 +138,68 @@ Status ExpertTiers::load_whole(const ProgressFunction& progress) {
   return ok_status();
 }
 
-Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
-  const uint32_t wave = residency_->max_load_wave(layer);
+std::vector<uint16_t> ExpertTiers::warmest(uint32_t layer, uint32_t count) const {
   std::vector<uint16_t> ids;
-  for (uint32_t first = 0; first < std::min(share, parts_.table.experts()); first += wave) {
-    ids.clear();
-    for (uint32_t expert = first; expert < std::min({first + wave, share, parts_.table.experts()}); ++expert) ids.push_back(static_cast<uint16_t>(expert));
-    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, ids, Access::kLoad).status());
-    residency_->retire(layer, ids, 0);
+  std::vector<bool> taken(parts_.table.experts());
+  const auto add = [&](uint16_t expert) {
+    if (ids.size() < count && !taken[expert]) ids.push_back(expert);
+    taken[expert] = true;
+  };
+  for (const ExpertId id : hot_set_) {
+    if (id.layer == layer) add(id.expert);
+  }
+  for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) add(static_cast<uint16_t>(expert));
+  return ids;
+}
+
+Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
+  const std::vector<uint16_t> ids = warmest(layer, share);
+  const size_t wave = std::max(1u, residency_->max_load_wave(layer));
+  for (size_t first = 0; first < ids.size(); first += wave) {
+    const std::span<const uint16_t> next = std::span(ids).subspan(first, std::min(wave, ids.size() - first));
+    HOTSET_RETURN_IF_ERROR(residency_->acquire(layer, next, Access::kLoad).status());
+    residency_->retire(layer, next, 0);
   }
   return link_ ? link_->wait(residency_->copies_to_wait_for()) : ok_status();
 }
 
+// The hot set to RAM, as much of it as there is room for.
+Status ExpertTiers::warm_ram() {
+  const uint64_t room = host_->stats().slots;
+  for (size_t i = std::min<size_t>(hot_set_.size(), room); i-- > 0;) {  // the worthiest last, so that they stay longest
+    const ExpertId id = hot_set_[i];
+    if (residency_->resident(id.layer, id.expert)) continue;
+    HOTSET_RETURN_IF_ERROR(host_->acquire({&id, 1}, [](size_t) { return ok_status(); }));
+    host_->release({&id, 1});
+  }
+  return ok_status();
+}
+
+void ExpertTiers::save_hot_set() const {
+  const std::string& path = parts_.options.hot_set_path;
+  if (path.empty()) return;
+  std::vector<ExpertId> ranked;
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
+    for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) {
+      if (residency_->worth(layer, expert) > 0) ranked.push_back({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)});
+    }
+  }
+  if (ranked.empty()) return;  // nothing was learned: an earlier file is better
+  std::stable_sort(ranked.begin(), ranked.end(), [&](ExpertId a, ExpertId b) {
+    return residency_->worth(a.layer, a.expert) > residency_->worth(b.layer, b.expert);
+  });
+  const Status written = write_whole_file(path, write_hot_set(ranked, parts_.table));
+  if (!written.ok()) log_line(LogLevel::kWarn, "the hot set was not kept: %s", written.message().c_str());
+}
+
 // Fills VRAM; RAM fills itself.
 Status ExpertTiers::warm_from_disk(const ProgressFunction& progress) {
-  if (on_cpu()) return ok_status();
+  if (on_cpu()) return warm_ram();
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
     HOTSET_RETURN_IF_ERROR(warm_layer(layer, residency_->fair_share(layer)));
     if (progress && !progress(layer + 1, parts_.table.layers())) return error(Code::kCancelled, "loading was cancelled");
   }
-  return ok_status();
+  return warm_ram();
 }
 
 bool ExpertTiers::may_close(size_t slab) const {
@@ -163,6 +209,22 @@ bool ExpertTiers::may_close(size_t slab) const {
     if (i != slab && open_[i] && parts_.slab_plan.slab_classes[i] == id) left += parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
   }
   return left >= uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+}
+
+// What stays in use when every slab is closed that may be: those of the floor come first in each class.
+Result<uint64_t> ExpertTiers::least_vram_bytes() const {
+  uint64_t bytes = parts_.memory.used_bytes();
+  std::vector<uint64_t> left(parts_.table.classes());
+  for (size_t i = 0; i < open_.size(); ++i) {
+    const SizeClassId id = parts_.slab_plan.slab_classes[i];
+    const uint64_t slots = parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
+    const bool of_floor = left[index_of(id)] < uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+    left[index_of(id)] += slots;
+    HOTSET_ASSIGN(const uint64_t charge, parts_.memory.charge_of(parts_.slab_plan.slab_bytes[i] + kSlabPadding, MemoryKind::kDevice));
+    if (open_[i] && !of_floor) bytes -= charge;
+    if (!open_[i] && of_floor) bytes += charge;
+  }
+  return bytes;
 }
 
 Status ExpertTiers::close_slab(size_t slab) {
@@ -196,11 +258,12 @@ HostTier::ReadFunction ExpertTiers::reader() const {
 
 Status ExpertTiers::set_vram_budget(uint64_t budget_bytes) {
   if (on_cpu()) return error(Code::kUnsupported, "the CPU runs this model: it uses no VRAM");
-  if (budget_bytes < parts_.plan.least_bytes) {
-    return error(Code::kOverBudget, "a VRAM budget of %s is too small: this model needs at least %s (%llu bytes)", format_bytes(budget_bytes).c_str(),
-                 format_bytes(parts_.plan.least_bytes).c_str(), static_cast<unsigned long long>(parts_.plan.least_bytes));
+  HOTSET_ASSIGN(const uint64_t least_bytes, least_vram_bytes());
+  if (budget_bytes < least_bytes) {
+    return error(Code::kOverBudget, "a VRAM budget of %s is too small: this model, as it was opened, needs at least %s (%llu bytes)",
+                 format_bytes(budget_bytes).c_str(), format_bytes(least_bytes).c_str(), static_cast<unsigned long long>(least_bytes));
   }
-  if (!host_->holds_anything()) HOTSET_RETURN_IF_ERROR(reload_host());
+  if (parts_.memory.used_bytes() > budget_bytes && !host_->holds_anything()) HOTSET_RETURN_IF_ERROR(reload_host());
   parts_.memory.set_budget(std::max(budget_bytes, parts_.memory.used_bytes()));
   for (size_t slab = open_.size(); slab-- > 0 && parts_.memory.used_bytes() > budget_bytes;) {
     if (open_[slab] && may_close(slab)) HOTSET_RETURN_IF_ERROR(close_slab(slab));
@@ -221,15 +284,17 @@ Status ExpertTiers::set_ram_budget(uint64_t budget_bytes) { return host_->set_bu
 Status ExpertTiers::open_window() {
   if (on_cpu()) return choose_serving(true);
   if (!host_->holds_anything()) return ok_status();
-  const bool wanted = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
-  if (wanted && host_->holds_all()) {
+  const bool reads = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
+  const bool copies = parts_.copy_path ? *parts_.copy_path == CopyPath::kDirect : !parts_.backend.limits().unified;
+  if ((reads || copies) && host_->holds_all()) {
     const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
     auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
     if (import.ok()) import_ = std::move(*import);
-    else log_line(LogLevel::kInfo, "the GPU does not read experts in host memory: %s", import.status().message().c_str());
-    import_window_.set(import_.get());
+    else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
+    import_window_.set(reads ? import_.get() : nullptr);
+    link_->set_path(parts_.copy_path, import_.get());
   }
-  return choose_serving(import_ != nullptr);
+  return choose_serving(reads && import_ != nullptr);
 }
 
 LinkRates ExpertTiers::measure_rates() {
@@ -250,17 +315,26 @@ TokenWork ExpertTiers::token_work() const {
   return work;
 }
 
-TokenEstimate ExpertTiers::estimate(double vram_hit_rate, double ram_hit_share) const {
+TokenEstimate ExpertTiers::estimate(const SessionStats& stats) const {
+  if (rates_.device_bytes_per_s == 0) return {};
   TokenWork work = token_work();
-  work.vram_hit_rate = vram_hit_rate;
-  work.ram_hit_share = ram_hit_share;
-  return estimate_token(rates_, work, miss_plan_);
+  if (on_cpu()) work.vram_hit_rate = 0;
+  else if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
+  if (stats.ram_lookups > 0) work.ram_hit_share = static_cast<double>(stats.ram_hits) / static_cast<double>(stats.ram_lookups);
+  LinkRates rates = rates_;
+  if (stats.disk_to_host.busy_ns > 0) {
+    rates.disk_bytes_per_s = static_cast<double>(stats.disk_to_host.bytes) / static_cast<double>(stats.disk_to_host.busy_ns) * 1e9;
+  }
+  return estimate_token(rates, work, miss_plan_);
 }
 
 Status ExpertTiers::choose_serving(bool reads_host) {
   Serving serving;
   if (on_cpu()) {
     miss_plan_.mode = serving.decode = MissMode::kInPlace;
+    const auto rate = measure_matvec_bytes_per_s(parts_.backend);
+    if (rate.ok()) rates_.device_bytes_per_s = rates_.in_place_bytes_per_s = *rate;
+    rates_.unified = true;
     return residency_->set_serving(serving);
   }
   rates_ = measure_rates();

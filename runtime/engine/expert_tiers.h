@@ -3,6 +3,7 @@
 // Owned by LoadedModel, which makes it after the device's memory was planned. One thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -26,8 +27,8 @@ namespace hotset {
 
 class ExpertTiers {
  public:
-  struct Parts {  // all outlive the tiers
-    const EngineOptions& options;
+  struct Parts {  // what is named by reference outlives the tiers
+    EngineOptions options;
     const GgufFile& file;
     const ModelSpec& spec;
     const ExpertTable& table;
@@ -48,17 +49,22 @@ class ExpertTiers {
   // Reads what RAM and VRAM are to begin with. Error: kCancelled, the disk's, the device's.
   Status load(const ProgressFunction& progress);
 
+  // Writes EngineOptions::hot_set_path, where that is set; a failure is one log line.
+  void save_hot_set() const;
+
   // Frees or takes VRAM slabs until what is in use fits `budget_bytes` as well as it can; no token may be under way. Contents
   // move nowhere: experts that lose their slot are served as misses. Error: kOverBudget, naming the least that works.
   Status set_vram_budget(uint64_t budget_bytes);
+  // Some slots have no memory.
+  bool can_grow() const { return std::find(open_.begin(), open_.end(), false) != open_.end(); }
   // Error: kOverBudget with the least that works; kUnsupported where RAM holds all and would have to hold less.
   Status set_ram_budget(uint64_t budget_bytes);
 
   // What the link model was told and what it chose.
   const LinkRates& rates() const { return rates_; }
   const MissPlan& miss_plan() const { return miss_plan_; }
-  // A decode token as the link model sees it, with hit rates as measured in `stats`.
-  TokenEstimate estimate(double vram_hit_rate, double ram_hit_share) const;
+  // A decode token as the link model sees it, with hit rates as far as `stats` has measured them; zeros without rates.
+  TokenEstimate estimate(const SessionStats& stats) const;
 
   Residency& residency() { return *residency_; }
   const Residency& residency() const { return *residency_; }
@@ -76,7 +82,10 @@ class ExpertTiers {
   void make_cpu_experts();
   void make_prefetch();
   Status load_whole(const ProgressFunction& progress);
+  // The first `share` experts of the layer, those of the hot set before others, to VRAM.
   Status warm_layer(uint32_t layer, uint32_t share);
+  Status warm_ram();
+  std::vector<uint16_t> warmest(uint32_t layer, uint32_t count) const;
   Status warm_from_disk(const ProgressFunction& progress);
   // Lets the device read RAM where it can, and decides how misses are served.
   Status open_window();
@@ -90,11 +99,13 @@ class ExpertTiers {
   Status close_slab(size_t slab);
   Status open_slab(size_t slab);
   bool may_close(size_t slab) const;
+  Result<uint64_t> least_vram_bytes() const;
 
   const Parts parts_;
   LinkRates rates_;                     // measured; zeros where nothing was
   MissPlan miss_plan_;
   std::vector<bool> open_;              // [slabs] have memory
+  std::vector<ExpertId> hot_set_;       // to begin with, the worthiest first
   std::unique_ptr<ExpertSource> source_;
   std::unique_ptr<HostTier> host_;
   std::unique_ptr<HostImport> import_;  // of the host tier's arena

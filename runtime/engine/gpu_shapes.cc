@@ -36,25 +36,62 @@ constexpr double lane_bytes_per_s(uint32_t generation) {
 
 // name, VRAM, peak bytes per s, PCIe generation and lanes
 constexpr GpuShape kShapes[] = {
-    {"RTX 2060 6GB", 6 * kGb, 336e9, 3, 16},      {"RTX 2070 8GB", 8 * kGb, 448e9, 3, 16},      {"RTX 2080 Ti 11GB", 11 * kGb, 616e9, 3, 16},
-    {"RTX 3060 12GB", 12 * kGb, 360e9, 4, 16},    {"RTX 3060 Ti 8GB", 8 * kGb, 448e9, 4, 16},   {"RTX 3070 8GB", 8 * kGb, 448e9, 4, 16},
-    {"RTX 3080 10GB", 10 * kGb, 760e9, 4, 16},    {"RTX 3080 Ti 12GB", 12 * kGb, 912e9, 4, 16}, {"RTX 3090 24GB", 24 * kGb, 936e9, 4, 16},
-    {"RTX 3090 Ti 24GB", 24 * kGb, 1008e9, 4, 16}, {"RTX 4060 8GB", 8 * kGb, 272e9, 4, 8},      {"RTX 4060 Ti 8GB", 8 * kGb, 288e9, 4, 8},
-    {"RTX 4060 Ti 16GB", 16 * kGb, 288e9, 4, 8},  {"RTX 4070 12GB", 12 * kGb, 504e9, 4, 16},    {"RTX 4070 Super 12GB", 12 * kGb, 504e9, 4, 16},
-    {"RTX 4070 Ti 12GB", 12 * kGb, 504e9, 4, 16}, {"RTX 4070 Ti Super 16GB", 16 * kGb, 672e9, 4, 16}, {"RTX 4080 16GB", 16 * kGb, 717e9, 4, 16},
-    {"RTX 4080 Super 16GB", 16 * kGb, 736e9, 4, 16}, {"RTX 4090 24GB", 24 * kGb, 1008e9, 4, 16}, {"RTX 5060 8GB", 8 * kGb, 448e9, 5, 8},
-    {"RTX 5060 Ti 8GB", 8 * kGb, 448e9, 5, 8},    {"RTX 5060 Ti 16GB", 16 * kGb, 448e9, 5, 8},  {"RTX 5070 12GB", 12 * kGb, 672e9, 5, 16},
-    {"RTX 5070 Ti 16GB", 16 * kGb, 896e9, 5, 16}, {"RTX 5080 16GB", 16 * kGb, 960e9, 5, 16},    {"RTX 5090 32GB", 32 * kGb, 1792e9, 5, 16},
-    {"RX 6600 8GB", 8 * kGb, 224e9, 4, 8},        {"RX 6600 XT 8GB", 8 * kGb, 256e9, 4, 8},     {"RX 6700 XT 12GB", 12 * kGb, 384e9, 4, 16},
-    {"RX 6800 16GB", 16 * kGb, 512e9, 4, 16},     {"RX 6800 XT 16GB", 16 * kGb, 512e9, 4, 16},  {"RX 6900 XT 16GB", 16 * kGb, 512e9, 4, 16},
-    {"RX 6950 XT 16GB", 16 * kGb, 576e9, 4, 16},  {"RX 7600 8GB", 8 * kGb, 288e9, 4, 8},        {"RX 7600 XT 16GB", 16 * kGb, 288e9, 4, 8},
-    {"RX 7700 XT 12GB", 12 * kGb, 432e9, 4, 16},  {"RX 7800 XT 16GB", 16 * kGb, 624e9, 4, 16},  {"RX 7900 GRE 16GB", 16 * kGb, 576e9, 4, 16},
-    {"RX 7900 XT 20GB", 20 * kGb, 800e9, 4, 16},  {"RX 7900 XTX 24GB", 24 * kGb, 960e9, 4, 16}, {"RX 9060 XT 8GB", 8 * kGb, 320e9, 5, 16},
-    {"RX 9060 XT 16GB", 16 * kGb, 320e9, 5, 16},  {"RX 9070 16GB", 16 * kGb, 640e9, 5, 16},     {"RX 9070 XT 16GB", 16 * kGb, 640e9, 5, 16},
-    {"Arc A750 8GB", 8 * kGb, 512e9, 4, 16},      {"Arc A770 16GB", 16 * kGb, 560e9, 4, 16},    {"Arc B570 10GB", 10 * kGb, 380e9, 4, 8},
-    {"Arc B580 12GB", 12 * kGb, 456e9, 4, 8},     {"Radeon 780M", 0, 90e9, 0, 0},               {"Radeon 890M", 0, 120e9, 0, 0},
-    {"Strix Halo", 0, 256e9, 0, 0},               {"Apple M4", 0, 120e9, 0, 0},                 {"Apple M4 Pro", 0, 273e9, 0, 0},
-    {"Apple M4 Max", 0, 546e9, 0, 0},             {"Apple M3 Ultra", 0, 819e9, 0, 0},
+    {"RTX 2060 6GB", 6 * kGb, 336e9, 3, 16},
+    {"RTX 2070 8GB", 8 * kGb, 448e9, 3, 16},
+    {"RTX 2080 Ti 11GB", 11 * kGb, 616e9, 3, 16},
+    {"RTX 3060 12GB", 12 * kGb, 360e9, 4, 16},
+    {"RTX 3060 Ti 8GB", 8 * kGb, 448e9, 4, 16},
+    {"RTX 3070 8GB", 8 * kGb, 448e9, 4, 16},
+    {"RTX 3080 10GB", 10 * kGb, 760e9, 4, 16},
+    {"RTX 3080 Ti 12GB", 12 * kGb, 912e9, 4, 16},
+    {"RTX 3090 24GB", 24 * kGb, 936e9, 4, 16},
+    {"RTX 3090 Ti 24GB", 24 * kGb, 1008e9, 4, 16},
+    {"RTX 4060 8GB", 8 * kGb, 272e9, 4, 8},
+    {"RTX 4060 Ti 8GB", 8 * kGb, 288e9, 4, 8},
+    {"RTX 4060 Ti 16GB", 16 * kGb, 288e9, 4, 8},
+    {"RTX 4070 12GB", 12 * kGb, 504e9, 4, 16},
+    {"RTX 4070 Super 12GB", 12 * kGb, 504e9, 4, 16},
+    {"RTX 4070 Ti 12GB", 12 * kGb, 504e9, 4, 16},
+    {"RTX 4070 Ti Super 16GB", 16 * kGb, 672e9, 4, 16},
+    {"RTX 4080 16GB", 16 * kGb, 717e9, 4, 16},
+    {"RTX 4080 Super 16GB", 16 * kGb, 736e9, 4, 16},
+    {"RTX 4090 24GB", 24 * kGb, 1008e9, 4, 16},
+    {"RTX 5060 8GB", 8 * kGb, 448e9, 5, 8},
+    {"RTX 5060 Ti 8GB", 8 * kGb, 448e9, 5, 8},
+    {"RTX 5060 Ti 16GB", 16 * kGb, 448e9, 5, 8},
+    {"RTX 5070 12GB", 12 * kGb, 672e9, 5, 16},
+    {"RTX 5070 Ti 16GB", 16 * kGb, 896e9, 5, 16},
+    {"RTX 5080 16GB", 16 * kGb, 960e9, 5, 16},
+    {"RTX 5090 32GB", 32 * kGb, 1792e9, 5, 16},
+    {"RX 6600 8GB", 8 * kGb, 224e9, 4, 8},
+    {"RX 6600 XT 8GB", 8 * kGb, 256e9, 4, 8},
+    {"RX 6700 XT 12GB", 12 * kGb, 384e9, 4, 16},
+    {"RX 6800 16GB", 16 * kGb, 512e9, 4, 16},
+    {"RX 6800 XT 16GB", 16 * kGb, 512e9, 4, 16},
+    {"RX 6900 XT 16GB", 16 * kGb, 512e9, 4, 16},
+    {"RX 6950 XT 16GB", 16 * kGb, 576e9, 4, 16},
+    {"RX 7600 8GB", 8 * kGb, 288e9, 4, 8},
+    {"RX 7600 XT 16GB", 16 * kGb, 288e9, 4, 8},
+    {"RX 7700 XT 12GB", 12 * kGb, 432e9, 4, 16},
+    {"RX 7800 XT 16GB", 16 * kGb, 624e9, 4, 16},
+    {"RX 7900 GRE 16GB", 16 * kGb, 576e9, 4, 16},
+    {"RX 7900 XT 20GB", 20 * kGb, 800e9, 4, 16},
+    {"RX 7900 XTX 24GB", 24 * kGb, 960e9, 4, 16},
+    {"RX 9060 XT 8GB", 8 * kGb, 320e9, 5, 16},
+    {"RX 9060 XT 16GB", 16 * kGb, 320e9, 5, 16},
+    {"RX 9070 16GB", 16 * kGb, 640e9, 5, 16},
+    {"RX 9070 XT 16GB", 16 * kGb, 640e9, 5, 16},
+    {"Arc A750 8GB", 8 * kGb, 512e9, 4, 16},
+    {"Arc A770 16GB", 16 * kGb, 560e9, 4, 16},
+    {"Arc B570 10GB", 10 * kGb, 380e9, 4, 8},
+    {"Arc B580 12GB", 12 * kGb, 456e9, 4, 8},
+    {"Radeon 780M", 0, 90e9, 0, 0},
+    {"Radeon 890M", 0, 120e9, 0, 0},
+    {"Strix Halo", 0, 256e9, 0, 0},
+    {"Apple M4", 0, 120e9, 0, 0},
+    {"Apple M4 Pro", 0, 273e9, 0, 0},
+    {"Apple M4 Max", 0, 546e9, 0, 0},
+    {"Apple M3 Ultra", 0, 819e9, 0, 0},
 };
 
 }  // namespace
@@ -75,7 +112,9 @@ Result<const GpuShape*> find_gpu_shape(std::string_view name) {
   return error(Code::kNotFound, "no GPU is called '%.64s'%s (--list names all)", std::string(name).c_str(), did_you_mean(name, names).c_str());
 }
 
-double dense_bytes_per_s(const GpuShape& gpu) { return gpu.vram_bytes_per_s * (gpu.vram_bytes_per_s > kFastestVram ? kFastestDenseShare : kDenseShare); }
+double dense_bytes_per_s(const GpuShape& gpu) {
+  return gpu.vram_bytes_per_s * (gpu.vram_bytes_per_s > kFastestVram ? kFastestDenseShare : kDenseShare);
+}
 
 LinkRates expected_rates(const GpuShape& gpu, const HostShape& host) {
   LinkRates rates;

@@ -27,8 +27,8 @@ Result<uint32_t> slots_for(const RoutingText& trace, double capacity) {
   const auto slots = static_cast<uint64_t>(static_cast<double>(experts) * std::clamp(capacity, 0.0, 1.0));
   const uint64_t least = uint64_t{trace.layers()} * trace.top_k();
   if (slots < least) {
-    return error(Code::kInvalidArgument, "a cache of %.3g %% of the experts holds less than a token needs; this trace needs at least %.3g %%", capacity * 100,
-                 100.0 * static_cast<double>(least) / static_cast<double>(experts));
+    return error(Code::kInvalidArgument, "a cache of %.3g %% of the experts holds less than a token needs; this trace needs at least %.3g %%",
+                 capacity * 100, 100.0 * static_cast<double>(least) / static_cast<double>(experts));
   }
   return static_cast<uint32_t>(slots);
 }
@@ -111,7 +111,9 @@ double mean_of(const std::vector<float>& values) {
 
 }  // namespace
 
-Result<HeatmapReport> draw_heatmap(const HeatmapOptions& options) {
+Result<HeatmapReport> draw_heatmap(const HeatmapOptions& wanted) {
+  HeatmapOptions options = wanted;
+  if (options.policy.empty()) options.policy = policy_names().front();
   HOTSET_ASSIGN(const RoutingText trace, RoutingText::load(options.trace_path));
   HOTSET_ASSIGN(const ExpertTable table, table_of(trace));
   HOTSET_ASSIGN(const uint32_t slots, slots_for(trace, options.capacity));
@@ -119,7 +121,7 @@ Result<HeatmapReport> draw_heatmap(const HeatmapOptions& options) {
   TracePicture picture = picture_of(trace, options);
   replay(trace, cache, picture);
   HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
-  return HeatmapReport{picture.title, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
+  return HeatmapReport{picture.title, options.policy, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
 }
 
 }  // namespace hotset

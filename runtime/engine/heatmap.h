@@ -15,12 +15,13 @@ namespace hotset {
 struct HeatmapOptions {
   std::string trace_path;
   std::string picture_path;     // a PNG
-  std::string policy = "lru";   // of the cache that the hit rate is shown for
+  std::string policy;           // of the cache that the hit rate is shown for; empty: the default one
   double capacity = 0.25;       // its share of all experts
 };
 
 struct HeatmapReport {
   std::string model;
+  std::string policy;
   uint32_t layers = 0;
   uint32_t experts = 0;
   uint32_t top_k = 0;

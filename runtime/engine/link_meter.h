@@ -11,9 +11,8 @@
 
 #include "offload/link_vulkan.h"
 #include "platform/host_memory.h"
-#include "platform/vulkan/commands.h"
 #include "platform/vulkan/host_import.h"
-#include "platform/vulkan/program.h"
+#include "runtime/compute/read_sum.h"
 
 namespace hotset {
 
@@ -48,18 +47,17 @@ class LinkMeter {
   Result<uint64_t> copy_ns(CopyPath path, uint32_t copies, uint64_t copy_bytes);
   // The host's threads write `bytes` in place; only where has(kMapped).
   Result<uint64_t> write_ns(uint64_t bytes);
-  // The device reads `bytes` (a multiple of 16, at most what there is), `times` over (at most kMostReads) in one submit.
-  static constexpr uint32_t kMostReads = 8;
+  // The device reads `bytes` (a multiple of 16, at most what there is), `times` over (at most ReadSum::kMostReads) in one submit.
   Result<uint64_t> read_ns(ReadFrom from, uint64_t bytes, uint32_t times);
   // The host's threads read the whole of host_bytes().
   Result<uint64_t> host_read_ns();
   // A submit of nothing, until it is done.
-  Result<uint64_t> round_trip_ns();
+  Result<uint64_t> round_trip_ns() { return reader_->round_trip_ns(); }
   // Two small dispatches in one submit; and in two with a look of the host at the first one's result between them.
-  Result<uint64_t> pair_ns(bool stop_between);
+  Result<uint64_t> pair_ns(bool stop_between) { return reader_->pair_ns(slab_[0].address(), stop_between); }
 
   // What the first reading of the last read_ns found: the sum of all words, modulo 2^32.
-  uint32_t last_sum() const { return last_sum_; }
+  uint32_t last_sum() const { return reader_->last_sum(); }
   std::span<std::byte> host() { return arena_->bytes(); }
 
  private:
@@ -67,33 +65,21 @@ class LinkMeter {
   Status init();
   Status make_slab();
   void make_links();
-  Status make_program();
   Status warm_staging();
-  // The dispatch that reads `bytes` at `address` and writes part `part` of sums_.
-  void record_read(uint64_t address, uint64_t bytes, uint32_t part);
-  Status record_reads(VkCommandBuffer commands, uint64_t address, uint64_t bytes, uint32_t first_part, uint32_t parts);
-  Status run(std::span<const VkCommandBuffer> commands);
   // The next `bytes` of the host memory, which go round, so that the CPU's caches do not hold them.
   std::span<const std::byte> next_source(uint64_t bytes);
 
   DeviceMemory& memory_;
   Device& device_;
   const LinkMeterOptions options_;
-  const uint32_t workgroup_;  // invocations of read_sum
-  const uint32_t subgroup_;
   std::unique_ptr<HostArena> arena_;
   std::unique_ptr<HostImport> import_;
   Status import_refusal_;
   std::array<Buffer, 1> slab_;
-  Buffer sums_;  // uint [kMostReads][a read's subgroups], mapped
   std::array<std::unique_ptr<LinkVulkan>, kCopyPaths> links_;
-  std::unique_ptr<ProgramCache> programs_;
-  Program read_sum_;
-  CommandPool pool_;
-  std::unique_ptr<Recorder> recorder_;
-  std::array<VkCommandBuffer, 2> commands_ = {};
+  std::unique_ptr<ReadSum> reader_;
   uint64_t source_offset_bytes_ = 0;
-  uint32_t last_sum_ = 0;
+  uint64_t host_sum_ = 0;  // of host_read_ns, so that it is computed
 };
 
 }  // namespace hotset

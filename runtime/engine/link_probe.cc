@@ -121,7 +121,7 @@ void plan_copies(LinkMeter& meter, ProbePlan& plan) {
 
 void plan_reads(LinkMeter& meter, bool software, ProbePlan& plan) {
   // A GPU's read of so little is short beside the submit: it is read several times over.
-  const uint32_t times = software ? 2 : LinkMeter::kMostReads;
+  const uint32_t times = software ? 2 : ReadSum::kMostReads;
   const uint64_t bytes = meter.device_bytes();
   plan.device_read = plan.rounds.add(
       bytes, [&meter, bytes] { return meter.read_ns(ReadFrom::kDevice, bytes, 1); },

@@ -17,6 +17,7 @@ namespace {
 constexpr double kDefaultBudgetShare = 0.9;
 constexpr uint32_t kMostBatchTokens = 8192;  // a dispatch has a workgroup row a token; Vulkan promises 65535
 constexpr uint64_t kUploadStagingBytes = 8u << 20;
+constexpr uint64_t kBudgetSteps = 8;  // VRAM is taken back in no smaller part of the budget, so that the cache does not swing
 
 uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device) {
   if (!options.vram) return static_cast<uint64_t>(static_cast<double>(device.free_bytes) * kDefaultBudgetShare);
@@ -83,6 +84,7 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
   HOTSET_ASSIGN(const uint32_t context, pick_context(options.context_tokens, spec_.config));
   const uint64_t budget = resolve_budget(options, backend_->budget());
   memory_ = backend_->make_memory(budget);
+  vram_budget_bytes_ = budget;
   WorkspaceShape shape;
   shape.context_tokens = context;
   shape.batch_tokens = std::min(options.batch_tokens, context);
@@ -139,6 +141,38 @@ Status LoadedModel::load_experts(const EngineOptions& options) {
     return !options.on_progress || options.on_progress({dense_bytes + done, dense_bytes + total});
   };
   return tiers_->load(progress);
+}
+
+Status LoadedModel::set_vram_budget(uint64_t budget_bytes) {
+  const std::lock_guard guard(lock_);
+  backend_->wait_idle();
+  HOTSET_RETURN_IF_ERROR(tiers_->set_vram_budget(budget_bytes));
+  vram_budget_bytes_ = budget_bytes;
+  return ok_status();
+}
+
+Status LoadedModel::set_ram_budget(uint64_t budget_bytes) {
+  const std::lock_guard guard(lock_);
+  backend_->wait_idle();
+  return tiers_->set_ram_budget(budget_bytes);
+}
+
+void LoadedModel::follow_driver_budget() {
+  if (memory_->of_host() || memory_->budget_bytes() == 0) return;
+  const DeviceBudget now = backend_->budget();
+  if (!now.from_driver || now.process_used_bytes == 0) return;
+  const uint64_t used = memory_->used_bytes();
+  // What the driver would let this process hold, less what of it is not ours.
+  const uint64_t others = now.process_used_bytes - std::min(now.process_used_bytes, used);
+  const uint64_t granted = now.process_used_bytes + now.free_bytes - others;
+  const uint64_t wanted = std::min(vram_budget_bytes_, granted);
+  const bool squeezed = granted < used;
+  const bool room_again = tiers_->can_grow() && used < vram_budget_bytes_ && wanted > used + vram_budget_bytes_ / kBudgetSteps;
+  if (!squeezed && !room_again) return;
+  backend_->wait_idle();
+  const Status followed = tiers_->set_vram_budget(wanted);
+  log_line(LogLevel::kInfo, "the driver has %s of VRAM for this process: %s", format_bytes(granted).c_str(),
+           followed.ok() ? "the expert cache follows" : followed.message().c_str());
 }
 
 Model LoadedModel::model() {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "runtime/engine/engine.h"
@@ -29,6 +30,15 @@ class LoadedModel {
   const Backend& backend() const { return *backend_; }
   Backend& backend() { return *backend_; }
   const DeviceMemory& memory() const { return *memory_; }
+
+  // Held by whoever runs tokens or changes a budget.
+  std::mutex& lock() { return lock_; }
+  // Each takes the lock.
+  Status set_vram_budget(uint64_t budget_bytes);
+  Status set_ram_budget(uint64_t budget_bytes);
+  // Gives VRAM back when the driver has less for this process than it uses, and takes it again up to the budget when it has more.
+  // Under the lock.
+  void follow_driver_budget();
   ExpertTiers& tiers() { return *tiers_; }
   const ExpertTiers& tiers() const { return *tiers_; }
 
@@ -53,6 +63,8 @@ class LoadedModel {
   std::vector<Buffer> slabs_;  // [slab_plan_]; those that are closed have no memory
   std::unique_ptr<DenseWeights> weights_;
   std::unique_ptr<ExpertTiers> tiers_;
+  std::mutex lock_;
+  uint64_t vram_budget_bytes_ = 0;  // as asked for; guarded by lock_
 };
 
 // The expert table of a model: each MoE layer's gate, up and down as one record an expert. Error: ranges outside the file,

@@ -8,8 +8,8 @@
 namespace hotset {
 namespace {
 
-constexpr uint32_t kBatchTokens = 512;      // EngineOptions::batch_tokens
-constexpr double kPromotedShare = 0.05;     // of the misses: what an admission gate lets through (measured: 3 to 20 %)
+constexpr uint32_t kBatchTokens = 512;   // EngineOptions::batch_tokens
+constexpr double kPromotedShare = 0.05;  // of the misses: what an admission gate lets through (measured: 3 to 20 %)
 constexpr const char* kEmbeddingName = "token_embd.weight";
 constexpr const char* kOutputName = "output.weight";
 
@@ -52,8 +52,8 @@ TokenWork work_of(const ModelNeeds& needs, const PlanMachine& machine, const Pla
 }
 
 std::string too_small(const Placement& placement, const PlanMachine& machine) {
-  return "at least " + format_bytes(placement.least_vram_bytes) + " of VRAM are needed with a context of " + std::to_string(placement.context_tokens) +
-         ", and " + format_bytes(machine.vram_bytes) + " may be used";
+  return "at least " + format_bytes(placement.least_vram_bytes) + " of VRAM are needed with a context of " +
+         std::to_string(placement.context_tokens) + ", and " + format_bytes(machine.vram_bytes) + " may be used";
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ Result<RoutingText> RoutingText::load(const std::string& path) {
 
 Result<RoutingText> RoutingText::parse(std::string_view text) {
   constexpr std::string_view kFirstLine = "# MOETRACE 1";
-  if (text.substr(0, kFirstLine.size()) != kFirstLine) return error(Code::kCorrupt, "not a routing trace: it does not begin with '%s'", kFirstLine.data());
+  if (text.substr(0, kFirstLine.size()) != kFirstLine)
+    return error(Code::kCorrupt, "not a routing trace: it does not begin with '%s'", kFirstLine.data());
   RoutingText trace;
   for (uint64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = trimmed(cut(text, '\n'));
@@ -105,7 +106,8 @@ Status RoutingText::read_layer(std::string_view text) {
     const std::string_view word = cut(text, ',');
     const auto id = whole_number(word);
     if (!id || *id >= kMostExperts) return error(Code::kCorrupt, "'%.16s' is not an expert", std::string(word.substr(0, 16)).c_str());
-    if (std::find(ids_.begin() + static_cast<std::ptrdiff_t>(first), ids_.end(), *id) != ids_.end()) return error(Code::kCorrupt, "expert %u twice in a layer", *id);
+    if (std::find(ids_.begin() + static_cast<std::ptrdiff_t>(first), ids_.end(), *id) != ids_.end())
+      return error(Code::kCorrupt, "expert %u twice in a layer", *id);
     ids_.push_back(static_cast<uint16_t>(*id));
     largest_id_ = std::max(largest_id_, *id);
   }
@@ -117,9 +119,11 @@ Status RoutingText::read_layer(std::string_view text) {
 
 Status RoutingText::finish() {
   if (layers_ == 0) return error(Code::kCorrupt, "no tokens");
-  if (header_layers_ != 0 && header_layers_ != layers_) return error(Code::kCorrupt, "the header speaks of %u layers and the tokens have %u", header_layers_, layers_);
+  if (header_layers_ != 0 && header_layers_ != layers_)
+    return error(Code::kCorrupt, "the header speaks of %u layers and the tokens have %u", header_layers_, layers_);
   if (experts_ == 0) experts_ = largest_id_ + 1;
-  if (largest_id_ >= experts_ || experts_ > kMostExperts) return error(Code::kCorrupt, "expert %u, where the header speaks of %u experts", largest_id_, experts_);
+  if (largest_id_ >= experts_ || experts_ > kMostExperts)
+    return error(Code::kCorrupt, "expert %u, where the header speaks of %u experts", largest_id_, experts_);
   return ok_status();
 }
 

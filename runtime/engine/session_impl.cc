@@ -6,6 +6,7 @@
 
 #include "platform/clock.h"
 #include "platform/host_memory.h"
+#include "runtime/engine/explain.h"
 #include "runtime/text/stream_decoder.h"
 
 namespace hotset {
@@ -14,6 +15,8 @@ namespace {
 // FNV-1a, 64 bits (Fowler, Noll, Vo: offset basis and prime of draft-eastlake-fnv).
 constexpr uint64_t kFnvBasis = 0xcbf29ce484222325ull;
 constexpr uint64_t kFnvPrime = 0x100000001b3ull;
+
+constexpr uint64_t kBudgetLooks = 32;  // decode tokens between two looks at what the driver has
 
 }  // namespace
 
@@ -40,6 +43,7 @@ SessionImpl::~SessionImpl() {
   decode_.reset();
   prefill_.reset();
   loaded_.backend().save_programs();
+  loaded_.tiers().save_hot_set();
   in_use_ = false;
 }
 
@@ -64,6 +68,8 @@ Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink
 
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
+  const std::lock_guard guard(loaded_.lock());
+  if (stats_.decode_tokens % kBudgetLooks == 0) loaded_.follow_driver_budget();
   const uint64_t start_ns = now_ns();
   const uint64_t submits = loaded_.backend().submit_count();
   has_logits_ = false;
@@ -71,6 +77,7 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   stats_.decode_ns += now_ns() - start_ns;
   stats_.decode_submits += loaded_.backend().submit_count() - submits;
   ++stats_.decode_tokens;
+  trace_decode();
   has_logits_ = true;
   hash_logits(first_logits());
   sampler_->accept(token);
@@ -95,7 +102,9 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
     const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
     const bool last = done + chunk.size() == tokens.size();
     // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
+    const std::lock_guard guard(loaded_.lock());
     HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_ + static_cast<uint32_t>(done), last, each));
+    trace_prompt(position_ + static_cast<uint32_t>(done), chunk.size());
     done += chunk.size();
   }
   position_ += static_cast<uint32_t>(done);
@@ -162,8 +171,47 @@ Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32
   return reason;
 }
 
+Status SessionImpl::trace_to(const std::string& path) {
+  trace_.reset();
+  prefill_->set_route_sink({});
+  if (path.empty()) return ok_status();
+  const ModelSpec& spec = loaded_.spec();
+  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.layers.size()), spec.config.experts, spec.config.experts_used};
+  HOTSET_ASSIGN(trace_, TraceWriter::create(path, shape));
+  prefill_->set_route_sink([this](uint32_t layer, std::span<const uint32_t> ids) {
+    if (layer == 0) routing_.clear();
+    for (const uint32_t id : ids) routing_.push_back(static_cast<uint16_t>(id));
+  });
+  return ok_status();
+}
+
+void SessionImpl::trace_decode() {
+  if (!trace_) return;
+  routing_.clear();
+  for (uint32_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+    const std::span<const uint16_t> ids = decode_->chosen(layer);
+    routing_.insert(routing_.end(), ids.begin(), ids.end());
+  }
+  trace_->token(position_, false, routing_);
+}
+
+void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
+  if (!trace_) return;
+  const size_t used = loaded_.spec().config.experts_used;
+  std::vector<uint16_t> ids;
+  for (size_t token = 0; token < tokens; ++token) {
+    ids.clear();
+    for (size_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+      const auto first = routing_.begin() + static_cast<std::ptrdiff_t>((layer * tokens + token) * used);
+      ids.insert(ids.end(), first, first + static_cast<std::ptrdiff_t>(used));
+    }
+    trace_->token(first_position + static_cast<uint32_t>(token), true, ids);
+  }
+}
+
 void SessionImpl::rewind(uint32_t position) {
   if (position >= position_) return;
+  if (trace_) trace_->next_sequence();
   position_ = position;
   has_logits_ = false;
 }
@@ -180,6 +228,9 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
     stats.ram_hits = host.demand_hits - host_start_.demand_hits;
     stats.ram_lookups = stats.ram_hits + host.demand_misses - host_start_.demand_misses;
   }
+  const TokenEstimate estimate = loaded_.tiers().estimate(stats);
+  stats.estimated_token_ns = estimate.total_ns;
+  stats.limiting_link = estimate.limit;
   const Prefetch* prefetch = loaded_.tiers().prefetch();
   if (!prefetch) return;
   stats.prefetch.active = prefetch->active();
@@ -212,5 +263,7 @@ SessionStats SessionImpl::stats() const {
   stats.load_ns = load_ns_;
   return stats;
 }
+
+std::string SessionImpl::explain() const { return explain_plan(loaded_, stats()); }
 
 }  // namespace hotset

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 
+#include "offload/trace_writer.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/loaded_model.h"
 #include "runtime/engine/model_text.h"
@@ -29,6 +30,8 @@ class SessionImpl final : public Session {
   void request_stop() override { stop_ = true; }
   void clear_stop() override { stop_ = false; }
   SessionStats stats() const override;
+  Status trace_to(const std::string& path) override;
+  std::string explain() const override;
 
  private:
   SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
@@ -36,6 +39,8 @@ class SessionImpl final : public Session {
   Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
   Status feed_one(TokenId token, const LogitsSink& sink);
   std::span<const float> first_logits() const;
+  void trace_decode();
+  void trace_prompt(uint32_t first_position, size_t tokens);
   void add_tier_stats(SessionStats& stats) const;
   void hash_logits(std::span<const float> logits);
 
@@ -47,6 +52,8 @@ class SessionImpl final : public Session {
   std::unique_ptr<DecodePass> decode_;
   std::unique_ptr<PrefillPass> prefill_;
   std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<TraceWriter> trace_;
+  std::vector<uint16_t> routing_;  // with a trace: of the chunk under way [layers][tokens][used]
   uint32_t position_ = 0;
   bool has_logits_ = false;
   SessionStats stats_;          // what is counted here; stats() adds the rest

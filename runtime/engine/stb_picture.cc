@@ -48,7 +48,8 @@ double glyph_width(const std::string& line) {
 
 std::string encode_png(uint32_t width, uint32_t height, std::span<const uint8_t> rgb) {
   std::string png;
-  const int done = stbi_write_png_to_func(append, &png, static_cast<int>(width), static_cast<int>(height), 3, rgb.data(), static_cast<int>(width * 3));
+  const int done =
+      stbi_write_png_to_func(append, &png, static_cast<int>(width), static_cast<int>(height), 3, rgb.data(), static_cast<int>(width * 3));
   return done != 0 ? png : std::string();
 }
 

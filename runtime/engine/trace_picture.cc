@@ -21,11 +21,11 @@ constexpr Colour kSeries[] = {{42, 110, 178}, {214, 96, 36}, {40, 140, 96}, {140
 constexpr uint32_t kWidth = 1480;
 constexpr double kLeft = 110, kRight = 1360, kMargin = 40;
 constexpr double kTitleSize = 21, kHeadSize = 14, kLabelSize = 14;
-constexpr double kHeadRoom = 70;     // from a panel's head to its plot
-constexpr double kAxisRoom = 76;     // below a plot: ticks and the axis' name
+constexpr double kHeadRoom = 90;  // from a panel's head to its plot
+constexpr double kAxisRoom = 76;  // below a plot: ticks and the axis' name
 constexpr double kPlotHeight = 240;
 constexpr double kLegendWidth = 18;
-constexpr double kMostHeat = 4;      // an expert used this many times as often as the mean is darkest
+constexpr double kDarkestShare = 0.02;  // of all experts, those used most, may share the darkest tone
 
 std::string number(double value) {
   char text[32];
@@ -99,25 +99,40 @@ std::vector<Point> curve(const Box& plot, const std::vector<double>& values, dou
 // Rows of pixels that a layer takes.
 double row_height(uint32_t layers) { return layers <= 12 ? 24 : layers <= 32 ? 14 : layers <= 64 ? 8 : 5; }
 
-void draw_heat_legend(Canvas& canvas, const Box& plot) {
+// How often an expert is used, in times the mean.
+double times_of(const TracePicture& picture, uint64_t uses) {
+  const double mean = static_cast<double>(picture.tokens) * picture.top_k / picture.experts;
+  return static_cast<double>(uses) / std::max(mean, 1e-9);
+}
+
+// The power of two at which the darkest tone begins.
+double darkest_times(const TracePicture& picture) {
+  std::vector<uint64_t> uses = picture.uses;
+  const auto at = static_cast<size_t>(static_cast<double>(uses.size() - 1) * (1 - kDarkestShare));
+  std::nth_element(uses.begin(), uses.begin() + static_cast<std::ptrdiff_t>(at), uses.end());
+  const double times = times_of(picture, uses[at]);
+  return std::clamp(std::exp2(std::ceil(std::log2(std::max(times, 1.0)))), 2.0, 1024.0);
+}
+
+void draw_heat_legend(Canvas& canvas, const Box& plot, double darkest) {
   const Box bar = {plot.right + 24, plot.top, plot.right + 24 + kLegendWidth, plot.bottom};
   for (double y = bar.top; y < bar.bottom; ++y) canvas.fill({bar.left, y, bar.right, y + 1}, heat((bar.bottom - y) / bar.height()));
-  for (const double times : {0.0, 1.0, 2.0, 4.0}) {
-    const double y = bar.bottom - bar.height() * times / kMostHeat;
-    canvas.text({bar.right + 8, std::clamp(y - kLabelSize / 2, bar.top, bar.bottom - kLabelSize)}, number(times) + "x", kLabelSize, kFaintInk);
+  for (const double share : {0.0, 0.25, 0.5, 1.0}) {
+    const double y = bar.bottom - bar.height() * share;
+    const std::string label = number(darkest * share) + (share < 1 ? "x" : "x+");
+    canvas.text({bar.right + 8, std::clamp(y - kLabelSize / 2, bar.top, bar.bottom - kLabelSize)}, label, kLabelSize, kFaintInk);
   }
 }
 
-void draw_uses(Canvas& canvas, const TracePicture& picture, const Box& plot) {
+void draw_uses(Canvas& canvas, const TracePicture& picture, const Box& plot, double darkest) {
   const double row = plot.height() / picture.layers, column = plot.width() / picture.experts;
-  const double mean = static_cast<double>(picture.tokens) * picture.top_k / picture.experts;
   for (uint32_t layer = 0; layer < picture.layers; ++layer) {
     for (uint32_t expert = 0; expert < picture.experts; ++expert) {
-      const double times = static_cast<double>(picture.uses[size_t{layer} * picture.experts + expert]) / std::max(mean, 1e-9);
+      const double times = times_of(picture, picture.uses[size_t{layer} * picture.experts + expert]);
       const double left = plot.left + column * expert, top = plot.top + row * layer;
       // A gap where cells are large enough for one.
       const double gap = column >= 8 && row >= 8 ? 1 : 0;
-      canvas.fill({left, top, left + column - gap, top + row - gap}, heat(times / kMostHeat));
+      canvas.fill({left, top, left + column - gap, top + row - gap}, heat(times / darkest));
     }
   }
 }
@@ -125,7 +140,8 @@ void draw_uses(Canvas& canvas, const TracePicture& picture, const Box& plot) {
 void draw_use_panel(Canvas& canvas, const TracePicture& picture, double top) {
   const Box plot = {kLeft, top + kHeadRoom, kRight, top + kHeadRoom + row_height(picture.layers) * picture.layers};
   draw_head(canvas, top, "Use of experts", "times the mean of " + number(100.0 * picture.top_k / picture.experts) + " % of tokens");
-  draw_uses(canvas, picture, plot);
+  const double darkest = darkest_times(picture);
+  draw_uses(canvas, picture, plot, darkest);
   const double layer_step = std::max(1.0, tick_step(picture.layers, 8)), expert_step = std::max(1.0, tick_step(picture.experts, 16));
   for (double layer = 0; layer < picture.layers; layer += layer_step) {
     const double y = plot.top + plot.height() * (layer + 0.5) / picture.layers - kLabelSize / 2;
@@ -137,11 +153,11 @@ void draw_use_panel(Canvas& canvas, const TracePicture& picture, double top) {
   }
   canvas.text({(plot.left + plot.right) / 2, plot.bottom + 38}, "expert", kLabelSize, kFaintInk, Align::kCentre);
   canvas.text({plot.left, plot.top - 26}, "layer", kLabelSize, kFaintInk);
-  draw_heat_legend(canvas, plot);
+  draw_heat_legend(canvas, plot, darkest);
 }
 
 void draw_hit_panel(Canvas& canvas, const TracePicture& picture, double top) {
-  const Box plot = {kLeft, top + kHeadRoom + 20, kRight, top + kHeadRoom + 20 + kPlotHeight};
+  const Box plot = {kLeft, top + kHeadRoom, kRight, top + kHeadRoom + kPlotHeight};
   const double mean = std::accumulate(picture.hit_rate.begin(), picture.hit_rate.end(), 0.0) / static_cast<double>(picture.hit_rate.size());
   char detail[96];
   std::snprintf(detail, sizeof detail, "%.1f %% of lookups, from an empty cache", mean * 100);
@@ -159,7 +175,7 @@ void draw_hit_panel(Canvas& canvas, const TracePicture& picture, double top) {
 }
 
 void draw_link_panel(Canvas& canvas, const TracePicture& picture, double top) {
-  const Box plot = {kLeft, top + kHeadRoom + 20, kRight, top + kHeadRoom + 20 + kPlotHeight};
+  const Box plot = {kLeft, top + kHeadRoom, kRight, top + kHeadRoom + kPlotHeight};
   const double to_rate = 1e3 / std::max(picture.bucket_ms, 1e-9) / 1e9;  // bytes a bucket to GB a second
   double most = 0;
   for (const LinkSeries& link : picture.links) {
@@ -187,10 +203,12 @@ void draw_link_panel(Canvas& canvas, const TracePicture& picture, double top) {
 Status check(const TracePicture& picture) {
   constexpr uint32_t kMostLayers = 4096, kMostExperts = 65536;
   const bool sized = picture.layers > 0 && picture.layers <= kMostLayers && picture.experts > 0 && picture.experts <= kMostExperts;
-  if (!sized || picture.uses.size() != size_t{picture.layers} * picture.experts) return error(Code::kInvalidArgument, "a trace without layers and experts has no picture");
+  if (!sized || picture.uses.size() != size_t{picture.layers} * picture.experts)
+    return error(Code::kInvalidArgument, "a trace without layers and experts has no picture");
   if (picture.tokens == 0 || picture.hit_rate.empty()) return error(Code::kInvalidArgument, "a trace without tokens has no picture");
   for (const LinkSeries& link : picture.links) {
-    if (link.bytes.empty() || link.bytes.size() != picture.links.front().bytes.size()) return error(Code::kInvalidArgument, "link series of unequal length have no picture");
+    if (link.bytes.empty() || link.bytes.size() != picture.links.front().bytes.size())
+      return error(Code::kInvalidArgument, "link series of unequal length have no picture");
   }
   return ok_status();
 }
@@ -201,8 +219,8 @@ Status draw_trace(const TracePicture& picture, const std::string& path) {
   HOTSET_RETURN_IF_ERROR(check(picture));
   const double uses_top = 110;
   const double hits_top = uses_top + kHeadRoom + row_height(picture.layers) * picture.layers + kAxisRoom;
-  const double links_top = hits_top + kHeadRoom + 20 + kPlotHeight + kAxisRoom;
-  const double bottom = picture.links.empty() ? links_top : links_top + kHeadRoom + 20 + kPlotHeight + kAxisRoom;
+  const double links_top = hits_top + kHeadRoom + kPlotHeight + kAxisRoom;
+  const double bottom = picture.links.empty() ? links_top : links_top + kHeadRoom + kPlotHeight + kAxisRoom;
   HOTSET_ASSIGN(Canvas canvas, Canvas::create(kWidth, static_cast<uint32_t>(bottom), kGround));
   canvas.text({kMargin, kMargin}, picture.title, kTitleSize, kInk);
   canvas.text({kMargin, kMargin + 32}, picture.subtitle, kLabelSize, kFaintInk);

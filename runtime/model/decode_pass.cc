@@ -76,6 +76,13 @@ Result<SegmentId> DecodePass::record_experts(uint32_t layer) {
 }
 
 Status DecodePass::run(uint32_t token, uint32_t position) {
+  const Status done = run_segments(token, position);
+  end_pins();
+  if (done.ok()) note_hits();
+  return done;
+}
+
+Status DecodePass::run_segments(uint32_t token, uint32_t position) {
   auto& control = ws_.host<shaders::Control>(ws_.control)[0];
   control.position = position;
   ws_.host<uint32_t>(ws_.tokens)[0] = token;
@@ -104,7 +111,6 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
     if (model_.prefetch) guess(first, std::min(next, end - 1));
   }
   if (!missed) window_ = std::min(most_segments(model_.spec, *ops_), window_ * 2);
-  note_hits();
   return ok_status();
 }
 
@@ -113,13 +119,23 @@ Status DecodePass::submit(uint32_t first, uint32_t count) {
   if (after_cpu_next_) run_[0] = after_cpu_[first];
   after_cpu_next_ = false;
   HOTSET_ASSIGN(const uint64_t point, ops_->submit(run_, model_.residency.copies_to_wait_for()));
-  return ops_->wait(point);
+  const Status done = ops_->wait(point);
+  end_pins();
+  return done;
+}
+
+// The experts of the layer that stopped last keep their places until the submit that uses them is done: a hint may come before it.
+void DecodePass::end_pins() {
+  if (pinned_layer_ == kNoLayer) return;
+  model_.residency.retire(pinned_layer_, chosen(pinned_layer_), 0);
+  pinned_layer_ = kNoLayer;
 }
 
 Status DecodePass::serve_misses(uint32_t layer) {
   const uint64_t start_ns = now_ns();
   const std::span<const uint16_t> ids = chosen(layer);
   HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, ids, Access::kDecode).status());
+  pinned_layer_ = layer;
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
   bool on_cpu = false;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -128,10 +144,7 @@ Status DecodePass::serve_misses(uint32_t layer) {
   }
   served_[layer] = true;
   stall_ns_ += now_ns() - start_ns;
-  const Status run = on_cpu ? run_on_cpu(layer) : ok_status();
-  // No later acquire comes before the submit that uses these has been waited for, so the pins may end here.
-  model_.residency.retire(layer, ids, 0);
-  return run;
+  return on_cpu ? run_on_cpu(layer) : ok_status();
 }
 
 // The device has the experts with addresses, the CPU the others; the device's part is not waited for.

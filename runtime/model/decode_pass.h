@@ -49,6 +49,8 @@ class DecodePass {
   Status serve_misses(uint32_t layer);
   Status run_on_cpu(uint32_t layer);
   void guess(uint32_t first_layer, uint32_t last_layer);
+  Status run_segments(uint32_t token, uint32_t position);
+  void end_pins();
   void note_hits();
 
   const Model model_;
@@ -63,6 +65,8 @@ class DecodePass {
   bool after_cpu_next_ = false;              // the next segment goes on from the CPU's part
   std::vector<uint16_t> chosen_;             // [used]
   std::vector<CpuExperts::Job> jobs_;        // [used]
+  static constexpr uint32_t kNoLayer = UINT32_MAX;
+  uint32_t pinned_layer_ = kNoLayer;         // whose experts are acquired and not retired
   std::vector<bool> served_;                 // [layers]: acquired in this token, so not to be touched again
   uint32_t window_;                          // segments per submit
   uint64_t stall_ns_ = 0;

@@ -102,6 +102,7 @@ Status PrefillPass::layer(uint32_t layer, uint32_t n) {
 Status PrefillPass::expert_waves(uint32_t layer, uint32_t n) {
   const uint32_t used = model_.spec.layers[layer].moe.route.used;
   const std::span<const uint32_t> ids = ws_.host<uint32_t>(ws_.ids).subspan(0, size_t{n} * used);
+  if (route_sink_) route_sink_(layer, ids);
   // Residents first: a newcomer may take the place of one that is still to be used.
   batch_.group(ids, [&](uint32_t expert) { return model_.residency.resident(layer, expert) ? 0u : 1u; });
   std::copy(batch_.pairs().begin(), batch_.pairs().end(), ws_.host<uint32_t>(ws_.pairs).begin());

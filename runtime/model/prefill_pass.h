@@ -35,6 +35,10 @@ class PrefillPass {
   // consistent and the chunk was not fed.
   Status run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each);
 
+  // The choices of a layer for the tokens of the chunk: ids [tokens][used], by falling score.
+  using RouteFunction = std::function<void(uint32_t layer, std::span<const uint32_t> ids)>;
+  void set_route_sink(RouteFunction sink) { route_sink_ = std::move(sink); }
+
   uint64_t stall_ns() const { return stall_ns_; }  // waited for experts
 
  private:
@@ -72,6 +76,7 @@ class PrefillPass {
   std::array<uint64_t, 2> wave_values_ = {};  // timeline values of the waves in flight, oldest first
   uint32_t waves_in_flight_ = 0;
   uint64_t stall_ns_ = 0;
+  RouteFunction route_sink_;
 };
 
 }  // namespace hotset

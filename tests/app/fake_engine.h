@@ -43,6 +43,8 @@ class FakeSession : public Session {
   void request_stop() override {}
   void clear_stop() override {}
   SessionStats stats() const override { return {}; }
+  Status trace_to(const std::string&) override { return ok_status(); }
+  std::string explain() const override { return {}; }
 
  private:
   const uint32_t context_tokens_;
@@ -55,6 +57,8 @@ class FakeEngine : public Engine {
   Result<std::unique_ptr<Session>> create_session() override {
     return std::unique_ptr<Session>(std::make_unique<FakeSession>(context_tokens_));
   }
+  Status set_vram_budget(uint64_t) override { return ok_status(); }
+  Status set_ram_budget(uint64_t) override { return ok_status(); }
   uint32_t vocab_size() const override { return 256; }
   uint32_t context_tokens() const override { return context_tokens_; }
   const std::string& device_name() const override { return name_; }

@@ -47,7 +47,8 @@ TEST_CASE("program: plan picks a quantisation and says where it goes") {
 TEST_CASE("program: plan reads for people too") {
   const ProgramResult text = run_hotset({"plan", "--shape", "Kimi K2", "--gpu", "rtx5090", "--ram", "64G", "--quant", "q4_k", "--ctx", "4096,8192"});
   CHECK(text.exit_code == 0);
-  for (const char* says : {"Kimi K2 as Q4_K: 1.03 T parameters", "\nfits       yes", "\nVRAM ", "\nRAM ", "\ndisk ", "\nmisses ", "    4096 ", "    8192 ", " disk\n"}) {
+  for (const char* says :
+       {"Kimi K2 as Q4_K: 1.03 T parameters", "\nfits       yes", "\nVRAM ", "\nRAM ", "\ndisk ", "\nmisses ", "    4096 ", "    8192 ", " disk\n"}) {
     CAPTURE(says);
     CHECK(text.out.find(says) != std::string::npos);
   }
@@ -76,7 +77,8 @@ TEST_CASE("program: plan takes a file, and rates from a file") {
   CHECK(share < 1);
   // The least that works agrees with what inspect says of the file, up to what only a device knows.
   const json report = json::parse(run_hotset({"inspect", model, "--json"}).out, nullptr, false);
-  const json defaults = plan({model, "--links", links.path(), "--vram", "1G", "--ram", "1G", "--ctx", std::to_string(std::min(4096, report["context_tokens"].get<int>()))});
+  const json defaults = plan(
+      {model, "--links", links.path(), "--vram", "1G", "--ram", "1G", "--ctx", std::to_string(std::min(4096, report["context_tokens"].get<int>()))});
   CHECK(defaults["contexts"][0]["least_vram_bytes"].get<double>() == doctest::Approx(report["least_vram_bytes"].get<double>()).epsilon(0.01));
 }
 

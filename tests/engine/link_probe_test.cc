@@ -127,7 +127,7 @@ TEST_CASE("link meter: the device reads host memory where it lies, every word on
   if (!(*meter)->has(ReadFrom::kHostInPlace)) HOTSET_SKIP("this device imports no host memory");
   for (const uint64_t bytes : {uint64_t{16}, uint64_t{4096}, uint64_t{100'000}, uint64_t{1 << 20} + 16, uint64_t{4 << 20}}) {
     CAPTURE(bytes);
-    for (const uint32_t times : {1u, LinkMeter::kMostReads}) {
+    for (const uint32_t times : {1u, ReadSum::kMostReads}) {
       REQUIRE((*meter)->read_ns(ReadFrom::kHostInPlace, bytes, times).ok());
       CHECK((*meter)->last_sum() == sum_words((*meter)->host().first(bytes)));
     }

@@ -43,7 +43,9 @@ inline double nmse(const std::vector<float>& a, const std::vector<float>& b) {
   return difference / square;
 }
 
-inline std::unique_ptr<Engine> open_engine(const EngineOptions& options) {
+// On the Vulkan device, unless the options name another.
+inline std::unique_ptr<Engine> open_engine(EngineOptions options) {
+  if (options.device == "auto") options.device = "vulkan";
   auto engine = Engine::open(options);
   REQUIRE_MESSAGE(engine.ok(), engine.status().message());
   return std::move(engine).value();

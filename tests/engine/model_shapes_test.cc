@@ -20,7 +20,7 @@ enum class Counted { kAll, kNoInput, kNone };
 
 struct Published {
   const char* name;
-  const char* total_billions;   // as published: the last digit is rounded, or the rest cut off
+  const char* total_billions;  // as published: the last digit is rounded, or the rest cut off
   const char* active_billions;
   Counted counted;
   Counted counted_in_total = Counted::kAll;

@@ -50,7 +50,8 @@ TEST_CASE("placement: sizes of files as people download them") {
 }
 
 TEST_CASE("placement: bits of the block types are those of their blocks") {
-  for (const BlockType type : {BlockType::kF16, BlockType::kBF16, BlockType::kQ4_0, BlockType::kQ8_0, BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K}) {
+  for (const BlockType type :
+       {BlockType::kF16, BlockType::kBF16, BlockType::kQ4_0, BlockType::kQ8_0, BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K}) {
     const auto mix = find_quant_mix(block_type_name(type));
     REQUIRE_MESSAGE(mix.ok(), mix.status().message());
     CHECK((*mix)->expert_bits == 8.0 * block_bytes(type) / block_elements(type));
@@ -88,7 +89,8 @@ TEST_CASE("placement: what goes where adds up and keeps to the budgets") {
 
 TEST_CASE("placement: figures that were measured") {
   // Qwen3-30B-A3B Q4_K_M with 72 of 128 slots a layer on an RTX 5070 and an 8-core CPU: 113.9 tok/s, at a hit rate of 93 %.
-  const Placement placement = place(needs("qwen3-30b-a3b", "Q4_K_M"), machine_of("RTX 5070", 32 * kGiB, {.ram_bytes_per_s = 75e9, .cpu_bytes_per_s = 60e9}), 4096, 3, 0.93);
+  const Placement placement =
+      place(needs("qwen3-30b-a3b", "Q4_K_M"), machine_of("RTX 5070", 32 * kGiB, {.ram_bytes_per_s = 75e9, .cpu_bytes_per_s = 60e9}), 4096, 3, 0.93);
   REQUIRE(placement.fits);
   CHECK(placement.misses.mode == MissMode::kCpu);
   CHECK(placement.token.tokens_per_s() == doctest::Approx(113.9).epsilon(0.15));

@@ -24,7 +24,8 @@ struct Machine {
 };
 
 // device, in place, copy, per copy, CPU, RAM, disk, per read, stop
-LinkRates rates_of(double device, double in_place, double copy, uint64_t copy_ns, double cpu, double ram, double disk, uint64_t disk_ns, uint64_t stop_ns) {
+LinkRates rates_of(double device, double in_place, double copy, uint64_t copy_ns, double cpu, double ram, double disk, uint64_t disk_ns,
+                   uint64_t stop_ns) {
   return {device * kGb, in_place * kGb, copy * kGb, copy_ns, cpu * kGb, ram * kGb, disk * kGb, disk_ns, stop_ns, false, true};
 }
 
@@ -211,13 +212,13 @@ TEST_CASE("link model: what auto takes on machines where the answer is known") {
   const auto plan_of = [](size_t machine, double hit_rate) {
     return best_plan(machines()[machine].rates, at(shapes()[0].work, {hit_rate, 1}), paths_of(machines()[machine].rates));
   };
-  CHECK(plan_of(0, 0.5).mode == MissMode::kCpu);       // a slow bus
-  CHECK(plan_of(5, 0.5).mode == MissMode::kCpu);       // many cores
+  CHECK(plan_of(0, 0.5).mode == MissMode::kCpu);                             // a slow bus
+  CHECK(plan_of(5, 0.5).mode == MissMode::kCpu);                             // many cores
   CHECK((plan_of(4, 0.5).split || plan_of(4, 0.5).mode != MissMode::kCpu));  // a slow CPU beside a good bus
-  CHECK(plan_of(8, 0.5).mode == MissMode::kInPlace);   // unified memory: nothing to move
-  CHECK(plan_of(12, 0.5).mode == MissMode::kWait);     // the one path there is
-  CHECK(plan_of(14, 0.95).mode == MissMode::kInPlace); // stops dearer than the bus
-  CHECK(plan_of(10, 0.5).use_cache == false);          // a software device: the CPU is faster than VRAM
+  CHECK(plan_of(8, 0.5).mode == MissMode::kInPlace);                         // unified memory: nothing to move
+  CHECK(plan_of(12, 0.5).mode == MissMode::kWait);                           // the one path there is
+  CHECK(plan_of(14, 0.95).mode == MissMode::kInPlace);                       // stops dearer than the bus
+  CHECK(plan_of(10, 0.5).use_cache == false);                                // a software device: the CPU is faster than VRAM
   CHECK(best_mode(machines()[0].rates, 2857 * 1000, 8, 2.0, paths_of(machines()[0].rates)) == MissMode::kCpu);
   CHECK(best_mode(machines()[8].rates, 2857 * 1000, 8, 2.0, paths_of(machines()[8].rates)) == MissMode::kInPlace);
   CHECK(best_mode(machines()[0].rates, 2857 * 1000, 8, 2.0, {true, false, false}) == MissMode::kWait);
@@ -231,7 +232,8 @@ TEST_CASE("link model: the parts of a token sum to it, and the limit is the larg
       work.promoted_bytes = 50e6;
       const TokenEstimate token = estimate_token(machine.rates, work, best_plan(machine.rates, work, paths_of(machine.rates)));
       CAPTURE(machine.name);
-      const double parts = token.fixed_ns + token.dense_ns + token.experts_ns + token.copy_ns + token.cpu_ns + token.ram_ns + token.disk_ns + token.stops_ns;
+      const double parts =
+          token.fixed_ns + token.dense_ns + token.experts_ns + token.copy_ns + token.cpu_ns + token.ram_ns + token.disk_ns + token.stops_ns;
       if (!std::isfinite(token.total_ns)) continue;
       CHECK(parts == doctest::Approx(token.total_ns));
       CHECK(token.link_busy_ns <= token.total_ns * 1.000001);

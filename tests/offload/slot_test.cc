@@ -67,12 +67,17 @@ TEST_CASE("slot plan: too small a budget names the least; a bad top-k is refused
   CHECK(plan_slots(table, 1u << 20, 17).status().code() == Code::kInvalidArgument);
 }
 
-TEST_CASE("slot plan: slabs hold the slots exactly") {
+TEST_CASE("slot plan: a slab holds one class; floors and room to grow have slabs of their own") {
   const ExpertTable table = test::make_table(16, {1024, 3072});
   const std::vector<uint32_t> slots = {7, 3};
   const auto slabs = plan_slabs(table, slots, 3 * 4096);
   REQUIRE(slabs.ok());
-  CHECK(*slabs == std::vector<uint64_t>{6 * 2048, 2048 + 2 * 4096, 4096});
+  CHECK(*slabs == std::vector<uint64_t>{6 * 2048, 2048, 3 * 4096});
+  const auto all = plan_all_slabs(table, slots, 2, 3 * 4096);
+  REQUIRE(all.ok());
+  CHECK(all->slab_bytes == std::vector<uint64_t>{2 * 2048, 5 * 2048, 6 * 2048, 3 * 2048, 2 * 4096, 4096, 3 * 4096, 3 * 4096, 3 * 4096, 3 * 4096, 4096});
+  CHECK(all->open == std::vector<bool>{true, true, false, false, true, true, false, false, false, false, false});
+  CHECK(all->slots_per_class == std::vector<uint32_t>{16, 16});
   CHECK(plan_slabs(table, slots, 4095).status().code() == Code::kInvalidArgument);
 }
 

@@ -15,6 +15,8 @@ using namespace hotset;
 
 namespace {
 
+constexpr uint64_t kLeastMemoryBytes = 64u << 20;  // so that it lies on huge pages, as that of a tier does
+
 struct Flags {
   std::string path;
   std::string block = "1M";
@@ -56,7 +58,7 @@ Result<Bench> Bench::open(const Flags& flags) {
   bench.direct_ = bench.file_->direct() && !flags.buffered;
   bench.block_bytes_ = align_up(std::max<uint64_t>(block.bytes, 1), bench.file_->direct_alignment_bytes());
   if (bench.file_->size_bytes() < 2 * bench.block_bytes_) return error(Code::kInvalidArgument, "the file is smaller than two blocks");
-  HOTSET_ASSIGN(bench.memory_, HostArena::create(flags.depth * bench.block_bytes_));
+  HOTSET_ASSIGN(bench.memory_, HostArena::create(std::max(kLeastMemoryBytes, flags.depth * bench.block_bytes_)));
   HOTSET_ASSIGN(bench.queue_, IoQueue::create({flags.depth, kind_of(flags.queue)}));
   return bench;
 }

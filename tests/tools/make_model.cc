@@ -52,6 +52,7 @@ struct Flags {
         ->check(CLI::Range(0.0, 8.0));
     app.add_option("--seed", shape.seed, "Seed of the weights");
     app.add_option("--split", shape.parts, "Number of files")->check(CLI::Range(1, 999));
+    app.add_flag("--sparse", shape.sparse, "Leave experts as holes in the file: zeros that take no room");
     app.add_flag("--tied", shape.tied, "No output matrix: the embedding serves");
   }
 

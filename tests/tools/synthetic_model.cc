@@ -306,7 +306,7 @@ void add_chunks(const Tensor& tensor, int file, uint64_t offset, uint64_t seed, 
 
 }  // namespace
 
-std::vector<std::string> preset_names() { return {"tiny", "storyteller", "2gb", "qwen3-30b-a3b", "qwen3-235b-a22b"}; }
+std::vector<std::string> preset_names() { return {"tiny", "storyteller", "2gb", "qwen3-30b-a3b", "qwen3-235b-a22b", "kimi-k2-experts"}; }
 
 Result<ModelShape> preset_shape(const std::string& name) {
   ModelShape shape;
@@ -328,6 +328,8 @@ Result<ModelShape> preset_shape(const std::string& name) {
     set(10, 2048, 32, 4, 128), set_rest(64, 8, 768, 32768, 8192);
   } else if (name == "qwen3-30b-a3b") {
     set(48, 2048, 32, 4, 128), set_rest(128, 8, 768, 151936, 40960);
+  } else if (name == "kimi-k2-experts") {
+    set(61, 7168, 8, 1, 128), set_rest(384, 8, 2048, 4096, 4096);
   } else if (name == "qwen3-235b-a22b") {
     set(94, 4096, 64, 4, 128), set_rest(128, 8, 1536, 151936, 40960);
   } else {
@@ -353,6 +355,7 @@ Result<WrittenModel> write_synthetic_model(const ModelShape& shape, const std::s
     const std::string head = writer.head();
     HOTSET_RETURN_IF_ERROR(file.start(head, head.size() + writer.data_bytes()).with_context(written.files.back()));
     for (size_t i = 0; i < own.size(); ++i) {
+      if (shape.sparse && own[i].name.ends_with("_exps.weight")) continue;
       add_chunks(own[i], file.descriptor(), head.size() + writer.data_offset(i), seeds.next(), chunks);
     }
     written.size_bytes += head.size() + writer.data_bytes();

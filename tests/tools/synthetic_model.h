@@ -43,10 +43,12 @@ struct ModelShape {
   bool tied = false;         // no output matrix: the embedding serves
   double router_skew = 0;    // exponent of the popularity law, 0 = none
   uint64_t seed = 1;
+  bool sparse = false;       // experts are holes in the file: zeros that take no room on disk
   uint32_t parts = 1;        // files; above 1 named OUT-00001-of-0000N.gguf
 };
 
-// Shapes by name: tiny, storyteller, 2gb, qwen3-30b-a3b, qwen3-235b-a22b. Error: no such name.
+// Shapes by name: tiny, storyteller, 2gb, qwen3-30b-a3b, qwen3-235b-a22b, kimi-k2-experts (the experts of Kimi K2, a trillion parameters,
+// with small attention; for sparse files). Error: no such name.
 Result<ModelShape> preset_shape(const std::string& name);
 std::vector<std::string> preset_names();
 

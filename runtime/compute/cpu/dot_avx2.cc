@@ -56,6 +56,7 @@ struct BF16 {
 
 template <class Weight>
 struct PlainDot {
+  static constexpr uint32_t kTokens = 4;
   static constexpr uint32_t kParts = 2;  // sums of one output
 
   template <uint32_t T>
@@ -171,6 +172,7 @@ struct MXFP4 {
 
 template <class Weight>
 struct SmallDot {
+  static constexpr uint32_t kTokens = 4;
   template <uint32_t T>
   static void two_blocks(const uint8_t* blocks, uint32_t at, __m256 scales, const uint8_t* activation, uint64_t act_stride, __m256 (&sums)[T]) {
     const SmallQuants w = Weight::quants(blocks + at * Weight::kBytes);
@@ -253,6 +255,7 @@ __m256i scaled_products(const SuperQuants& w, const int8_t (*values)[32], __m256
 // Q4_K, and Q5_K with its fifth bits in 32 bytes before the nibbles.
 template <bool kFifthBit>
 struct GroupedDot {
+  static constexpr uint32_t kTokens = 4;
   static constexpr uint32_t kBytes = kFifthBit ? 176 : 144;
 
   static __m256i fifth(__m256i bits, int group) {
@@ -313,6 +316,7 @@ struct GroupedDot {
 };
 
 struct Q6KDot {
+  static constexpr uint32_t kTokens = 4;
   static constexpr uint32_t kBytes = 210;
 
   // 128 weights: groups 0 2 1 3 of this half. The eight scales are repeated in both lanes.

@@ -53,6 +53,7 @@ struct BF16 {
 
 template <class Weight>
 struct PlainDot {
+  static constexpr uint32_t kTokens = 4;
   template <uint32_t T>
   static void rows(const uint8_t* row, uint32_t cols, const uint8_t* activation, uint64_t act_stride, float* out, uint64_t out_stride) {
     __m512 sums[T][4];
@@ -164,6 +165,7 @@ struct MXFP4 {
 
 template <class Weight>
 struct SmallDot {
+  static constexpr uint32_t kTokens = 8;
   template <uint32_t T>
   static void group(const uint8_t* blocks, const uint8_t* activation, uint64_t act_stride, __m512 (&sums)[T]) {
     const SmallQuants w = Weight::quants(blocks);
@@ -244,6 +246,7 @@ HOTSET_UNROLL
 // Q4_K, and Q5_K with its fifth bits in 32 bytes before the nibbles.
 template <bool kFifthBit>
 struct GroupedDot {
+  static constexpr uint32_t kTokens = 8;
   static constexpr uint32_t kBytes = kFifthBit ? 176 : 144;
 
   static void add_fifth_bits(const uint8_t* block, __m512i (&quants)[4]) {
@@ -302,6 +305,7 @@ HOTSET_UNROLL
 };
 
 struct Q6KDot {
+  static constexpr uint32_t kTokens = 8;
   static constexpr uint32_t kBytes = 210;
 
   // 128 weights: groups 0 | 2 and 1 | 3 of this half.

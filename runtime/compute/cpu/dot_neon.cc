@@ -38,6 +38,7 @@ struct BF16 {
 
 template <class Weight>
 struct PlainDot {
+  static constexpr uint32_t kTokens = 4;
   static constexpr uint32_t kParts = 4;  // sums of one output
 
   template <uint32_t T>
@@ -120,6 +121,7 @@ struct MXFP4 {
 
 template <class Weight>
 struct SmallDot {
+  static constexpr uint32_t kTokens = 4;
   template <uint32_t T>
   static void block(const uint8_t* block, uint32_t at, const uint8_t* activation, uint64_t act_stride, float32x4_t (&sums)[T]) {
     const SmallQuants w = Weight::quants(block);
@@ -186,6 +188,7 @@ constexpr uint32_t kGroups[4] = {0, 2, 1, 3};  // of a half, as SuperActivation:
 // Q4_K, and Q5_K with its fifth bits in 32 bytes before the nibbles.
 template <bool kFifthBit>
 struct GroupedDot {
+  static constexpr uint32_t kTokens = 4;
   static constexpr uint32_t kBytes = kFifthBit ? 176 : 144;
 
   static int8x16_t with_fifth(int8x16_t quants, const uint8_t* bits, uint32_t group) {
@@ -254,6 +257,7 @@ struct GroupedDot {
 };
 
 struct Q6KDot {
+  static constexpr uint32_t kTokens = 4;
   static constexpr uint32_t kBytes = 210;
 
   static int8x16_t join(int8x16_t low, uint8x16_t pair) {

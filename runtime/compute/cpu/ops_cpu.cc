@@ -7,7 +7,6 @@
 
 namespace hotset {
 
-using cpu::Split;
 using cpu::Stage;
 using cpu::StageContext;
 
@@ -57,12 +56,13 @@ Result<uint64_t> OpsCpu::submit(std::span<const SegmentId> segments, uint64_t) {
   ++point_;
   ++submits_;
   if (running_.empty()) return point_;
-  next_item_.store(0, std::memory_order_relaxed);
   // What one thread does needs no other to be awake.
-  const size_t first = run_alone(0, context_of(0));
+  const StageContext context = context_of(0);
+  const size_t first = run_alone(0, context);
   if (first < running_.size()) {
-    barrier_.reset(pool_.threads());
-    pool_.run_phases([&](uint32_t thread) { walk(first, thread); });
+    phases_.reset();
+    start_phase(first, context);
+    pool_.run(pool_.threads(), [this](uint32_t, uint32_t thread) { walk(thread); });
   }
   return point_;
 }
@@ -73,35 +73,43 @@ size_t OpsCpu::run_alone(size_t first, const StageContext& context) {
     const Stage& stage = *running_[i];
     if (stopped() && !stage.runs_when_stopped()) continue;
     const uint32_t items = stage.items(context);
-    if (stage.split != Split::kAlone && items != 0) break;
+    if (stage.is_shared() && items != 0) break;
     stage.run(0, items, context);
   }
   return i;
 }
 
-// Control.stop changes only while one thread works alone, which then goes to the end of the list: all threads leave together.
-void OpsCpu::walk(size_t first, uint32_t thread) {
-  const StageContext context = context_of(thread);
-  for (size_t i = first; i < running_.size(); i = resume_) {
-    run_share(*running_[i], thread, context);
-    if (i + 1 == running_.size()) return;
-    barrier_.arrive([&] {
-      next_item_.store(0, std::memory_order_relaxed);
-      resume_ = run_alone(i + 1, context);
-    });
+void OpsCpu::start_phase(size_t stage, const StageContext& context) {
+  items_ = pieces_ = 0;
+  if (stage < running_.size()) {
+    items_ = running_[stage]->items(context);
+    pieces_ = std::min({items_, running_[stage]->pieces_per_thread * pool_.threads(), PhaseShares::kMaxPieces});
   }
+  phases_.start(static_cast<uint32_t>(stage + 1), pieces_);
 }
 
-void OpsCpu::run_share(const Stage& stage, uint32_t thread, const StageContext& context) {
-  const uint32_t items = stage.items(context);
-  if (stage.split == Split::kEvenly) {
-    const uint64_t threads = pool_.threads();
-    const auto first = static_cast<uint32_t>(uint64_t{items} * thread / threads), end = static_cast<uint32_t>(uint64_t{items} * (thread + 1) / threads);
-    if (first < end) stage.run(first, end, context);
-    return;
-  }
-  for (uint32_t item = next_item_.fetch_add(1, std::memory_order_relaxed); item < items; item = next_item_.fetch_add(1, std::memory_order_relaxed)) {
-    stage.run(item, item + 1, context);
+void OpsCpu::run_piece(const PhaseShares::Piece& piece, const StageContext& context) {
+  const auto first = static_cast<uint32_t>(uint64_t{items_} * piece.index / pieces_);
+  const auto end = static_cast<uint32_t>(uint64_t{items_} * (piece.index + 1) / pieces_);
+  running_[piece.phase - 1]->run(first, end, context);
+}
+
+// Control.stop changes only while one thread works alone, which then goes to the end of the list: all threads leave.
+void OpsCpu::walk(uint32_t thread) {
+  const StageContext context = context_of(thread);
+  for (size_t phase = 0; phase <= running_.size();) {
+    uint32_t count = 0;
+    for (PhaseShares::Piece piece; phases_.claim(thread, piece); ++count) {
+      phase = piece.phase;
+      run_piece(piece, context);
+    }
+    if (count != 0 && phases_.finish(count)) {
+      const size_t stage = run_alone(phase, context);
+      start_phase(stage, context);
+      phase = stage + 1;
+    } else {
+      phase = phases_.wait_past(static_cast<uint32_t>(phase));
+    }
   }
 }
 

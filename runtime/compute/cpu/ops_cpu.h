@@ -1,15 +1,16 @@
 // OpsCpu: Ops on the CPU. A segment is a list of stages.
 //
-// submit() runs everything at once, on the calling thread and the pool: one run of the pool a submit, in which all threads walk
-// the stages together. Threads meet before a stage that reads what another thread wrote; what is too small to share out is
-// done by the last thread to arrive, while the others wait for it anyway. How stages are shared out changes no result.
+// submit() runs everything at once, on the calling thread and the pool: one run of the pool a submit, in which threads walk the
+// stages together, each stage a phase. What is too small to share out is done by the thread that finishes a phase, while the
+// others wait for it anyway. A thread that is late or held up is waited for only where it has begun something. How stages are
+// shared out changes no result.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "platform/host_memory.h"
-#include "platform/spin_barrier.h"
+#include "platform/phase_shares.h"
 #include "platform/thread_pool.h"
 #include "runtime/compute/cpu/stages.h"
 #include "runtime/compute/ops.h"
@@ -27,7 +28,7 @@ class OpsCpu final : public Ops {
   // `control`: address of a shaders::Control. `submits` counts every submit. Both and the pool outlive this; while a submit
   // runs the pool does nothing else.
   OpsCpu(ThreadPool& pool, uint64_t control, uint64_t& submits, const KernelChoice& kernels = {cpu::kernels(), cpu::float_kernels()})
-      : pool_(pool), control_(*reinterpret_cast<shaders::Control*>(control)), kernels_(kernels), submits_(submits) {}
+      : pool_(pool), control_(*reinterpret_cast<shaders::Control*>(control)), kernels_(kernels), submits_(submits), phases_(pool.threads()) {}
 
   Result<SegmentId> new_segment() override;
   Status begin(SegmentId segment) override;
@@ -60,9 +61,9 @@ class OpsCpu final : public Ops {
   void set_always_shared(bool always) { always_shared_ = always; }
 
  private:
-  // Recording. `values`: how many numbers the stage handles, which says whether it is worth sharing out.
+  // Recording. `values`: how many numbers the stage handles, which says whether and how finely it is shared out; 0: never.
   template <class Work>
-  void push(const Work& work, uint64_t values, cpu::Split split, uint64_t own_bytes = 0);
+  void push(const Work& work, uint64_t values, uint64_t own_bytes = 0);
   // Where the activation of `n` rows for weights of this type will lie: x itself, or shared memory from `offset` on, which then
   // grows past it, filled by a stage of its own.
   cpu::Activations prepare(BlockType type, uint64_t x, uint32_t n, uint32_t cols, uint64_t& offset, uint64_t addresses = 0);
@@ -75,9 +76,11 @@ class OpsCpu final : public Ops {
   bool stopped() const { return control_.stop != 0; }
   // Does the stages from `first` on that one thread does, up to the first that is shared out; returns its index.
   size_t run_alone(size_t first, const cpu::StageContext& context);
-  void run_share(const cpu::Stage& stage, uint32_t thread, const cpu::StageContext& context);
-  // What each thread does from the shared-out stage `first` on.
-  void walk(size_t first, uint32_t thread);
+  // Begins the phase of a shared-out stage, or the last one behind all stages.
+  void start_phase(size_t stage, const cpu::StageContext& context);
+  void run_piece(const PhaseShares::Piece& piece, const cpu::StageContext& context);
+  // What each thread does until all stages are done.
+  void walk(uint32_t thread);
 
   ThreadPool& pool_;
   shaders::Control& control_;
@@ -93,10 +96,10 @@ class OpsCpu final : public Ops {
   uint64_t scratch_shared_bytes_ = 0;              // as laid out in scratch_
   uint64_t scratch_own_bytes_ = 0;
 
-  std::vector<const cpu::Stage*> running_;  // of the submit under way
-  SpinBarrier barrier_;
-  size_t resume_ = 0;  // the next shared-out stage; written by the last thread at the barrier
-  alignas(64) std::atomic<uint32_t> next_item_{0};  // of the stage that is shared out by turns
+  std::vector<const cpu::Stage*> running_;  // of the submit under way; the phase of stage i is i + 1
+  PhaseShares phases_;
+  uint32_t items_ = 0;   // of the phase at hand: written by the thread that starts it
+  uint32_t pieces_ = 0;
   uint64_t point_ = 0;
 };
 

@@ -8,7 +8,6 @@
 namespace hotset {
 
 using cpu::Activations;
-using cpu::Split;
 
 namespace {
 
@@ -18,7 +17,9 @@ constexpr uint64_t kAloneValues = 8192;
 constexpr uint64_t kProductsPerValue = 8;
 
 constexpr uint32_t kBatchUnitRows = 64;
-constexpr uint32_t kItemsPerThread = 8;  // of different size: enough to even them out
+// Several pieces a thread even out what disturbs one, but none is so small that taking it counts.
+constexpr uint64_t kPieceValues = 16384;
+constexpr uint64_t kMostPieces = 8;
 
 template <class T>
 T* pointer(uint64_t address) {
@@ -38,20 +39,20 @@ uint64_t bytes_of_row(BlockType type, uint32_t cols) {
 }  // namespace
 
 template <class Work>
-void OpsCpu::push(const Work& work, uint64_t values, Split split, uint64_t own_bytes) {
+void OpsCpu::push(const Work& work, uint64_t values, uint64_t own_bytes) {
   HOTSET_CHECK(recording_ != nullptr);
-  const bool worth_it = values > kAloneValues || always_shared_;
-  recording_->push_back({work, pool_.threads() > 1 && worth_it ? split : Split::kAlone});
+  const bool worth_it = values > kAloneValues || (always_shared_ && values != 0);
+  const uint64_t pieces = std::clamp<uint64_t>(values / pool_.threads() / kPieceValues, 1, kMostPieces);
+  recording_->push_back({work, pool_.threads() > 1 && worth_it ? static_cast<uint32_t>(pieces) : 0});
   own_bytes_ = std::max(own_bytes_, own_bytes);
 }
 
 void OpsCpu::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
-  push(cpu::EmbedStage{table, pointer<const uint32_t>(tokens), pointer<float>(out), n}, n == 1 ? 0 : uint64_t{n} * table.cols, Split::kEvenly);
+  push(cpu::EmbedStage{table, pointer<const uint32_t>(tokens), pointer<float>(out), n}, n == 1 ? 0 : uint64_t{n} * table.cols);
 }
 
 void OpsCpu::rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) {
-  push(cpu::NormStage{pointer<const float>(x), pointer<const float>(weight), pointer<float>(out), n, cols, eps}, n == 1 ? 0 : uint64_t{n} * cols,
-       Split::kEvenly);
+  push(cpu::NormStage{pointer<const float>(x), pointer<const float>(weight), pointer<float>(out), n, cols, eps}, n == 1 ? 0 : uint64_t{n} * cols);
 }
 
 Activations OpsCpu::prepare(BlockType type, uint64_t x, uint32_t n, uint32_t cols, uint64_t& offset, uint64_t addresses) {
@@ -60,8 +61,7 @@ Activations OpsCpu::prepare(BlockType type, uint64_t x, uint32_t n, uint32_t col
   const Activations made = {nullptr, offset, cpu::activation_bytes(type, cols)};
   offset += n * made.stride_bytes;
   shared_bytes_ = std::max(shared_bytes_, offset);
-  push(cpu::PrepareStage{type, pointer<const float>(x), pointer<const uint64_t>(addresses), n, cols, made}, n == 1 ? 0 : uint64_t{n} * cols,
-       Split::kEvenly);
+  push(cpu::PrepareStage{type, pointer<const float>(x), pointer<const uint64_t>(addresses), n, cols, made}, n == 1 ? 0 : uint64_t{n} * cols);
   return made;
 }
 
@@ -83,7 +83,7 @@ void OpsCpu::multiply(std::span<const MatrixProduct> products, const Tensor& x, 
     stage.products[i].activations = same < i ? stage.products[same].activations : prepare(weight.type, x.address, n, weight.cols, offset);
     values += uint64_t{n} * weight.rows * weight.cols / kProductsPerValue;
   }
-  push(stage, values, phase == Phase::kDecode ? Split::kEvenly : Split::kByTurns, cpu::MultiplyStage::kOwnBytes);
+  push(stage, values, cpu::MultiplyStage::kOwnBytes);
 }
 
 void OpsCpu::matmul(const Weight& w, const Tensor& x, const Tensor& out, uint32_t n, Phase phase, const Tensor* residual) {
@@ -112,7 +112,7 @@ void OpsCpu::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor
                                    cache,
                                    n};
   const uint64_t values = uint64_t{n} * (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
-  push(stage, n == 1 ? 0 : values, Split::kEvenly, stage.own_bytes());
+  push(stage, n == 1 ? 0 : values, stage.own_bytes());
 }
 
 void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor&, uint32_t n,
@@ -122,8 +122,8 @@ void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCac
   shared_bytes_ = std::max(shared_bytes_, attend.parts_bytes());
   const cpu::AttendStage stage = {attend};
   const uint64_t values = uint64_t{n} * shape.heads * (shape.head_dim + shape.value_dim) * shape.context_tokens / kProductsPerValue;
-  push(stage, values, attend.split ? Split::kEvenly : Split::kByTurns, stage.own_bytes());
-  if (attend.most_splits() > 1 && attend.split) push(cpu::MergeStage{attend}, values, Split::kEvenly);
+  push(stage, values, stage.own_bytes());
+  if (attend.most_splits() > 1 && attend.split) push(cpu::MergeStage{attend}, values);
 }
 
 void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
@@ -139,7 +139,7 @@ void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& 
                                  n,
                                  stop_value};
   // What may set Control.stop is never shared out: OpsCpu::walk.
-  push(stage, uint64_t{n} * shape.experts, n == 1 ? Split::kAlone : Split::kEvenly, stage.own_bytes());
+  push(stage, n == 1 ? 0 : uint64_t{n} * shape.experts, stage.own_bytes());
 }
 
 void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
@@ -154,7 +154,7 @@ void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const 
   uint64_t offset = 0;
   stage.for_gate = prepare(shape.gate_type, x.address, 1, shape.embd, offset);
   stage.for_up = cpu::same_activation(shape.gate_type, shape.up_type) ? stage.for_gate : prepare(shape.up_type, x.address, 1, shape.embd, offset);
-  push(stage, uint64_t{2} * shape.used * shape.ff * shape.embd / kProductsPerValue, Split::kEvenly, cpu::ExpertUpStage::kOwnBytes);
+  push(stage, uint64_t{2} * shape.used * shape.ff * shape.embd / kProductsPerValue, cpu::ExpertUpStage::kOwnBytes);
 }
 
 void OpsCpu::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
@@ -166,7 +166,7 @@ void OpsCpu::expert_down(const ExpertShape& shape, const Tensor& addresses, cons
                                       pointer<float>(out),
                                       bytes_of_row(shape.down_type, shape.ff),
                                       activations};
-  push(stage, uint64_t{shape.used} * shape.ff * shape.embd / kProductsPerValue, Split::kEvenly, cpu::ExpertDownStage::kOwnBytes);
+  push(stage, uint64_t{shape.used} * shape.ff * shape.embd / kProductsPerValue, cpu::ExpertDownStage::kOwnBytes);
 }
 
 void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x,
@@ -180,10 +180,10 @@ void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles
                                  pointer<float>(out),
                                  tile_count,
                                  1};
-  const uint32_t wanted = kItemsPerThread * pool_.threads() * cpu::ExpertBatchStage::kTogether;
+  const uint32_t wanted = static_cast<uint32_t>(kMostPieces) * pool_.threads() * cpu::ExpertBatchStage::kTogether;
   const uint32_t runs = (stage.rows() + cpu::ExpertBatchStage::kRows - 1) / cpu::ExpertBatchStage::kRows;
   if (pool_.threads() > 1) stage.shares = std::clamp((wanted + tile_count - 1) / tile_count, 1u, runs);
-  push(stage, uint64_t{tile_count} * shape.embd * shape.ff, Split::kByTurns, stage.own_bytes());
+  push(stage, uint64_t{tile_count} * shape.embd * shape.ff, stage.own_bytes());
 }
 
 void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
@@ -197,15 +197,15 @@ void OpsCpu::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_
 
 void OpsCpu::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {
   const cpu::CombineStage stage = {shape, pointer<const float>(weights), pointer<const float>(parts), pointer<float>(out), n};
-  push(stage, uint64_t{n} * shape.used * shape.embd, Split::kEvenly, stage.own_bytes());
+  push(stage, uint64_t{n} * shape.used * shape.embd, stage.own_bytes());
 }
 
 void OpsCpu::add(const Tensor& x, const Tensor& out, uint32_t count) {
-  push(cpu::AddStage{pointer<const float>(x), pointer<float>(out), count}, count, Split::kEvenly);
+  push(cpu::AddStage{pointer<const float>(x), pointer<float>(out), count}, count);
 }
 
 void OpsCpu::export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) {
-  push(cpu::ExportStage{pointer<const float>(x), pointer<float>(out), count, stop_value}, 0, Split::kAlone);
+  push(cpu::ExportStage{pointer<const float>(x), pointer<float>(out), count, stop_value}, 0);
 }
 
 }  // namespace hotset

@@ -304,18 +304,11 @@ struct CombineStage {  // item: a token
   void run(uint32_t first, uint32_t end, const StageContext& context) const;
 };
 
-// How the items of a stage are shared out.
-enum class Split : uint8_t {
-  kAlone,   // one thread does all: too little to meet for
-  kEvenly,  // each thread takes a run of neighbours, the same in every pass: its share of the weights stays in its cache
-  kByTurns, // whoever is free takes the next: items differ in size
-};
-
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
                ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage>
       work;
-  Split split = Split::kAlone;
+  uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 
   uint32_t items(const StageContext& context) const {
     return std::visit([&](const auto& stage) { return stage.items(context); }, work);
@@ -323,6 +316,7 @@ struct Stage {
   void run(uint32_t first, uint32_t end, const StageContext& context) const {
     std::visit([&](const auto& stage) { stage.run(first, end, context); }, work);
   }
+  bool is_shared() const { return pieces_per_thread != 0; }
   bool runs_when_stopped() const { return std::holds_alternative<ExportStage>(work); }
 };
 

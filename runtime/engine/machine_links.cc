@@ -1,11 +1,10 @@
-#include "runtime/engine/links_file.h"
+#include "runtime/engine/machine_links.h"
 
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "platform/file.h"
-#include "platform/log.h"
 
 namespace hotset {
 namespace {
@@ -58,7 +57,8 @@ Status set_key(const std::string& name, const nlohmann::json& value, MachineLink
     return ok_status();
   };
   const auto set_time = [&](const TimeKey& key) {
-    if (!value.is_number_unsigned() || value.get<uint64_t>() > kMostNs) return error(Code::kCorrupt, "'%s' is not a whole number of nanoseconds", key.name);
+    if (!value.is_number_unsigned() || value.get<uint64_t>() > kMostNs)
+      return error(Code::kCorrupt, "'%s' is not a whole number of nanoseconds", key.name);
     links.rates.*key.field = value.get<uint64_t>();
     return ok_status();
   };
@@ -84,7 +84,9 @@ Status check_version(const nlohmann::json& json) {
   if (!json.is_object() || !json.contains("hotset_links")) return error(Code::kCorrupt, "not a links file: no 'hotset_links'");
   const nlohmann::json& version = json["hotset_links"];
   if (!version.is_number_integer()) return error(Code::kCorrupt, "'hotset_links' is not a version number");
-  if (version.get<int64_t>() != kVersion) return error(Code::kUnsupported, "version %lld of links files; this build reads version %d", static_cast<long long>(version.get<int64_t>()), kVersion);
+  if (version.get<int64_t>() != kVersion)
+    return error(Code::kUnsupported, "version %lld of links files; this build reads version %d", static_cast<long long>(version.get<int64_t>()),
+                 kVersion);
   return ok_status();
 }
 
@@ -104,20 +106,6 @@ Result<MachineLinks> read_links_file(const std::string& path) {
   auto links = parse_links(text);
   if (!links.ok()) return links.status().with_context(path);
   return links;
-}
-
-std::optional<LinkRates> read_links_cache(const std::string& path, const std::string& device) {
-  if (!file_exists(path)) return std::nullopt;
-  const auto links = read_links_file(path);
-  if (!links.ok()) {
-    log_line(LogLevel::kInfo, "kept link rates are not used: %s", links.status().message().c_str());
-    return std::nullopt;
-  }
-  if (links->device != device) {
-    log_line(LogLevel::kInfo, "kept link rates are not used: %s: of '%.200s'", path.c_str(), links->device.c_str());
-    return std::nullopt;
-  }
-  return links->rates;
 }
 
 Status write_links_file(const std::string& path, const MachineLinks& links) {

@@ -1,5 +1,5 @@
-// A links file: what the links of a machine carry (offload/link_model.h), kept as a small JSON object whose keys end in
-// their units:
+// MachineLinks: what the links of a machine carry (offload/link_model.h), as people hand it around: a small JSON object whose keys
+// end in their units. What Hotset keeps of its own measurements is another file, link_file.h.
 //
 //   {"hotset_links": 1, "device": "NVIDIA GeForce RTX 3060", "device_bytes_per_s": 2.1e11, "in_place_bytes_per_s": 6e9,
 //    "copy_bytes_per_s": 2.3e10, "copy_ns": 20000, "cpu_bytes_per_s": 4.5e10, "ram_bytes_per_s": 6.2e10,
@@ -8,7 +8,6 @@
 // A rate that is left out is 0: there is no such path. device_bytes_per_s is the one that must be there. Any thread.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "offload/link_model.h"
@@ -21,13 +20,9 @@ struct MachineLinks {
   LinkRates rates;
 };
 
-// A file that a user named. Errors, each naming the file: not there (kNotFound), not JSON, not a links file, a key that no links
-// file has, a value that is no rate (kCorrupt), a newer version (kUnsupported).
+// Errors, each naming the file: not there (kNotFound), not JSON, not a links file, a key that no links file has, a value that is
+// no rate (kCorrupt), a newer version (kUnsupported).
 Result<MachineLinks> read_links_file(const std::string& path);
-
-// A file that Hotset keeps for itself: nullopt when it is not there, and, with one log line, when it is broken or of another
-// device.
-std::optional<LinkRates> read_links_cache(const std::string& path, const std::string& device);
 
 // Replaces the file. Error: a rate that is not a finite number from 0 (kInvalidArgument), what write_whole_file says.
 Status write_links_file(const std::string& path, const MachineLinks& links);

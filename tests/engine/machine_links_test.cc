@@ -1,13 +1,11 @@
-#include "runtime/engine/links_file.h"
+#include "runtime/engine/machine_links.h"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "platform/file.h"
-#include "platform/log.h"
 
 using namespace hotset;
 
@@ -23,16 +21,6 @@ class TemporaryFile {
 
  private:
   std::string path_;
-};
-
-// Log lines while it lives.
-class LogLines {
- public:
-  LogLines() {
-    set_log_sink([this](LogLevel, std::string_view line) { lines.emplace_back(line); }, LogLevel::kInfo);
-  }
-  ~LogLines() { set_log_sink({}, LogLevel::kError); }
-  std::vector<std::string> lines;
 };
 
 LinkRates some_rates() {
@@ -52,15 +40,15 @@ LinkRates some_rates() {
 }
 
 bool same(const LinkRates& a, const LinkRates& b) {
-  return a.device_bytes_per_s == b.device_bytes_per_s && a.in_place_bytes_per_s == b.in_place_bytes_per_s && a.copy_bytes_per_s == b.copy_bytes_per_s &&
-         a.copy_ns == b.copy_ns && a.cpu_bytes_per_s == b.cpu_bytes_per_s && a.ram_bytes_per_s == b.ram_bytes_per_s &&
-         a.disk_bytes_per_s == b.disk_bytes_per_s && a.disk_ns == b.disk_ns && a.stop_ns == b.stop_ns && a.unified == b.unified &&
-         a.copies_overlap == b.copies_overlap;
+  return a.device_bytes_per_s == b.device_bytes_per_s && a.in_place_bytes_per_s == b.in_place_bytes_per_s &&
+         a.copy_bytes_per_s == b.copy_bytes_per_s && a.copy_ns == b.copy_ns && a.cpu_bytes_per_s == b.cpu_bytes_per_s &&
+         a.ram_bytes_per_s == b.ram_bytes_per_s && a.disk_bytes_per_s == b.disk_bytes_per_s && a.disk_ns == b.disk_ns && a.stop_ns == b.stop_ns &&
+         a.unified == b.unified && a.copies_overlap == b.copies_overlap;
 }
 
 }  // namespace
 
-TEST_CASE("links file: what is written is read") {
+TEST_CASE("machine links: what is written is read") {
   const TemporaryFile file("hotset_links_written.json");
   REQUIRE(write_links_file(file.path(), {"a \"card\"\xff", some_rates()}).ok());
   const auto read = read_links_file(file.path());
@@ -69,7 +57,7 @@ TEST_CASE("links file: what is written is read") {
   CHECK(read->device == "a \"card\"\xef\xbf\xbd");
 }
 
-TEST_CASE("links file: paths that are left out are not there") {
+TEST_CASE("machine links: paths that are left out are not there") {
   const TemporaryFile file("hotset_links_short.json");
   file.write(R"({"hotset_links": 1, "device_bytes_per_s": 1e11})");
   const auto read = read_links_file(file.path());
@@ -79,7 +67,7 @@ TEST_CASE("links file: paths that are left out are not there") {
   CHECK(read->rates.copies_overlap);
 }
 
-TEST_CASE("links file: broken ones say what is wrong") {
+TEST_CASE("machine links: broken ones say what is wrong") {
   struct Row {
     const char* text;
     Code code;
@@ -88,7 +76,9 @@ TEST_CASE("links file: broken ones say what is wrong") {
   const Row rows[] = {
       {"", Code::kCorrupt, "not JSON"},
       {"{\"hotset_links\": 1,", Code::kCorrupt, "not JSON"},
-      {"\x7f" "ELF", Code::kCorrupt, "not JSON"},
+      {"\x7f"
+       "ELF",
+       Code::kCorrupt, "not JSON"},
       {"[1]", Code::kCorrupt, "not a links file"},
       {R"({"rates": 1})", Code::kCorrupt, "not a links file"},
       {R"({"hotset_links": "1"})", Code::kCorrupt, "version number"},
@@ -118,24 +108,7 @@ TEST_CASE("links file: broken ones say what is wrong") {
   CHECK(read_links_file("/nowhere/links.json").status().code() == Code::kNotFound);
 }
 
-TEST_CASE("links file: a kept file that cannot be used costs one log line") {
-  const TemporaryFile file("hotset_links_kept.json");
-  LogLines log;
-  CHECK_FALSE(read_links_cache(file.path(), "card").has_value());
-  CHECK(log.lines.empty());
-  file.write("{\"hotset_links\": 1");
-  CHECK_FALSE(read_links_cache(file.path(), "card").has_value());
-  CHECK(log.lines.size() == 1);
-  REQUIRE(write_links_file(file.path(), {"another card", some_rates()}).ok());
-  CHECK_FALSE(read_links_cache(file.path(), "card").has_value());
-  CHECK(log.lines.size() == 2);
-  const auto kept = read_links_cache(file.path(), "another card");
-  REQUIRE(kept.has_value());
-  CHECK(same(*kept, some_rates()));
-  CHECK(log.lines.size() == 2);
-}
-
-TEST_CASE("links file: rates that are none are not written") {
+TEST_CASE("machine links: rates that are none are not written") {
   const TemporaryFile file("hotset_links_refused.json");
   LinkRates rates = some_rates();
   rates.copy_bytes_per_s = -1;

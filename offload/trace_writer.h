@@ -1,0 +1,55 @@
+// TraceWriter: writes which experts a run's router chose, as a text file in the format MOETRACE 1:
+//
+//   # MOETRACE 1
+//   # model: NAME   moe_layers: 5   experts: 32   top_k: 2
+//   seq TAB pos TAB phase TAB ids of layer 0|ids of layer 1|...
+//
+// One line a token, `phase` p for prompt and d for decode, ids by falling score. Advice only: a write that fails (disk full) is
+// logged once, the file ends there, and the run goes on. One thread.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "platform/status.h"
+
+namespace hotset {
+
+class TraceWriter {
+ public:
+  struct Shape {
+    std::string model;
+    uint32_t layers = 0;
+    uint32_t experts = 0;
+    uint32_t top_k = 0;
+  };
+
+  // Replaces `path`. Error: it cannot be written.
+  static Result<std::unique_ptr<TraceWriter>> create(const std::string& path, const Shape& shape);
+  ~TraceWriter();
+  TraceWriter(const TraceWriter&) = delete;
+  TraceWriter& operator=(const TraceWriter&) = delete;
+
+  // Later tokens belong to another text.
+  void next_sequence() { ++sequence_; }
+  // The choices of one token: `ids` [layers][top_k].
+  void token(uint32_t position, bool prompt, std::span<const uint16_t> ids);
+  uint64_t tokens() const { return tokens_; }
+
+ private:
+  TraceWriter(std::string path, std::FILE* file, const Shape& shape) : path_(std::move(path)), shape_(shape), file_(file) {}
+  void append(uint32_t number, char after);
+  void put_line();
+
+  const std::string path_;
+  const Shape shape_;
+  std::FILE* file_;  // nullptr after a failure
+  std::string line_;
+  uint32_t sequence_ = 0;
+  uint64_t tokens_ = 0;
+};
+
+}  // namespace hotset
