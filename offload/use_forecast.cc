@@ -17,11 +17,25 @@ constexpr float kPriorTurns = 1;
 constexpr float kPriorShare = 0.16f;
 
 // Where learning starts: what it ended at, on average, on the traces of gpt-oss-20b, OLMoE and Storyteller. The
-// last is the constant's.
-constexpr std::array<float, 7> kFirstWeights = {0.20f, -0.08f, 0.65f, 1.23f, -0.38f, 0.29f, -1.08f};
+// last is the constant's, beyond the log odds of an expert that is used at an even share.
+constexpr std::array<float, 7> kFirstWeights = {0.20f, -0.08f, 0.65f, 1.23f, -0.38f, 0.29f, -0.34f};
 constexpr float kRate = 0.0025f;
 constexpr float kSquareDecay = 0.999f;
 constexpr uint64_t kFirstLessonTurn = 2;  // before it there are no features worth learning from
+
+// In eight sums, which a compiler may do at once.
+float dot(const float* a, const float* b, size_t count) {
+  constexpr size_t kLanes = 8;
+  float sums[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  }
+  float sum = 0;
+  for (; i < count; ++i) sum += a[i] * b[i];
+  for (const float part : sums) sum += part;
+  return sum;
+}
 
 float decay_of(uint32_t pace) { return std::exp2(-1.0f / kHalfLives[pace]); }
 
@@ -35,11 +49,14 @@ UseForecast::UseForecast(const Shape& shape, float discount)
       layers_(shape.layers),
       rows_(size_t{shape.layers} * kRows * shape.experts, 0.0f),
       weights_(kFirstWeights),
-      scratch_(4 * size_t{shape.experts}) {
+      old_features_(kFeatures * size_t{shape.experts}),
+      old_values_(shape.experts),
+      scratch_(2 * size_t{shape.experts}) {
   squares_.fill(1.0f);
+  const float even_value = even_share_ / (1 - discount_ * (1 - even_share_));
+  if (even_value < 1) weights_[kFeatures] += std::log(even_value / (1 - even_value));
   for (Layer& layer : layers_) layer.choice.reserve(shape.experts);
   turn_.reserve(shape.experts);
-  old_features_.reserve(kFeatures * size_t{shape.experts});
 }
 
 void UseForecast::use(ExpertId id) {
@@ -75,11 +92,13 @@ void UseForecast::begin_turn(uint32_t layer) {
     for (uint32_t e = 0; e < shape_.experts; ++e) sums[e] *= decay;
     for (const uint16_t expert : turn_) sums[expert] += 1;
   }
-  float* before = &scratch_[0];
-  linear(layer, before);
-  if (of.turns > kFirstLessonTurn) learn(layer);
-  else compute_features(layer);
+  const size_t experts = shape_.experts;
+  std::copy_n(row(layer, kFeature), kFeatures * experts, old_features_.begin());
+  compute_values(layer);  // as the weights have it by now: those of then would make learning overshoot
+  std::copy_n(row(layer, kValue), experts, old_values_.begin());
+  compute_features(layer);
   compute_values(layer);
+  if (of.turns > kFirstLessonTurn) learn(layer);
 }
 
 // More uses of a layer whose turn was already taken in: no time has passed.
@@ -105,7 +124,7 @@ void UseForecast::compute_rates(uint32_t layer, uint32_t pace, float* out) const
 
 void UseForecast::compute_features(uint32_t layer) {
   const size_t experts = shape_.experts;
-  float* rates = &scratch_[experts];
+  float* rates = &scratch_[0];
   for (uint32_t pace = 0; pace < kPaces; ++pace) {
     compute_rates(layer, pace, rates);
     float* feature = row(layer, kFeature + pace);
@@ -116,41 +135,27 @@ void UseForecast::compute_features(uint32_t layer) {
   pairs_.evidence(layer, layers_[layer].choice, {rates, experts}, {row(layer, kFeature + kPaces), experts});
 }
 
-// out[e] = the regression's sum.
-void UseForecast::linear(uint32_t layer, float* out) const {
-  std::fill_n(out, shape_.experts, weights_[kFeatures]);
-  for (uint32_t f = 0; f < kFeatures; ++f) {
-    const float* feature = row(layer, kFeature + f);
-    for (uint32_t e = 0; e < shape_.experts; ++e) out[e] += weights_[f] * feature[e];
-  }
-}
-
 void UseForecast::compute_values(uint32_t layer) {
   float* values = row(layer, kValue);
-  linear(layer, values);
+  std::fill_n(values, shape_.experts, weights_[kFeatures]);
+  for (uint32_t f = 0; f < kFeatures; ++f) {
+    const float* feature = row(layer, kFeature + f);
+    for (uint32_t e = 0; e < shape_.experts; ++e) values[e] += weights_[f] * feature[e];
+  }
   for (uint32_t e = 0; e < shape_.experts; ++e) values[e] = fast_logistic(values[e]);
 }
 
-// One step on the features of the turn before, whose sums are in scratch_[0]; they make way for those of this turn.
+// One step from what the turn before foretold to what is known now.
 void UseForecast::learn(uint32_t layer) {
   const size_t experts = shape_.experts;
-  const float* before = &scratch_[0];
-  float* now = &scratch_[2 * experts];
-  float* errors = &scratch_[3 * experts];
-  const size_t kept = experts * kFeatures;
-  old_features_.assign(row(layer, kFeature), row(layer, kFeature) + kept);
-  compute_features(layer);
-  linear(layer, now);
-  for (size_t e = 0; e < experts; ++e) errors[e] = discount_ * fast_logistic(now[e]) - fast_logistic(before[e]);
-  for (const uint16_t expert : layers_[layer].choice) errors[expert] = 1 - fast_logistic(before[expert]);
-  Weights gradient{};
-  for (uint32_t f = 0; f < kFeatures; ++f) {
-    const float* feature = &old_features_[f * experts];
-    float sum = 0;
-    for (size_t e = 0; e < experts; ++e) sum += errors[e] * feature[e];
-    gradient[f] = sum;
-  }
-  for (size_t e = 0; e < experts; ++e) gradient[kFeatures] += errors[e];
+  const float* values = row(layer, kValue);
+  float* errors = &scratch_[0];
+  for (size_t e = 0; e < experts; ++e) errors[e] = discount_ * values[e] - old_values_[e];
+  for (const uint16_t expert : layers_[layer].choice) errors[expert] = 1 - old_values_[expert];
+  Weights gradient;
+  for (uint32_t f = 0; f < kFeatures; ++f) gradient[f] = dot(errors, &old_features_[f * experts], experts);
+  std::fill_n(&scratch_[experts], experts, 1.0f);
+  gradient[kFeatures] = dot(errors, &scratch_[experts], experts);
   step(gradient);
 }
 

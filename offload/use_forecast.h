@@ -65,7 +65,6 @@ class UseForecast {
   void add_to_turn(uint32_t layer);
   void compute_features(uint32_t layer);
   void compute_rates(uint32_t layer, uint32_t pace, float* out) const;
-  void linear(uint32_t layer, float* out) const;
   void compute_values(uint32_t layer);
   void learn(uint32_t layer);
   void step(const Weights& gradient);
@@ -82,8 +81,10 @@ class UseForecast {
   uint64_t token_ = 1;
   uint32_t turn_layer_ = 0;
   std::vector<uint16_t> turn_;  // experts used in the turn under way
-  std::vector<float> scratch_;  // [4][experts]
+  // What the running layer's turn before left, until it has been learned from.
   std::vector<float> old_features_;  // [kFeatures][experts]
+  std::vector<float> old_values_;    // [experts]
+  std::vector<float> scratch_;       // [2][experts]
 };
 
 }  // namespace hotset
