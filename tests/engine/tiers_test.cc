@@ -73,7 +73,7 @@ uint64_t tight_vram() { return least_vram_bytes(on("vulkan")) + (2u << 20); }
 
 }  // namespace
 
-TEST_CASE("tiers: on the GPU the logits are the same to the bit for every way that uses its kernels") {
+TEST_CASE("model: on the GPU the logits are the same to the bit for every way that uses its kernels") {
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
   const Story reference = tell(on("vulkan"));
   EngineOptions options = on("vulkan");
