@@ -92,7 +92,8 @@ Status RoutingTrace::read_token(std::string_view line) {
     field = cut(rest, '\t');
   }
   if (!whole_number(fields[0]) || !whole_number(fields[1])) return error(Code::kCorrupt, "not a token: sequence and position are no numbers");
-  if (fields[2] != "p" && fields[2] != "d") return error(Code::kCorrupt, "'%.16s' is not a phase: p or d", std::string(fields[2].substr(0, 16)).c_str());
+  if (fields[2] != "p" && fields[2] != "d")
+    return error(Code::kCorrupt, "'%.16s' is not a phase: p or d", std::string(fields[2].substr(0, 16)).c_str());
   uint32_t layers = 0;
   for (bool more = true; more; ++layers) {
     if (layers == kMostLayers) return error(Code::kCorrupt, "more than %u layers", kMostLayers);
@@ -129,7 +130,8 @@ Status RoutingTrace::finish() {
   if (experts_ == 0) experts_ = largest_id_ + 1;
   if (largest_id_ >= experts_ || experts_ > kMostExperts)
     return error(Code::kCorrupt, "expert %u, where the header speaks of %u experts", largest_id_, experts_);
-  if (uint64_t{layers_} * experts_ > kMostInAll) return error(Code::kCorrupt, "%u layers of %u experts are more than any model has", layers_, experts_);
+  if (uint64_t{layers_} * experts_ > kMostInAll)
+    return error(Code::kCorrupt, "%u layers of %u experts are more than any model has", layers_, experts_);
   return ok_status();
 }
 

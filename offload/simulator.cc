@@ -138,8 +138,8 @@ Result<SimulatedHits> simulate(const RoutingTrace& trace, const SimulatedCache& 
     return error(Code::kInvalidArgument, "a cache of %.3g %% of the experts: more than none and at most all work", cache.capacity * 100);
   }
   if (cache.warm_tokens >= trace.tokens()) {
-    return error(Code::kInvalidArgument, "%llu tokens are not to be counted and the trace has %llu", static_cast<unsigned long long>(cache.warm_tokens),
-                 static_cast<unsigned long long>(trace.tokens()));
+    return error(Code::kInvalidArgument, "%llu tokens are not to be counted and the trace has %llu",
+                 static_cast<unsigned long long>(cache.warm_tokens), static_cast<unsigned long long>(trace.tokens()));
   }
   HOTSET_ASSIGN(const ExpertTable table, table_of(trace, cache.scope));
   HOTSET_ASSIGN(ExpertCache made, cache_of(trace, table, cache));

@@ -48,11 +48,12 @@ std::string padded(std::string text, size_t width) { return std::string(width - 
 class SimulateCommand : public Command {
  public:
   const char* name() const override { return "simulate"; }
-  const char* summary() const override { return "Replay routing traces through caches: hit rates by policy and size, tokens a second on given links"; }
+  const char* summary() const override { return "Replay routing traces through caches: hit rates by policy and size, expected speed"; }
 
   void add_flags(CLI::App& app) override {
     app.add_option("TRACE", paths_, wrap_help("Routing traces, as `hotset run --trace` writes them."))->type_name("FILE")->required();
-    app.add_option("--policy", policies_, wrap_help("Eviction policies to compare, with commas; belady is the bound that knows the future. All by default."))
+    app.add_option("--policy", policies_,
+                   wrap_help("Eviction policies to compare, with commas; belady is the bound that knows the future. All by default."))
         ->type_name("NAMES")
         ->delimiter(',');
     app.add_option("--capacity", capacities_, wrap_help("Shares of all experts that have room, with commas."))
@@ -63,7 +64,7 @@ class SimulateCommand : public Command {
         ->type_name("global|layer")
         ->check(CLI::IsMember({"global", "layer"}).description(""))
         ->capture_default_str();
-    app.add_option("--warm", warm_, wrap_help("Tokens at the start that are not counted. 64 by default, fewer of short traces."))->type_name("TOKENS");
+    app.add_option("--warm", warm_, wrap_help("Tokens at the start that are not counted; else 64, fewer of short traces."))->type_name("TOKENS");
     app.add_option("--links", links_, wrap_help("A JSON file with the rates of a machine: tokens a second are estimated too. Needs --expert-size."))
         ->type_name("FILE");
     app.add_option("--expert-size", expert_size_, wrap_help("Size of one expert's weights, with --links."))->type_name("SIZE");
@@ -175,15 +176,16 @@ class SimulateCommand : public Command {
                   static_cast<unsigned long long>(trace.tokens()), trace.layers(), trace.experts(), trace.top_k(),
                   scope_ == "layer" ? "for each layer" : "for all layers");
     std::string text = escape_controls(path) + (trace.model().empty() ? "" : ": " + escape_controls(trace.model())) + line;
-    text += "  capacity  policy     hits   uploads/token   gated: hits   uploads/token" + std::string(links_.empty() ? "" : "   tok/s  misses") + "\n";
+    text += "  capacity  policy     hits   uploads/token   gated: hits   uploads/token";
+    text += links_.empty() ? "\n" : "    tok/s  misses\n";
     for (const Cell& cell : cells) text += line_of(cell);
     return text + "\n";
   }
 
   static std::string line_of(const Cell& cell) {
     char line[200];
-    std::snprintf(line, sizeof line, "  %s  %-8s  %s  %14.2f  %s  %14.2f", padded(percent_text(cell.cache.capacity, 1), 8).c_str(), cell.cache.policy.c_str(),
-                  padded(percent_text(cell.hits.hit_rate(), 1), 6).c_str(), cell.hits.uploads_per_token(),
+    std::snprintf(line, sizeof line, "  %s  %-8s  %s  %14.2f  %s  %14.2f", padded(percent_text(cell.cache.capacity, 1), 8).c_str(),
+                  cell.cache.policy.c_str(), padded(percent_text(cell.hits.hit_rate(), 1), 6).c_str(), cell.hits.uploads_per_token(),
                   padded(percent_text(cell.gated.hit_rate(), 1), 12).c_str(), cell.gated.uploads_per_token());
     std::string text = line;
     if (cell.speed) {

@@ -123,7 +123,8 @@ Result<HeatmapReport> draw_heatmap(const HeatmapOptions& wanted) {
   TracePicture picture = picture_of(trace, options);
   replay(trace, cache, picture);
   HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
-  return HeatmapReport{picture.title, options.policy, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
+  return HeatmapReport{picture.title,   options.policy, trace.layers(),          trace.experts(), trace.top_k(),
+                       trace.tokens(), slots,          mean_of(picture.hit_rate)};
 }
 
 }  // namespace hotset

@@ -21,7 +21,8 @@ TEST_CASE("program: simulate compares policies") {
   CHECK(text.exit_code == 0);
   CHECK(text.out.find("2048 tokens, 5 layers of 32 experts, top 2; hit rates, one memory for all layers") != std::string::npos);
   CHECK(text.out.find("lru") < text.out.find("belady"));
-  const ProgramResult result = run_hotset({"simulate", kTrace, kTrace, "--policy", "lru,forecast,belady", "--capacity", "25%,50%", "--scope", "layer", "--json"});
+  const ProgramResult result = run_hotset(
+      {"simulate", kTrace, kTrace, "--policy", "lru,forecast,belady", "--capacity", "25%,50%", "--scope", "layer", "--json"});
   CHECK(result.exit_code == 0);
   const auto object = nlohmann::json::parse(result.out, nullptr, false);
   REQUIRE(object.is_object());
@@ -43,7 +44,8 @@ TEST_CASE("program: simulate compares policies") {
 
 TEST_CASE("program: simulate estimates speed on given links") {
   const TemporaryFile links("{\"hotset_links\": 1, \"device_bytes_per_s\": 1e11, \"copy_bytes_per_s\": 1e9, \"cpu_bytes_per_s\": 1e10}");
-  const ProgramResult result = run_hotset({"simulate", kTrace, "--policy", "lru", "--capacity", "25%,75%", "--links", links.path(), "--expert-size", "1M", "--json"});
+  const ProgramResult result = run_hotset({"simulate", kTrace, "--policy", "lru", "--capacity", "25%,75%", "--links", links.path(),
+                                           "--expert-size", "1M", "--json"});
   CHECK(result.exit_code == 0);
   const auto object = nlohmann::json::parse(result.out, nullptr, false);
   REQUIRE(object.is_object());
