@@ -34,6 +34,7 @@ std::unique_ptr<Command> make_pack_command();
 std::unique_ptr<Command> make_plan_command();
 std::unique_ptr<Command> make_heatmap_command();
 std::unique_ptr<Command> make_devices_command();
+std::unique_ptr<Command> make_simulate_command();
 std::unique_ptr<Command> make_tokenize_command();
 
 // All commands, in the order of help.

@@ -12,6 +12,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   commands.push_back(make_plan_command());
   commands.push_back(make_heatmap_command());
   commands.push_back(make_devices_command());
+  commands.push_back(make_simulate_command());
   commands.push_back(make_tokenize_command());
   return commands;
 }

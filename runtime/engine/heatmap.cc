@@ -5,14 +5,14 @@
 
 #include "offload/expert_cache.h"
 #include "offload/slot_plan.h"
-#include "runtime/engine/routing_text.h"
+#include "offload/routing_trace.h"
 #include "runtime/engine/trace_picture.h"
 
 namespace hotset {
 namespace {
 
 // Experts of one size in a file that is not there: the cache's books need sizes, not bytes.
-Result<ExpertTable> table_of(const RoutingText& trace) {
+Result<ExpertTable> table_of(const RoutingTrace& trace) {
   const uint64_t layer_bytes = uint64_t{trace.experts()} * kRecordAlignment;
   ExpertTableBuilder builder({layer_bytes * trace.layers()});
   for (uint32_t layer = 0; layer < trace.layers(); ++layer) {
@@ -22,7 +22,7 @@ Result<ExpertTable> table_of(const RoutingText& trace) {
   return std::move(builder).build();
 }
 
-Result<uint32_t> slots_for(const RoutingText& trace, double capacity) {
+Result<uint32_t> slots_for(const RoutingTrace& trace, double capacity) {
   const uint64_t experts = uint64_t{trace.layers()} * trace.experts();
   const auto slots = static_cast<uint64_t>(static_cast<double>(experts) * std::clamp(capacity, 0.0, 1.0));
   const uint64_t least = uint64_t{trace.layers()} * trace.top_k();
@@ -53,7 +53,10 @@ uint32_t use(ExpertCache& cache, uint32_t layer, std::span<const uint16_t> ids) 
   std::vector<SlotId> held;
   for (const uint16_t id : ids) {
     const SlotId slot = cache.find({static_cast<uint16_t>(layer), id});
-    if (slot == kNoSlot) continue;
+    if (slot == kNoSlot) {
+      cache.used_elsewhere({static_cast<uint16_t>(layer), id});
+      continue;
+    }
     ++hits;
     cache.touch(slot);
     cache.pin(slot);
@@ -64,7 +67,6 @@ uint32_t use(ExpertCache& cache, uint32_t layer, std::span<const uint16_t> ids) 
     if (cache.find(expert) != kNoSlot) continue;
     const SlotId slot = cache.insert(expert, Heat::kHot).slot;
     if (slot == kNoSlot) continue;
-    cache.touch(slot);
     cache.pin(slot);
     held.push_back(slot);
   }
@@ -72,7 +74,7 @@ uint32_t use(ExpertCache& cache, uint32_t layer, std::span<const uint16_t> ids) 
   return hits;
 }
 
-void replay(const RoutingText& trace, ExpertCache& cache, TracePicture& picture) {
+void replay(const RoutingTrace& trace, ExpertCache& cache, TracePicture& picture) {
   for (uint64_t token = 0; token < trace.tokens(); ++token) {
     uint32_t hits = 0, lookups = 0;
     for (uint32_t layer = 0; layer < trace.layers(); ++layer) {
@@ -86,7 +88,7 @@ void replay(const RoutingText& trace, ExpertCache& cache, TracePicture& picture)
   }
 }
 
-TracePicture picture_of(const RoutingText& trace, const HeatmapOptions& options) {
+TracePicture picture_of(const RoutingTrace& trace, const HeatmapOptions& options) {
   TracePicture picture;
   picture.title = trace.model().empty() ? options.trace_path : trace.model();
   picture.layers = trace.layers();
@@ -114,14 +116,15 @@ double mean_of(const std::vector<float>& values) {
 Result<HeatmapReport> draw_heatmap(const HeatmapOptions& wanted) {
   HeatmapOptions options = wanted;
   if (options.policy.empty()) options.policy = policy_names().front();
-  HOTSET_ASSIGN(const RoutingText trace, RoutingText::load(options.trace_path));
+  HOTSET_ASSIGN(const RoutingTrace trace, RoutingTrace::load(options.trace_path));
   HOTSET_ASSIGN(const ExpertTable table, table_of(trace));
   HOTSET_ASSIGN(const uint32_t slots, slots_for(trace, options.capacity));
   HOTSET_ASSIGN(ExpertCache cache, cache_of(table, slots, trace.top_k(), options.policy));
   TracePicture picture = picture_of(trace, options);
   replay(trace, cache, picture);
   HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
-  return HeatmapReport{picture.title, options.policy, trace.layers(), trace.experts(), trace.top_k(), trace.tokens(), slots, mean_of(picture.hit_rate)};
+  return HeatmapReport{picture.title,   options.policy, trace.layers(),          trace.experts(), trace.top_k(),
+                       trace.tokens(), slots,          mean_of(picture.hit_rate)};
 }
 
 }  // namespace hotset

@@ -1,4 +1,4 @@
-#include "runtime/engine/routing_text.h"
+#include "offload/routing_trace.h"
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +12,7 @@ namespace {
 constexpr uint64_t kMostFileBytes = 1ull << 30;
 constexpr uint32_t kMostLayers = 4096;
 constexpr uint32_t kMostExperts = 65535;
+constexpr uint64_t kMostInAll = 1u << 22;  // experts of all layers; the largest published models have below 2^17
 constexpr uint32_t kFields = 4;  // sequence, position, phase, experts
 
 std::optional<uint32_t> whole_number(std::string_view text) {
@@ -51,18 +52,18 @@ uint32_t leading_number(std::string_view value) {
 
 }  // namespace
 
-Result<RoutingText> RoutingText::load(const std::string& path) {
+Result<RoutingTrace> RoutingTrace::load(const std::string& path) {
   HOTSET_ASSIGN(const std::string text, read_whole_file(path, kMostFileBytes));
   auto trace = parse(text);
   if (!trace.ok()) return trace.status().with_context(path);
   return trace;
 }
 
-Result<RoutingText> RoutingText::parse(std::string_view text) {
+Result<RoutingTrace> RoutingTrace::parse(std::string_view text) {
   constexpr std::string_view kFirstLine = "# MOETRACE 1";
   if (text.substr(0, kFirstLine.size()) != kFirstLine)
     return error(Code::kCorrupt, "not a routing trace: it does not begin with '%s'", kFirstLine.data());
-  RoutingText trace;
+  RoutingTrace trace;
   for (uint64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = trimmed(cut(text, '\n'));
     if (line.empty()) continue;
@@ -77,32 +78,38 @@ Result<RoutingText> RoutingText::parse(std::string_view text) {
   return trace;
 }
 
-void RoutingText::read_header(std::string_view line) {
+void RoutingTrace::read_header(std::string_view line) {
   if (const auto model = value_of(line, "model:"); !model.empty() && model_.empty()) model_ = model.substr(0, 120);
   if (const uint32_t layers = leading_number(value_of(line, "moe_layers:")); layers > 0) header_layers_ = layers;
   if (const uint32_t experts = leading_number(value_of(line, " experts:")); experts > 0) experts_ = experts;
 }
 
-Status RoutingText::read_token(std::string_view line) {
+Status RoutingTrace::read_token(std::string_view line) {
   std::string_view rest = line;
-  for (uint32_t field = 0; field + 1 < kFields; ++field) {
+  std::string_view fields[kFields - 1];
+  for (std::string_view& field : fields) {
     if (rest.find('\t') == std::string_view::npos) return error(Code::kCorrupt, "not a token: it has fewer than four fields");
-    cut(rest, '\t');
+    field = cut(rest, '\t');
   }
+  if (!whole_number(fields[0]) || !whole_number(fields[1])) return error(Code::kCorrupt, "not a token: sequence and position are no numbers");
+  if (fields[2] != "p" && fields[2] != "d")
+    return error(Code::kCorrupt, "'%.16s' is not a phase: p or d", std::string(fields[2].substr(0, 16)).c_str());
   uint32_t layers = 0;
-  while (!rest.empty()) {
+  for (bool more = true; more; ++layers) {
+    if (layers == kMostLayers) return error(Code::kCorrupt, "more than %u layers", kMostLayers);
+    more = rest.find('|') != std::string_view::npos;
     HOTSET_RETURN_IF_ERROR(read_layer(cut(rest, '|')));
-    if (++layers > kMostLayers) return error(Code::kCorrupt, "more than %u layers", kMostLayers);
   }
-  if (layers == 0) return error(Code::kCorrupt, "a token without layers");
   if (layers_ != 0 && layers != layers_) return error(Code::kCorrupt, "%u layers, where earlier tokens have %u", layers, layers_);
   layers_ = layers;
   return ok_status();
 }
 
-Status RoutingText::read_layer(std::string_view text) {
+Status RoutingTrace::read_layer(std::string_view text) {
   const size_t first = ids_.size();
-  while (!text.empty()) {
+  if (text.empty()) return error(Code::kCorrupt, "a layer without experts");
+  for (bool more = true; more;) {
+    more = text.find(',') != std::string_view::npos;
     const std::string_view word = cut(text, ',');
     const auto id = whole_number(word);
     if (!id || *id >= kMostExperts) return error(Code::kCorrupt, "'%.16s' is not an expert", std::string(word.substr(0, 16)).c_str());
@@ -111,19 +118,20 @@ Status RoutingText::read_layer(std::string_view text) {
     ids_.push_back(static_cast<uint16_t>(*id));
     largest_id_ = std::max(largest_id_, *id);
   }
-  if (ids_.size() == first) return error(Code::kCorrupt, "a layer without experts");
   top_k_ = std::max(top_k_, static_cast<uint32_t>(ids_.size() - first));
   starts_.push_back(ids_.size());
   return ok_status();
 }
 
-Status RoutingText::finish() {
+Status RoutingTrace::finish() {
   if (layers_ == 0) return error(Code::kCorrupt, "no tokens");
   if (header_layers_ != 0 && header_layers_ != layers_)
     return error(Code::kCorrupt, "the header speaks of %u layers and the tokens have %u", header_layers_, layers_);
   if (experts_ == 0) experts_ = largest_id_ + 1;
   if (largest_id_ >= experts_ || experts_ > kMostExperts)
     return error(Code::kCorrupt, "expert %u, where the header speaks of %u experts", largest_id_, experts_);
+  if (uint64_t{layers_} * experts_ > kMostInAll)
+    return error(Code::kCorrupt, "%u layers of %u experts are more than any model has", layers_, experts_);
   return ok_status();
 }
 

@@ -1,4 +1,9 @@
-// Routing traces in text (MOETRACE 1; heatmap.h says how it looks), read and checked as a whole. Pure but for the read; any thread.
+// RoutingTrace: which experts a run's router chose, as trace_writer.h writes it (text, MOETRACE 1), read and checked as a whole.
+//
+// Lines that start with '#' are a header, of which "model:", "moe_layers:", "experts:" and "top_k:" are used; other '#' lines are passed over
+// wherever they stand, so that files may say more than this reader knows. Every other line is a token: sequence,
+// position, phase ('p' prompt, 'd' decode) and the experts chosen, with commas within a layer and '|' between layers, all four
+// divided by tabs. A value; any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +16,19 @@
 
 namespace hotset {
 
-class RoutingText {
+class RoutingTrace {
  public:
-  // Errors: see draw_heatmap.
-  static Result<RoutingText> load(const std::string& path);
-  static Result<RoutingText> parse(std::string_view text);
+  // Errors: no such file (kNotFound), more than a gigabyte (kInvalidArgument), a line that is no token (kCorrupt, with its
+  // number), sizes that contradict each other or the header (kCorrupt).
+  static Result<RoutingTrace> load(const std::string& path);
+  static Result<RoutingTrace> parse(std::string_view text);
 
   const std::string& model() const { return model_; }
   uint32_t layers() const { return layers_; }
   uint32_t experts() const { return experts_; }  // as the header says, else one more than the largest id
   uint32_t top_k() const { return top_k_; }      // the most of any layer of any token
   uint64_t tokens() const { return layers_ == 0 ? 0 : (starts_.size() - 1) / layers_; }
+  // One after another, as in the file.
   std::span<const uint16_t> ids(uint64_t token, uint32_t layer) const {
     const size_t at = token * layers_ + layer;
     return std::span(ids_).subspan(starts_[at], starts_[at + 1] - starts_[at]);
