@@ -24,8 +24,7 @@ void relax() {
 
 void PhaseShares::start(uint32_t phase, uint32_t pieces) {
   HOTSET_CHECK(phase <= kMaxPhase && pieces <= kMaxPieces);
-  pieces_ = pieces;
-  done_.store(0, std::memory_order_relaxed);
+  left_.store(pieces, std::memory_order_relaxed);
   const uint64_t threads = shares_.size();
   for (uint64_t thread = 0; thread < threads; ++thread) {
     const uint64_t first = pieces * thread / threads, end = pieces * (thread + 1) / threads;

@@ -34,10 +34,7 @@ class PhaseShares {
   bool claim(uint32_t thread, Piece& piece);
 
   // Says that `count` pieces that the caller claimed are done. True: they were the last, and the caller must start() the next phase.
-  bool finish(uint32_t count) {
-    const uint32_t all = pieces_;  // before the last word: after it another thread may begin the next phase
-    return done_.fetch_add(count, std::memory_order_acq_rel) + count == all;
-  }
+  bool finish(uint32_t count) { return left_.fetch_sub(count, std::memory_order_acq_rel) == count; }
 
   // Waits until a phase after `phase` has begun; its number. Spins some microseconds, then gives way to others, then sleeps.
   uint32_t wait_past(uint32_t phase);
@@ -50,8 +47,7 @@ class PhaseShares {
   bool claim_from(Share& share, Piece& piece);
 
   std::vector<Share> shares_;  // [threads]
-  uint32_t pieces_ = 0;        // of the phase at hand
-  alignas(64) std::atomic<uint32_t> done_{0};
+  alignas(64) std::atomic<uint32_t> left_{0};  // pieces of the phase at hand that are not done
   alignas(64) std::atomic<uint32_t> phase_{0};
   alignas(64) std::atomic<uint32_t> sleepers_{0};
 };

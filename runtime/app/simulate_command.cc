@@ -5,8 +5,7 @@
 #include <limits>
 #include <optional>
 
-#include "offload/policy.h"
-#include "offload/simulator.h"
+#include "runtime/engine/simulate.h"
 #include "platform/bytes.h"
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"

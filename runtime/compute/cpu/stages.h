@@ -198,6 +198,8 @@ struct AttendStage {  // item: a run of tokens with the query heads of one key h
   Tile make_tile(const StageContext& context) const;
   void load_queries(Tile& tile, uint32_t first_token, uint32_t end_token, uint32_t kv_head, const StageContext& context) const;
   void attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint32_t end_key, const StageContext& context) const;
+  void keep_part(const Tile& tile, uint32_t kv_head, uint32_t split_index, const StageContext& context) const;
+  void finish(const Tile& tile, uint32_t kv_head) const;
   void attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t keys, const StageContext& context) const;
 };
 

@@ -184,7 +184,7 @@ void AttendStage::run(uint32_t first, uint32_t end, const StageContext& context)
 
 void AttendStage::run_item(uint32_t item, const StageContext& context) const {
   const AttentionShape& shape = attention.shape;
-  const uint32_t kv_head = item % shape.kv_heads, group = attention.group();
+  const uint32_t kv_head = item % shape.kv_heads;
   const uint32_t rest = item / shape.kv_heads;
   // Splits count through the tokens; earlier tokens may have fewer than the last.
   const uint32_t splits = attention.splits_of(attention.keys_of(attention.n - 1, context));
@@ -202,19 +202,26 @@ void AttendStage::run_item(uint32_t item, const StageContext& context) const {
   Tile tile = make_tile(context);
   load_queries(tile, first_token, end_token, kv_head, context);
   attend(tile, kv_head, first_key, end_key, context);
-  for (uint32_t c = 0; c < (end_token - first_token) * group; ++c) {
-    const uint32_t token = first_token + c / group, head = kv_head * group + c % group;
-    const float* sums = tile.sums + c * tile.value_dims;
-    if (own_splits > 1) {
-      float* part = attention.part(context, token, head, split_index);
-      std::copy_n(sums, shape.value_dim, part);
-      part[shape.value_dim] = tile.states[c].highest;
-      part[shape.value_dim + 1] = tile.states[c].weight;
-    } else {
-      float* out = attention.out + (uint64_t{token} * shape.heads + head) * shape.value_dim;
-      const float by = 1.0f / tile.states[c].weight;
-      for (uint32_t d = 0; d < shape.value_dim; ++d) out[d] = sums[d] * by;
-    }
+  if (own_splits > 1) keep_part(tile, kv_head, split_index, context);
+  else finish(tile, kv_head);
+}
+
+void AttendStage::keep_part(const Tile& tile, uint32_t kv_head, uint32_t split_index, const StageContext& context) const {
+  const uint32_t dims = attention.shape.value_dim, group = attention.group();
+  for (uint32_t c = 0; c < group; ++c) {
+    float* part = attention.part(context, tile.first_token, kv_head * group + c, split_index);
+    std::copy_n(tile.sums + c * tile.value_dims, dims, part);
+    part[dims] = tile.states[c].highest;
+    part[dims + 1] = tile.states[c].weight;
+  }
+}
+
+void AttendStage::finish(const Tile& tile, uint32_t kv_head) const {
+  const uint32_t dims = attention.shape.value_dim, group = attention.group();
+  for (uint32_t c = 0; c < (tile.end_token - tile.first_token) * group; ++c) {
+    const uint64_t row = uint64_t{tile.first_token + c / group} * attention.shape.heads + kv_head * group + c % group;
+    const float by = 1.0f / tile.states[c].weight;
+    for (uint32_t d = 0; d < dims; ++d) attention.out[row * dims + d] = tile.sums[c * tile.value_dims + d] * by;
   }
 }
 
