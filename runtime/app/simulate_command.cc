@@ -5,12 +5,12 @@
 #include <limits>
 #include <optional>
 
-#include "runtime/engine/simulate.h"
 #include "platform/bytes.h"
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
 #include "runtime/engine/machine_links.h"
+#include "runtime/engine/simulate.h"
 
 namespace hotset {
 namespace {
