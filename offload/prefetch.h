@@ -1,9 +1,10 @@
 // Prefetch: guesses which experts the next layer will choose, has them read ahead, and keeps the books on it.
 //
 // Advice only: it never changes a result. Guesses come from the next layer's router run early on the device, or from what
-// was chosen together before (HistoryPredictor); those for the first layer from what the same token chose the last time. It looks at each layer's choice as soon as the host knows it, scores the guess made for that layer, and
-// passes on its guess for the next. When too few guesses come true it stops asking for reads, goes on scoring, and takes
-// them up again when guesses have become better. One thread.
+// was chosen together before (HistoryPredictor); those for the first layer from what the same token chose the last time. It
+// looks at each layer's choice as soon as the host knows it, scores the guess made for that layer, and passes on its guess for
+// the next. When too few guesses come true it stops asking for reads, goes on scoring, and takes them up again when guesses
+// have become better. One thread.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "platform/clock.h"
-#include "platform/log.h"
 
 namespace hotset {
 namespace {
@@ -157,7 +156,7 @@ Result<Acquired> Residency::acquire(uint32_t layer, std::span<const uint16_t> id
   const Status served = serve_missing(layer, access);
   if (acquired.misses != 0) stats_.stall_ns += now_ns() - start_ns;
   HOTSET_RETURN_IF_ERROR(served);
-  count(layer, acquired, access);
+  count(acquired, access);
   return acquired;
 }
 
@@ -348,11 +347,11 @@ void Residency::touch(uint32_t layer, std::span<const uint16_t> ids) {
       host_.touch(id);
       if (addresses_[index(id)] != 0) note_use_from_host(id);
     }
-    if (hit || addresses_[index(id)] != 0) count(layer, {.hits = hit ? 1u : 0u, .misses = hit ? 0u : 1u}, Access::kDecode);
+    if (hit || addresses_[index(id)] != 0) count({.hits = hit ? 1u : 0u, .misses = hit ? 0u : 1u}, Access::kDecode);
   }
 }
 
-void Residency::count(uint32_t, const Acquired& acquired, Access access) {
+void Residency::count(const Acquired& acquired, Access access) {
   if (access == Access::kLoad) return;
   stats_.lookups += acquired.hits + acquired.misses;
   stats_.hits += acquired.hits;
@@ -360,130 +359,6 @@ void Residency::count(uint32_t, const Acquired& acquired, Access access) {
   if (access != Access::kDecode) return;
   stats_.decode_lookups += acquired.hits + acquired.misses;
   stats_.decode_hits += acquired.hits;
-}
-
-// --- in the background
-
-uint32_t Residency::hint(uint32_t layer, std::span<const uint16_t> ids) {
-  if (layer >= table_.layers() || host_.holds_all()) return 0;
-  wanted_.clear();
-  for (const uint16_t expert : ids) {
-    if (expert >= table_.experts() || wanted_.size() == wanted_.capacity()) continue;
-    const ExpertId id = id_of(layer, expert);
-    if (cache_.find(id) == kNoSlot && !host_.resident(id)) wanted_.push_back(id);
-  }
-  return wanted_.empty() ? 0 : host_.hint(wanted_);
-}
-
-void Residency::end_token() {
-  ++stats_.tokens;
-  cache_.end_token();
-  host_.end_token();
-  poll();
-  promote();
-  candidates_.clear();
-}
-
-void Residency::poll() {
-  host_.poll();
-  if (!promoting_.empty()) publish_finished(link_->completed());
-}
-
-void Residency::publish_finished(uint64_t completed_value) {
-  size_t kept = 0;
-  for (const Promotion& promotion : promoting_) {
-    if (promotion.value > completed_value) promoting_[kept++] = promotion;
-    else publish(promotion);
-  }
-  promoting_.resize(kept);
-}
-
-void Residency::publish(const Promotion& promotion) {
-  set_address(promotion.id, cache_.place(promotion.slot).device_address);
-  visible_value_ = std::max(visible_value_, promotion.value);
-  cache_.retire(promotion.slot, 0);
-  release_host(promotion.id);
-  host_.demote(promotion.id);
-}
-
-void Residency::promote() {
-  if (serving_.promotion_bytes == 0 || candidates_.empty()) return;
-  // What a token leaves may be used by the next, so that a budget below one expert still moves some.
-  const uint64_t largest = table_.class_record_bytes(SizeClassId{table_.classes() - 1});
-  promotion_credit_bytes_ = std::min(promotion_credit_bytes_ + serving_.promotion_bytes, serving_.promotion_bytes + largest);
-  std::sort(candidates_.begin(), candidates_.end(), [&](ExpertId a, ExpertId b) { return cache_.worth(a) > cache_.worth(b); });
-  const size_t first = promoting_.size();
-  for (const ExpertId id : candidates_) {
-    if (table_.record_bytes(id.layer) > promotion_credit_bytes_ || promoting_.size() == promoting_.capacity()) break;
-    if (promote(id)) promotion_credit_bytes_ -= table_.record_bytes(id.layer);
-  }
-  if (promoting_.size() == first) return;
-  auto submitted = link_->submit();
-  if (!submitted.ok()) {
-    log_line(LogLevel::kWarn, "experts were not moved to VRAM: %s", submitted.status().message().c_str());
-    link_->discard();
-  }
-  for (size_t i = first; i < promoting_.size(); ++i) promoting_[i].value = submitted.ok() ? *submitted : 0;
-  if (submitted.ok()) {
-    publish_finished(0);
-    return;
-  }
-  for (; promoting_.size() > first; promoting_.pop_back()) {
-    cache_.retire(promoting_.back().slot, 0);
-    cache_.forget(promoting_.back().slot);
-    release_host(promoting_.back().id);
-  }
-}
-
-// Enqueues one expert; false when it stays where it is.
-bool Residency::promote(ExpertId id) {
-  if (cache_.find(id) != kNoSlot || !host_.resident(id) || !cache_.admits(id)) return false;
-  const ExpertCache::Inserted inserted = cache_.insert(id, Heat::kHot);
-  if (inserted.slot == kNoSlot) return false;
-  if (inserted.displaced) {
-    set_address(*inserted.displaced, host_address(*inserted.displaced));
-    ++stats_.evictions;
-  }
-  const bool pinned = host_.acquire({&id, 1}, [](size_t) { return ok_status(); }).ok();
-  const bool copied = pinned && copy_parts(id, inserted.slot).ok();
-  if (pinned && !copied) host_.release({&id, 1});
-  if (!copied) {
-    cache_.forget(inserted.slot);
-    return false;
-  }
-  ++host_pins_[index(id)];
-  cache_.pin(inserted.slot);
-  promoting_.push_back({id, inserted.slot, 0});
-  ++stats_.promotions;
-  ++stats_.uploads;
-  stats_.upload_bytes += table_.record_bytes(id.layer);
-  return true;
-}
-
-// --- live budgets
-
-Status Residency::close_slab(SlabId slab) {
-  uint64_t last_value = 0;
-  for (const Promotion& promotion : promoting_) last_value = std::max(last_value, promotion.value);
-  HOTSET_RETURN_IF_ERROR(link_->wait(std::max(last_value, visible_value_)));
-  publish_finished(last_value);
-  for (uint32_t i = 0; i < cache_.slots(); ++i) {
-    const SlotId slot{i};
-    if (cache_.place(slot).slab != slab || cache_.closed(slot)) continue;
-    const auto tenant = cache_.close(slot);
-    if (!tenant) continue;
-    set_address(*tenant, host_address(*tenant));
-    ++stats_.evictions;
-  }
-  return ok_status();
-}
-
-void Residency::open_slab(SlabId slab, uint64_t device_address) {
-  for (uint32_t i = 0; i < cache_.slots(); ++i) {
-    const SlotId slot{i};
-    if (cache_.place(slot).slab != slab || !cache_.closed(slot)) continue;
-    cache_.open(slot, device_address + cache_.place(slot).offset_bytes);
-  }
 }
 
 // --- shape

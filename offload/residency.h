@@ -200,7 +200,7 @@ class Residency {
   void undo(uint32_t layer, size_t uploads);
   void release_host(ExpertId id);
   void drop_pin(ExpertId id, uint64_t gpu_value);
-  void count(uint32_t layer, const Acquired& acquired, Access access);
+  void count(const Acquired& acquired, Access access);
   void note_use_from_host(ExpertId id);
   void promote();
   bool promote(ExpertId id);
