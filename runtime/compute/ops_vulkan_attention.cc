@@ -73,7 +73,7 @@ void OpsVulkan::store_kv(const AttentionShape& shape, const Tensor& q, const Ten
 }
 
 void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
-                    Phase phase) {
+                    Phase phase, const AttentionInputs&) {
   HOTSET_CHECK(shape.head_dim % 8 == 0 && shape.value_dim % 8 == 0 && shape.heads % shape.kv_heads == 0);
   const uint32_t lanes = device_.limits().subgroup_size;
   const Columns columns = choose_columns(batch_, shape, lanes, phase == Phase::kBatch);

@@ -53,7 +53,8 @@ void OpsVulkan::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out
   dispatch(*multiply, push, together, ceil_div(w.rows, lanes * batch_.lane_rows), ceil_div(tiles, together));
 }
 
-void OpsVulkan::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
+void OpsVulkan::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor&, const Tensor& x,
+                                const Tensor& hidden) {
   HOTSET_CHECK(shape.embd % 32 == 0);
   if (tile_count == 0) return;
   const uint32_t lanes = device_.limits().subgroup_size, gate = number(shape.gate_type), up = number(shape.up_type);

@@ -77,7 +77,7 @@ void OpsVulkan::matmul_decode(std::span<const MatrixProduct> products, const Ten
 }
 
 void OpsVulkan::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
-                const Tensor* addresses, uint32_t stop_value) {
+                const Tensor* addresses, uint32_t stop_value, const RouteInputs&) {
   HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
   HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
   const Program* made = program({"route", shaders::route, {device_.limits().subgroup_size}});
@@ -91,7 +91,7 @@ void OpsVulkan::route(const RouteShape& shape, const Tensor& scores, const Tenso
   dispatch(*made, push, n);
 }
 
-void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
+void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor&, const Tensor& x, const Tensor& hidden) {
   tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff, shape.embd);
   tuned.rows = std::max(1u, tuned.rows / 2);  // of gate and of up each
   const Program* made = program({"expert_up", shaders::expert_up, constants_of(tuned, shape.gate_type, shape.up_type)});

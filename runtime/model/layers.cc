@@ -77,13 +77,13 @@ void Layers::add_cpu_part() { ops_.add(ws_.cpu_part, ws_.x, model_.spec.embd); }
 void Layers::route_batch(uint32_t layer, uint32_t n) { ops_.route(model_.spec.layers[layer].moe.route, ws_.scores, ws_.ids, ws_.weights, n); }
 
 void Layers::experts_decode(uint32_t layer) {
-  ops_.expert_up(expert_shapes_[layer], ws_.addresses, ws_.normed, ws_.hidden);
+  ops_.expert_up(expert_shapes_[layer], ws_.addresses, ws_.weights, ws_.normed, ws_.hidden);
   ops_.expert_down(expert_shapes_[layer], ws_.addresses, ws_.weights, ws_.hidden, ws_.x);
 }
 
 void Layers::experts_batch(uint32_t layer, uint32_t first_tile, uint32_t tile_count) {
   const uint64_t tiles = ws_.tiles.address + first_tile * sizeof(shaders::ExpertTile);
-  ops_.expert_up_batch(expert_shapes_[layer], tiles, tile_count, ws_.pairs.address, ws_.normed, ws_.hidden);
+  ops_.expert_up_batch(expert_shapes_[layer], tiles, tile_count, ws_.pairs.address, ws_.weights, ws_.normed, ws_.hidden);
   ops_.expert_down_batch(expert_shapes_[layer], tiles, tile_count, ws_.pairs.address, ws_.hidden, ws_.parts);
 }
 

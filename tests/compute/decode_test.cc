@@ -187,7 +187,7 @@ void check_experts(GpuRig& rig, const ExpertShape& asked) {
   Buffer addresses = rig.upload(at), x = rig.upload(xs), weights = rig.upload(share), out = rig.upload(before), input = rig.upload(given);
   Buffer hidden = rig.buffer(given.size() * 4);
   REQUIRE(rig.run([&](Ops& ops) {
-    ops.expert_up(shape, rig.tensor(addresses), rig.tensor(x), rig.tensor(hidden));
+    ops.expert_up(shape, rig.tensor(addresses), {}, rig.tensor(x), rig.tensor(hidden));
     ops.expert_down(shape, rig.tensor(addresses), rig.tensor(weights), rig.tensor(input), rig.tensor(out));
   }).ok());
   std::vector<Dot> want_hidden, want_out;
@@ -243,7 +243,7 @@ TEST_CASE("no operation writes while the pass is stopped") {
     ops.matmul(w, rig->tensor(x), part(2), 1, Phase::kDecode);
     const Tensor ids = part(3), chosen = part(4);
     ops.route({256, 2}, rig->tensor(x), ids, chosen, 1);
-    ops.expert_up(experts.shape, rig->tensor(addresses), rig->tensor(x), part(5));
+    ops.expert_up(experts.shape, rig->tensor(addresses), {}, rig->tensor(x), part(5));
     ops.expert_down(experts.shape, rig->tensor(addresses), rig->tensor(x), rig->tensor(x), part(5));
   }).ok());
   const auto bytes = out.mapped();

@@ -116,7 +116,7 @@ void OpsCpu::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor
 }
 
 void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor&, uint32_t n,
-                       Phase phase) {
+                       Phase phase, const AttentionInputs&) {
   HOTSET_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && n > 0);
   const cpu::AttendShape attend = {shape, pointer<const float>(q), cache, pointer<float>(out), 0, n, phase == Phase::kDecode};
   shared_bytes_ = std::max(shared_bytes_, attend.parts_bytes());
@@ -127,7 +127,7 @@ void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCac
 }
 
 void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
-                   const Tensor* addresses, uint32_t stop_value) {
+                   const Tensor* addresses, uint32_t stop_value, const RouteInputs&) {
   HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
   HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
   const cpu::RouteStage stage = {shape,
@@ -142,7 +142,7 @@ void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& 
   push(stage, n == 1 ? 0 : uint64_t{n} * shape.experts, stage.own_bytes());
 }
 
-void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
+void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor&, const Tensor& x, const Tensor& hidden) {
   HOTSET_CHECK(shape.used <= shaders::kMaxTopK);
   cpu::ExpertUpStage stage = {shape,
                               pointer<const uint64_t>(addresses),
@@ -186,7 +186,8 @@ void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles
   push(stage, uint64_t{tile_count} * shape.embd * shape.ff, stage.own_bytes());
 }
 
-void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
+void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor&, const Tensor& x,
+                             const Tensor& hidden) {
   expert_batch(true, shape, tiles, tile_count, pairs, x, hidden);
 }
 
