@@ -112,7 +112,7 @@ Status add_geometry(const GgufFile& file, const ModelSpec& spec, ModelReport& re
   const WorkspaceShape shape = {context, kLeastBatchTokens, KvElement::kF16};
   const WorkspaceBytes workspace = Workspace::plan(nullptr, spec, shape);
   report.workspace_bytes = workspace.scratch + workspace.shared + workspace.readback;
-  const uint64_t kv_bytes = workspace.kv_layer * spec.layers.size();
+  const uint64_t kv_bytes = workspace.all_states();
   report.kv_bytes_per_token = kv_bytes / context;
   const uint64_t fixed = report.dense_bytes + report.workspace_bytes + kv_bytes + experts.count() * sizeof(uint64_t);
   report.least_vram_bytes = fixed + least_slot_bytes(experts, spec.config.experts_used);

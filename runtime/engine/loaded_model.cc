@@ -37,9 +37,10 @@ Result<ExpertTable> build_expert_table(const GgufFile& file, const ModelSpec& sp
   std::vector<uint64_t> part_sizes;
   for (size_t i = 0; i < file.part_count(); ++i) part_sizes.push_back(file.part(i).size_bytes());
   ExpertTableBuilder builder(std::move(part_sizes));
-  for (const LayerSpec& layer : spec.layers) {
-    const ByteRange tensors[] = {range_of(layer.moe.gate), range_of(layer.moe.up), range_of(layer.moe.down)};
-    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(layer.moe.route.experts, tensors));
+  for (const MoeSpec& moe : spec.moes) {
+    std::vector<ByteRange> tensors;
+    for (const TensorInfo* piece : moe.pieces) tensors.push_back(range_of(piece));
+    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(moe.route.experts, tensors));
   }
   return std::move(builder).build();
 }

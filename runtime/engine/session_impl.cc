@@ -176,7 +176,7 @@ Status SessionImpl::trace_to(const std::string& path) {
   prefill_->set_route_sink({});
   if (path.empty()) return ok_status();
   const ModelSpec& spec = loaded_.spec();
-  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.layers.size()), spec.config.experts, spec.config.experts_used};
+  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used};
   HOTSET_ASSIGN(trace_, TraceWriter::create(path, shape));
   prefill_->set_route_sink([this](uint32_t layer, std::span<const uint32_t> ids) {
     if (layer == 0) routing_.clear();
@@ -188,7 +188,7 @@ Status SessionImpl::trace_to(const std::string& path) {
 void SessionImpl::trace_decode() {
   if (!trace_) return;
   routing_.clear();
-  for (uint32_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+  for (uint32_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
     const std::span<const uint16_t> ids = decode_->chosen(layer);
     routing_.insert(routing_.end(), ids.begin(), ids.end());
   }
@@ -201,7 +201,7 @@ void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
   std::vector<uint16_t> ids;
   for (size_t token = 0; token < tokens; ++token) {
     ids.clear();
-    for (size_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+    for (size_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
       const auto first = routing_.begin() + static_cast<std::ptrdiff_t>((layer * tokens + token) * used);
       ids.insert(ids.end(), first, first + static_cast<std::ptrdiff_t>(used));
     }
