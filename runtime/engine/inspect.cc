@@ -104,8 +104,10 @@ Status add_geometry(const GgufFile& file, const ModelSpec& spec, ModelReport& re
   report.moe_layers = experts.layers();
   report.experts = experts.experts();
   report.experts_used = spec.config.experts_used;
-  report.expert_bytes_min = experts.class_record_bytes(SizeClassId{0});
-  report.expert_bytes_max = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  if (experts.classes() != 0) {
+    report.expert_bytes_min = experts.class_record_bytes(SizeClassId{0});
+    report.expert_bytes_max = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  }
   report.all_expert_bytes = experts.total_bytes();
   for (const uint64_t bytes : DenseWeights::plan_slabs(spec, kMaxSlabBytes)) report.dense_bytes += bytes;
   HOTSET_ASSIGN(const uint32_t context, pick_context(0, spec.config));

@@ -114,7 +114,7 @@ std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options)
 
 Status LoadedModel::allocate() {
   HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
-  HOTSET_ASSIGN(device_table_, memory_->allocate(experts_->count() * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
+  HOTSET_ASSIGN(device_table_, memory_->allocate(std::max<uint64_t>(experts_->count(), 1) * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
   if (memory_->of_host()) return ok_status();
   HOTSET_ASSIGN(slab_plan_, plan_all_slabs(*experts_, plan_.slots_per_class, spec_.config.experts_used, max_slot_slab_bytes(memory_->limits(), *experts_)));
   for (size_t i = 0; i < slab_plan_.slab_bytes.size(); ++i) {

@@ -94,7 +94,7 @@ uint64_t max_slab_bytes(const DeviceLimits& limits) { return std::min(kMaxSlabBy
 
 uint64_t max_slot_slab_bytes(const DeviceLimits& limits, const ExpertTable& experts) {
   constexpr uint64_t kSteps = 16;
-  const uint64_t largest = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  const uint64_t largest = experts.classes() == 0 ? 0 : experts.class_record_bytes(SizeClassId{experts.classes() - 1});
   return std::min(max_slab_bytes(limits) - kSlabPadding, std::max(largest, experts.total_bytes() / kSteps));
 }
 
