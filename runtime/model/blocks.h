@@ -82,6 +82,9 @@ void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlo
 // out += shared experts ffn_*_shexp of `ff`, where the file has them; times sigmoid(ffn_gate_inp_shexp x) where it has that.
 void shared_experts(Graph& graph, const Value& x, const Value& out, uint32_t ff, const Glu& glu = {});
 
+// out += the layer's feed-forward part on x: shared and routed experts where it has a router, else a dense network.
+void experts_or_dense(Graph& graph, const Value& x, const Value& out, const MoeBlock& block);
+
 // The width of the current layer's shared experts: that of their tensor.
 uint32_t shared_width(const Graph& graph);
 

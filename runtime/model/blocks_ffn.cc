@@ -130,6 +130,15 @@ void shared_experts(Graph& graph, const Value& x, const Value& out, uint32_t ff,
   graph.map({.glu = {.f = Activation::kNone}, .a = {.value = shared}, .b = {.value = gate, .period = 1}, .c = {.value = out}, .out = out});
 }
 
+void experts_or_dense(Graph& graph, const Value& x, const Value& out, const MoeBlock& block) {
+  if (!graph.has("ffn_gate_inp.weight")) {
+    feed_forward(graph, x, out, graph.config().layer_feed_forward[graph.layer()], block.glu);
+    return;
+  }
+  shared_experts(graph, x, out, shared_width(graph), block.glu);
+  routed_experts(graph, x, out, block);
+}
+
 void decoder(Graph& graph, const DecoderBlock& block, const LayerFunction& layer) {
   const uint32_t all = graph.config().layers;
   const uint32_t predicting = std::min(all, graph.number("nextn_predict_layers", 0));

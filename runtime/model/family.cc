@@ -3,18 +3,38 @@
 #include <array>
 #include <string>
 
+#include "runtime/model/families/plain.h"
+
 namespace hotset {
 namespace {
 
 constexpr uint32_t kMaxHeadDim = 256;   // shaders/attention.comp keeps a head's sums in registers
 constexpr uint32_t kMaxExperts = 1024;  // shaders/route.comp
+// clamp(g, max 7) * sigmoid(1.702 g) * (clamp(u, -7, 7) + 1) (gpt-oss, "swiglu").
+constexpr Glu kGptOssGlu = {.alpha = 1.702f, .gate_high = 7, .up_low = -7, .up_high = 7, .up_offset = 1};
 constexpr uint32_t kRowGroup = 32;      // kernels of products walk rows in groups of this many values
 
 constexpr std::array kFamilies = {
-    Family{"llama", describe_llama},
-    Family{"qwen2moe", describe_qwen2moe},
-    Family{"qwen3moe", describe_qwen3moe},
-    Family{"qwen3vlmoe", describe_qwen3moe},
+    Family{"bailingmoe", {.adjacent_pairs = true}},
+    Family{"bailingmoe2", {}},
+    Family{"dbrx", {.ffn_norm = "attn_output_norm"}},
+    Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
+    Family{"dots1", {}},
+    Family{"ernie4_5-moe", {.adjacent_pairs = true}},
+    Family{"exaone-moe", {.window_period = 4, .turns = Turns::kSliding}},
+    Family{"glm4moe", {.ffn_norm = "post_attention_norm"}},
+    Family{"gpt-oss", {.ffn_norm = "post_attention_norm", .window_period = 2, .glu = kGptOssGlu}},
+    Family{"hunyuan-moe", {.norm_after_rope = true}},
+    Family{"hy_v3", {}},
+    Family{"llama", {.adjacent_pairs = true}},
+    Family{"mellum", {.window_period = 4}},
+    Family{"mimo2", {.gating = Gating::kSigmoid}},
+    Family{"minimax-m2", {.gating = Gating::kSigmoid}},
+    Family{"olmoe", {.renormalise = false}},
+    Family{"phimoe", {}},
+    Family{"qwen2moe", {.renormalise = false}},
+    Family{"qwen3moe", {}},
+    Family{"qwen3vlmoe", {}},  // the sections of its positions are one in text
 };
 
 Status check_attention(const AttentionShape& shape) {
@@ -68,7 +88,8 @@ Result<ModelSpec> describe_model(const GgufFile& file) {
     known += (known.empty() ? "" : ", ") + std::string(family.architecture);
     if (family.architecture != config.architecture) continue;
     Graph graph(file, config);
-    family.describe(graph);
+    if (family.describe != nullptr) family.describe(graph);
+    else describe_plain(graph, family.style);
     HOTSET_ASSIGN(ModelSpec spec, std::move(graph).finish());
     HOTSET_RETURN_IF_ERROR(check_kernel_limits(spec));
     return spec;

@@ -6,15 +6,17 @@
 
 #include "platform/status.h"
 #include "runtime/format/gguf.h"
+#include "runtime/model/families/plain.h"
 #include "runtime/model/graph.h"
 
 namespace hotset {
 
 struct Family {
   std::string_view architecture;  // general.architecture of its files
-  // Writes the model down. Errors are kept by the graph: a tensor that is missing or has another shape than the metadata says, values
-  // that cannot be.
-  void (*describe)(Graph& graph);
+  PlainStyle style = {};          // of a family of the plain form
+  // Of others: writes the model down. Errors are kept by the graph: a tensor that is missing or has another shape than the metadata
+  // says, values that cannot be.
+  void (*describe)(Graph& graph) = nullptr;
 };
 
 // Every family that this build can run.
@@ -23,12 +25,5 @@ std::span<const Family> families();
 // The spec of a file by its architecture. Error also: an architecture that no family takes, with the list of those known; what the
 // kernels cannot do, naming what is out of range.
 Result<ModelSpec> describe_model(const GgufFile& file);
-
-// --- the families, by the file that holds them
-// families/llama.cc
-void describe_llama(Graph& graph);
-// families/qwen.cc
-void describe_qwen2moe(Graph& graph);
-void describe_qwen3moe(Graph& graph);
 
 }  // namespace hotset
