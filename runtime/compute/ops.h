@@ -105,6 +105,8 @@ struct Glu {
   float up_low = -INFINITY;
   float up_high = INFINITY;
   float up_offset = 0;
+
+  bool operator==(const Glu&) const = default;
 };
 
 // The gate_high with which silu(gate) is at most `limit` > 0: for families that clamp behind the function.
@@ -197,6 +199,13 @@ struct RouteShape {
   float least_sum = 0;       // the divisor of renormalise is at least this
   uint32_t id_divisor = 1;   // ids are the choice divided by this (an id may then come twice), weights the gates of such ids
 };
+
+// Whether a router can have this shape.
+inline bool can_route(const RouteShape& shape) {
+  if (shape.used == 0 || shape.used > shaders::kMaxTopK || shape.used > shape.experts || shape.id_divisor == 0) return false;
+  if (shape.groups == 0 || shape.groups > shaders::kMaxRouteGroups || shape.experts % shape.groups != 0) return false;
+  return shape.groups_used <= shape.groups && shape.used <= uint64_t{shape.groups_used} * (shape.experts / shape.groups);
+}
 
 // What some routers read besides; 0: not there.
 struct RouteInputs {
