@@ -137,8 +137,8 @@ std::span<const RecordPart> HostTier::parts(ExpertId id) const {
   return {&records_[table_index(id)], 1};
 }
 
-Status HostTier::acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived) {
-  return cache_ ? cache_->acquire(ids, arrived) : acquire_loaded(ids, arrived);
+Status HostTier::acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived, Heat heat) {
+  return cache_ ? cache_->acquire(ids, arrived, heat) : acquire_loaded(ids, arrived);
 }
 
 Status HostTier::acquire_loaded(std::span<const ExpertId> ids, const ArrivedFunction& arrived) {
@@ -167,6 +167,10 @@ void HostTier::poll() {
 
 void HostTier::set_evict_listener(EvictListener listener) {
   if (cache_) cache_->set_evict_listener(std::move(listener));
+}
+
+void HostTier::set_arrival_listener(ArrivalListener listener) {
+  if (cache_) cache_->set_arrival_listener(std::move(listener));
 }
 
 void HostTier::cancel_hints() {
