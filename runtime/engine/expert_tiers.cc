@@ -112,10 +112,10 @@ Status ExpertTiers::make_residency() {
 }
 
 void ExpertTiers::make_prefetch() {
-  PrefetchChoice choice = parts_.options.prefetch;
-  if (choice == PrefetchChoice::kAuto) choice = PrefetchChoice::kRouter;
+  const PrefetchChoice choice = parts_.options.prefetch;
   if (choice == PrefetchChoice::kOff || host_->holds_all()) return;
   PrefetchOptions options;
+  options.always = choice != PrefetchChoice::kAuto;
   options.mode = choice == PrefetchChoice::kHistory ? PrefetchMode::kHistory : PrefetchMode::kRouter;
   options.top_k = largest_top_k(parts_.spec);
   options.vocab = parts_.spec.vocab;
