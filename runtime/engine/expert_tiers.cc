@@ -63,10 +63,16 @@ Status ExpertTiers::make_source() {
   return ok_status();
 }
 
+// Of VRAM and of a bounded RAM tier.
+std::string_view ExpertTiers::policy_name() const {
+  return parts_.options.policy == "auto" ? policy_names()[0] : std::string_view(parts_.options.policy);
+}
+
 Status ExpertTiers::make_host() {
   HostTierOptions options;
   options.threads = resolve_threads(parts_.options.threads);
   options.top_k = largest_top_k(parts_.spec);
+  options.policy = policy_name();
   // What VRAM holds for good passes through RAM a layer at a time.
   if (!all_in_vram()) options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
   HOTSET_ASSIGN(host_, HostTier::create(parts_.table, *source_, options));
@@ -103,7 +109,7 @@ Status ExpertTiers::make_residency() {
   made.slabs = slabs;
   made.slots_per_class = on_cpu() ? std::span<const uint32_t>(parts_.plan.slots_per_class) : parts_.slab_plan.slots_per_class;
   made.top_k = largest_top_k(parts_.spec);
-  made.policy = parts_.options.policy == "auto" ? policy_names()[0] : std::string_view(parts_.options.policy);
+  made.policy = policy_name();
   HOTSET_ASSIGN(residency_, Residency::create(made));
   for (size_t i = 0; i < open_.size(); ++i) {
     if (!open_[i]) HOTSET_RETURN_IF_ERROR(residency_->close_slab(SlabId{static_cast<uint32_t>(i)}));

@@ -76,6 +76,7 @@ class ExpertTiers {
 
  private:
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
+  std::string_view policy_name() const;
   Status make_source();
   Status make_host();
   Status make_residency();
