@@ -480,6 +480,24 @@ void HostCache::set_limits() {
   max_hints_ = std::clamp(max_batch_ / 2, 1u, queue_depth_);
 }
 
+std::vector<SlotRun> HostCache::slot_runs() const {
+  std::vector<SlotRun> runs;
+  for (uint32_t c = 0; c < table_.classes(); ++c) {
+    const SizeClassId size_class{c};
+    const uint64_t slot_bytes = memory_->slot_bytes(size_class);
+    const uint32_t first = index_of(memory_->first(size_class));
+    bool joined = false;  // the slot before is open and of this class
+    for (uint32_t slot = first; slot < first + memory_->slots(size_class); ++slot) {
+      const bool open = !cache_.closed(SlotId{slot});
+      const std::span<std::byte> memory = memory_->bytes(SlotId{slot}, size_class);
+      if (open && joined) runs.back().memory = {runs.back().memory.data(), runs.back().memory.size() + slot_bytes};
+      else if (open) runs.push_back({memory, slot_bytes});
+      joined = open;
+    }
+  }
+  return runs;
+}
+
 HostTierStats HostCache::stats() const {
   HostTierStats stats = stats_;
   const ExpertReader::Stats reads = reader_.stats();

@@ -38,6 +38,7 @@ class HostCache {
   void demote(ExpertId id);
   void end_token() { cache_.end_token(); }
   Status set_budget(uint64_t bytes);
+  std::vector<SlotRun> slot_runs() const;
   HostTierStats stats() const;
   uint64_t size_bytes() const;
   Status check() const;

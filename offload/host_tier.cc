@@ -196,6 +196,8 @@ Status HostTier::set_budget(uint64_t bytes) {
                format_bytes(size_bytes()).c_str());
 }
 
+std::vector<SlotRun> HostTier::slot_runs() const { return cache_ ? cache_->slot_runs() : std::vector<SlotRun>(); }
+
 HostTierStats HostTier::stats() const {
   if (cache_) return cache_->stats();
   HostTierStats stats;

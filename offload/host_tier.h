@@ -36,6 +36,12 @@ struct RecordPart {
   uint64_t record_offset_bytes = 0;
 };
 
+// Neighbouring open slots of a bounded tier, each `slot_bytes` long and any expert of its class from its first byte on.
+struct SlotRun {
+  std::span<std::byte> memory;
+  uint64_t slot_bytes = 0;
+};
+
 struct HostTierOptions {
   uint64_t budget_bytes = 0;        // of RAM for experts; 0, or enough for all: hold everything
   uint32_t threads = 1;             // that load a whole tier
@@ -161,6 +167,9 @@ class HostTier {
   // system. Errors: kOverBudget with the least that works: the tier stays as it was; kOutOfMemory: it grew as far as the system
   // went along. A whole tier stays whole: kUnsupported when the budget is below what it holds.
   Status set_budget(uint64_t bytes);
+
+  // The open slots of a bounded tier as they lie until the next set_budget(); none of a whole one.
+  std::vector<SlotRun> slot_runs() const;
 
   HostTierStats stats() const;
 

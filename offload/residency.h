@@ -165,6 +165,8 @@ class Residency {
   double worth(uint32_t layer, uint32_t expert) const { return cache_.worth(id_of(layer, expert)); }
 
   // --- live budgets; no pins may be left
+  // Waits until no copy is under way, so that no expert is held for one. Error: the link's.
+  Status finish_copies();
   // Closes slot after slot of the slab, so that its memory may be given back: its experts leave VRAM. Returns once no copy into it
   // is under way. Error: the link's.
   Status close_slab(SlabId slab);
