@@ -45,6 +45,7 @@ struct AttentionBlock {
   float value_scale = 1;
   uint32_t position_scale = Value::kNone;  // of q
   bool norm_values = false;       // v is normed without weights
+  bool may_lack_values = false;   // where the file has no attn_v, the values are the keys as they come
   OutputGate gate = OutputGate::kNone;
   Activation gate_function = Activation::kSigmoid;
 };
