@@ -99,7 +99,7 @@ Value lightning_attention(Graph& graph, const Value& x, float slope_scale);
 
 // ---- feed-forward
 
-// out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on; without a gate tensor: down(f(up x)).
+// out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on, or both in ffn_up; without a gate where f is relu squared.
 void feed_forward(Graph& graph, const Value& x, const Value& out, uint32_t ff, const Glu& glu = {}, const std::string& suffix = "");
 // The same, not added to anything.
 Value feed_forward_alone(Graph& graph, const Value& x, uint32_t ff, const Glu& glu = {}, const std::string& suffix = "");
