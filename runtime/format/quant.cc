@@ -1,9 +1,7 @@
 #include "runtime/format/quant.h"
 
-#include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <string_view>
 
@@ -49,11 +47,6 @@ constexpr BlockShape shape_of(BlockType type) {
 }
 
 uint16_t load_u16(const uint8_t* bytes) { return static_cast<uint16_t>(bytes[0] | bytes[1] << 8); }
-
-void store_u16(uint16_t value, uint8_t* bytes) {
-  bytes[0] = static_cast<uint8_t>(value & 0xff);
-  bytes[1] = static_cast<uint8_t>(value >> 8);
-}
 
 float load_half(const uint8_t* bytes) { return half_to_float(load_u16(bytes)); }
 
@@ -147,43 +140,6 @@ void dequantize_q6_k(const uint8_t* block, float* out) {
   }
 }
 
-void quantize_f32(const float* in, uint8_t* block) { std::memcpy(block, in, sizeof(float)); }
-void quantize_f16(const float* in, uint8_t* block) { store_u16(float_to_half(*in), block); }
-void quantize_bf16(const float* in, uint8_t* block) { store_u16(float_to_bfloat16(*in), block); }
-
-// An integer from a float that may be NaN or out of range, where a plain cast would be undefined.
-int clamp_to_int(float value, int low, int high) {
-  if (!(value > static_cast<float>(low))) return low;
-  return value < static_cast<float>(high) ? static_cast<int>(value) : high;
-}
-
-void quantize_q8_0(const float* in, uint8_t* block) {
-  float largest = 0;
-  for (uint32_t i = 0; i < kSmallBlock; ++i) largest = std::max(largest, std::fabs(in[i]));
-  const float d = largest / 127.0f;
-  const float inverse = d != 0 ? 1.0f / d : 0.0f;
-  store_u16(float_to_half(d), block);
-  for (uint32_t i = 0; i < kSmallBlock; ++i) {
-    block[2 + i] = static_cast<uint8_t>(clamp_to_int(std::round(in[i] * inverse), -128, 127));
-  }
-}
-
-// The value of largest magnitude, sign included, becomes exactly -8.
-void quantize_q4_0(const float* in, uint8_t* block) {
-  float extreme = 0;
-  for (uint32_t i = 0; i < kSmallBlock; ++i) {
-    if (std::fabs(in[i]) > std::fabs(extreme)) extreme = in[i];
-  }
-  const float d = extreme / -8.0f;
-  const float inverse = d != 0 ? 1.0f / d : 0.0f;
-  store_u16(float_to_half(d), block);
-  for (uint32_t i = 0; i < kSmallBlock / 2; ++i) {
-    const int low = clamp_to_int(in[i] * inverse + 8.5f, 0, 15);
-    const int high = clamp_to_int(in[i + kSmallBlock / 2] * inverse + 8.5f, 0, 15);
-    block[2 + i] = static_cast<uint8_t>(low | high << 4);
-  }
-}
-
 using DequantizeBlock = void (*)(const uint8_t* block, float* out);
 
 DequantizeBlock dequantizer_of(BlockType type) {
@@ -199,19 +155,6 @@ DequantizeBlock dequantizer_of(BlockType type) {
     case BlockType::kQ6_K: return dequantize_q6_k;
   }
   return nullptr;
-}
-
-using QuantizeBlock = void (*)(const float* in, uint8_t* block);
-
-QuantizeBlock quantizer_of(BlockType type) {
-  switch (type) {
-    case BlockType::kF32: return quantize_f32;
-    case BlockType::kF16: return quantize_f16;
-    case BlockType::kBF16: return quantize_bf16;
-    case BlockType::kQ8_0: return quantize_q8_0;
-    case BlockType::kQ4_0: return quantize_q4_0;
-    default: return nullptr;
-  }
 }
 
 Status check_sizes(BlockType type, uint64_t elements, uint64_t bytes) {
@@ -262,20 +205,6 @@ Status dequantize(BlockType type, std::span<const std::byte> blocks, std::span<f
   const DequantizeBlock dequantize_block = dequantizer_of(type);
   const auto* block = reinterpret_cast<const uint8_t*>(blocks.data());
   for (size_t i = 0; i < out.size(); i += shape.elements, block += shape.bytes) dequantize_block(block, out.data() + i);
-  return ok_status();
-}
-
-Status quantize(BlockType type, std::span<const float> values, std::span<std::byte> blocks) {
-  const QuantizeBlock quantize_block = quantizer_of(type);
-  if (!quantize_block) {
-    return error(Code::kUnsupported, "there is no quantiser for type %s", block_type_name(type));
-  }
-  HOTSET_RETURN_IF_ERROR(check_sizes(type, values.size(), blocks.size()));
-  const BlockShape shape = shape_of(type);
-  auto* block = reinterpret_cast<uint8_t*>(blocks.data());
-  for (size_t i = 0; i < values.size(); i += shape.elements, block += shape.bytes) {
-    quantize_block(values.data() + i, block);
-  }
   return ok_status();
 }
 

@@ -51,8 +51,4 @@ Result<uint64_t> row_bytes(BlockType type, uint64_t elements);
 // The floats that `blocks` stand for. Error: `blocks` is not exactly the bytes of out.size() weights.
 Status dequantize(BlockType type, std::span<const std::byte> blocks, std::span<float> out);
 
-// Rounds `values` into `blocks`, byte for byte as ggml's reference quantiser does. F32, F16, BF16, Q8_0 and Q4_0 only.
-// Errors: another type (kUnsupported), sizes that do not fit each other.
-Status quantize(BlockType type, std::span<const float> values, std::span<std::byte> blocks);
-
 }  // namespace hotset
