@@ -1,11 +1,11 @@
 // hidden[s] = silu(gate_s x) * (up_s x) of each slot s that has an address. x = a run of rows, y = slot s.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH ExpertUpPush p
 #include "shaders/dots.glsl"
 
 layout(constant_id = 6) const uint GATE_TYPE = kF32;
 layout(constant_id = 7) const uint UP_TYPE = kF32;
-layout(push_constant, scalar) uniform Push { ExpertUpPush p; };
 
 void main() {
   if (stopped(p.control)) return;

@@ -9,6 +9,15 @@
 namespace hotset {
 namespace {
 
+const WeightShader kEmbed = {"embed", shaders::embed, shaders::embed_all};
+const WeightShader kMatvec = {"matvec", shaders::matvec, shaders::matvec_all};
+const WeightShader kExpertUp = {"expert_up", shaders::expert_up, shaders::expert_up_all};
+const WeightShader kExpertDown = {"expert_down", shaders::expert_down, shaders::expert_down_all};
+template <class Push>
+constexpr bool leaves_room = sizeof(Push) <= shaders::kBooksPushOffset;
+static_assert(leaves_room<shaders::EmbedPush> && leaves_room<shaders::MatvecPush> && leaves_room<shaders::ExpertUpPush> &&
+              leaves_room<shaders::ExpertDownPush> && leaves_room<shaders::MatmulPush> && leaves_room<shaders::ExpertBatchPush>);
+
 constexpr uint32_t groups_of(uint32_t count, uint32_t size) { return (count + size - 1) / size; }
 
 uint32_t row_bytes_of(BlockType type, uint32_t cols) {
@@ -30,7 +39,7 @@ std::array<uint32_t, 12> constants_of(const tuning::Matvec& tuned, BlockType typ
 
 void OpsVulkan::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
   const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
-  const Program* made = program({"embed", shaders::embed, {static_cast<uint32_t>(table.type), workgroup}});
+  const Program* made = weight_program(kEmbed, {table.type}, {static_cast<uint32_t>(table.type), workgroup});
   if (!made) return;
   order({bytes_of(table), {tokens, n * sizeof(uint32_t)}}, {floats(out, uint64_t{n} * table.cols)});
   const shaders::EmbedPush push = {control_, table.address, tokens, out.address, table.cols, row_bytes_of(table.type, table.cols)};
@@ -53,7 +62,7 @@ void OpsVulkan::matmul_decode(std::span<const MatrixProduct> products, const Ten
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), first.rows, first.cols);
   auto constants = constants_of(tuned, first.type);
   constants[7] = static_cast<uint32_t>(products.size());
-  const Program* made = program({"matvec", shaders::matvec, constants});
+  const Program* made = weight_program(kMatvec, {first.type}, constants);
   if (!made) return;
   const Tensor added = residual ? floats(*residual, uint64_t{n} * first.rows) : Tensor{};
   shaders::MatvecPush push = {control_, x.address, added.address, {}, {}, {}, first.cols, row_bytes_of(first.type, first.cols)};
@@ -94,7 +103,7 @@ void OpsVulkan::route(const RouteShape& shape, const Tensor& scores, const Tenso
 void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
   tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff, shape.embd);
   tuned.rows = std::max(1u, tuned.rows / 2);  // of gate and of up each
-  const Program* made = program({"expert_up", shaders::expert_up, constants_of(tuned, shape.gate_type, shape.up_type)});
+  const Program* made = weight_program(kExpertUp, {shape.gate_type, shape.up_type}, constants_of(tuned, shape.gate_type, shape.up_type));
   if (!made) return;
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(x, shape.embd)}, {floats(hidden, uint64_t{shape.used} * shape.ff)});
   const shaders::ExpertUpPush push = {control_,          addresses.address, x.address,
@@ -106,7 +115,7 @@ void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, con
 
 void OpsVulkan::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd, shape.ff);
-  const Program* made = program({"expert_down", shaders::expert_down, constants_of(tuned, shape.down_type)});
+  const Program* made = weight_program(kExpertDown, {shape.down_type}, constants_of(tuned, shape.down_type));
   if (!made) return;
   const Tensor sum = floats(out, shape.embd);
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(weights, shape.used), floats(hidden, uint64_t{shape.used} * shape.ff), sum},

@@ -9,6 +9,7 @@
 #include "platform/check.h"
 #include "runtime/format/half.h"
 #include "runtime/format/mxfp4.h"
+#include "runtime/format/whole_blocks.h"
 
 namespace hotset {
 namespace {
@@ -24,7 +25,7 @@ constexpr std::array<const char*, 43> kGgmlNames = {
 static_assert(std::string_view(kGgmlNames[30]) == "BF16" && std::string_view(kGgmlNames[39]) == "MXFP4");
 
 constexpr uint32_t kSuperBlock = 256;  // weights of a K-quant block
-constexpr uint32_t kSmallBlock = 32;   // weights of a Q8_0, Q4_0 or MXFP4 block
+constexpr uint32_t kSmallBlock = 32;   // weights of a Q8_0 block and its like
 
 struct BlockShape {
   uint32_t elements;
@@ -42,6 +43,25 @@ constexpr BlockShape shape_of(BlockType type) {
     case BlockType::kQ4_K: return {kSuperBlock, 2 + 2 + 12 + 128};
     case BlockType::kQ5_K: return {kSuperBlock, 2 + 2 + 12 + 32 + 128};
     case BlockType::kQ6_K: return {kSuperBlock, 128 + 64 + 16 + 2};
+    case BlockType::kQ4_1: return {kSmallBlock, 2 + 2 + 16};
+    case BlockType::kQ5_0: return {kSmallBlock, 2 + 4 + 16};
+    case BlockType::kQ5_1: return {kSmallBlock, 2 + 2 + 4 + 16};
+    case BlockType::kIQ4_NL: return {kSmallBlock, 2 + 16};
+    case BlockType::kNVFP4: return {2 * kSmallBlock, 4 + 32};
+    case BlockType::kQ1_0: return {4 * kSmallBlock, 2 + 16};
+    case BlockType::kQ2_0: return {2 * kSmallBlock, 2 + 16};
+    case BlockType::kQ2_K: return {kSuperBlock, 16 + 64 + 2 + 2};
+    case BlockType::kQ3_K: return {kSuperBlock, 32 + 64 + 12 + 2};
+    case BlockType::kIQ1_S: return {kSuperBlock, 2 + 32 + 16};
+    case BlockType::kIQ1_M: return {kSuperBlock, 32 + 16 + 8};
+    case BlockType::kIQ2_XXS: return {kSuperBlock, 2 + 64};
+    case BlockType::kIQ2_XS: return {kSuperBlock, 2 + 64 + 8};
+    case BlockType::kIQ2_S: return {kSuperBlock, 2 + 64 + 8 + 8};
+    case BlockType::kIQ3_XXS: return {kSuperBlock, 2 + 64 + 32};
+    case BlockType::kIQ3_S: return {kSuperBlock, 2 + 64 + 8 + 32 + 4};
+    case BlockType::kIQ4_XS: return {kSuperBlock, 2 + 2 + 4 + 128};
+    case BlockType::kTQ1_0: return {kSuperBlock, 48 + 4 + 2};
+    case BlockType::kTQ2_0: return {kSuperBlock, 64 + 2};
   }
   return {0, 0};
 }
@@ -140,6 +160,29 @@ void dequantize_q6_k(const uint8_t* block, float* out) {
   }
 }
 
+// Types of whole numbers, block after block.
+void dequantize_whole(BlockType type, const uint8_t* blocks, std::span<float> out) {
+  const uint32_t elements = shape_of(type).elements, bytes = shape_of(type).bytes;
+  if (const ExpandBlock expand = block_expander(type)) {
+    WholeBlock block;
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (i % kSuperBlock == 0) expand(blocks + i / kSuperBlock * bytes, block);
+      const uint32_t at = i % kSuperBlock, part = at / 16;
+      const float product = block.d * static_cast<float>(block.scales[part]) * static_cast<float>(block.quants[at]);
+      out[i] = product - block.dmin * static_cast<float>(block.mins[part]);
+    }
+    return;
+  }
+  const ExpandGroup expand = group_expander(type);
+  HOTSET_CHECK(expand != nullptr);
+  WholeGroup group;
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (i % kSmallBlock == 0) expand(blocks + i / elements * bytes, static_cast<uint32_t>(i % elements / kSmallBlock), group);
+    const uint32_t at = i % kSmallBlock;
+    out[i] = group.scales[at / 16] * static_cast<float>(group.quants[at]) - group.min;
+  }
+}
+
 using DequantizeBlock = void (*)(const uint8_t* block, float* out);
 
 DequantizeBlock dequantizer_of(BlockType type) {
@@ -153,8 +196,8 @@ DequantizeBlock dequantizer_of(BlockType type) {
     case BlockType::kQ4_K: return dequantize_q4_k;
     case BlockType::kQ5_K: return dequantize_q5_k;
     case BlockType::kQ6_K: return dequantize_q6_k;
+    default: return nullptr;
   }
-  return nullptr;
 }
 
 Status check_sizes(BlockType type, uint64_t elements, uint64_t bytes) {
@@ -204,6 +247,10 @@ Status dequantize(BlockType type, std::span<const std::byte> blocks, std::span<f
   const BlockShape shape = shape_of(type);
   const DequantizeBlock dequantize_block = dequantizer_of(type);
   const auto* block = reinterpret_cast<const uint8_t*>(blocks.data());
+  if (!dequantize_block) {
+    dequantize_whole(type, block, out);
+    return ok_status();
+  }
   for (size_t i = 0; i < out.size(); i += shape.elements, block += shape.bytes) dequantize_block(block, out.data() + i);
   return ok_status();
 }

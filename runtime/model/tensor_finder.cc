@@ -26,7 +26,18 @@ Result<const TensorInfo*> TensorFinder::find(const std::string& name, uint64_t d
     return error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name.c_str(), shape_text(tensor->dims).c_str(),
                  shape_text(wanted).c_str());
   }
+  HOTSET_RETURN_IF_ERROR(tensor->check_type());
+  HOTSET_RETURN_IF_ERROR(check_no_scales(*tensor));
   return tensor;
+}
+
+// A file may hold a scale for a whole NVFP4 tensor, or one for each of its experts, in a tensor of its own.
+Status TensorFinder::check_no_scales(const TensorInfo& tensor) const {
+  constexpr std::string_view kSuffix = ".weight";
+  if (tensor.type != BlockType::kNVFP4 || !tensor.name.ends_with(kSuffix)) return ok_status();
+  const std::string scales = tensor.name.substr(0, tensor.name.size() - kSuffix.size()) + ".scale";
+  if (!file_.find_tensor(scales)) return ok_status();
+  return error(Code::kUnsupported, "the tensor '%s' scales an NVFP4 tensor as a whole, which is not supported yet", scales.c_str());
 }
 
 Result<const TensorInfo*> TensorFinder::vector(const std::string& name, uint32_t size) const {

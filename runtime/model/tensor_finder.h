@@ -25,6 +25,7 @@ class TensorFinder {
 
  private:
   Result<const TensorInfo*> find(const std::string& name, uint64_t d0, uint64_t d1, uint64_t d2) const;
+  Status check_no_scales(const TensorInfo& tensor) const;
 
   const GgufFile& file_;
 };
