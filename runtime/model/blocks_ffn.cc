@@ -33,6 +33,7 @@ BlockType type_of(const TensorInfo* tensor) { return tensor != nullptr ? tensor-
 
 // gate and up lie in two tensors, joined in one (gate rows, then up rows of each expert), or there is no gate.
 void find_up(Graph& graph, uint32_t experts, MoeSpec& moe) {
+  for (const char* scale : {"ffn_gate_exps.scale", "ffn_up_exps.scale", "ffn_gate_up_exps.scale"}) graph.require(!graph.has(scale), scale);
   ExpertShape& e = moe.experts;
   if (graph.has("ffn_gate_up_exps.weight")) {
     const TensorInfo* both = graph.stack("ffn_gate_up_exps.weight", experts, 2 * e.ff, e.embd);

@@ -87,7 +87,11 @@ const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uin
   if (found == nullptr) return nullptr;
   std::array<uint64_t, 4> wanted = {1, 1, 1, 1};
   std::copy(dims.begin(), dims.end(), wanted.begin());
-  if (found->dims == wanted) return found;
+  if (found->dims == wanted) {
+    const Status type = found->check_type();
+    if (!type.ok()) fail(type);
+    return found;
+  }
   fail(error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name(part).c_str(), shape_text(found->dims).c_str(),
              shape_text(wanted).c_str()));
   return nullptr;
