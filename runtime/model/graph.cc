@@ -209,7 +209,10 @@ void Graph::norm_into(const Value& x, const NormShape& shape, const TensorInfo* 
 
 Value Graph::multiply(const Value& x, const MatrixSpec& matrix) {
   const Value out = value(matrix.rows);
-  push(MatmulStep{{{matrix, out}}, whole(x), {}});
+  // Products by head take rows of any width, those of whole values only groups of 32.
+  constexpr uint32_t kRowGroup = 32;
+  if (matrix.cols % kRowGroup != 0) heads_into({.heads = 1, .rows = matrix.rows, .cols = matrix.cols}, matrix, x, out);
+  else push(MatmulStep{{{matrix, out}}, whole(x), {}});
   return out;
 }
 
