@@ -140,6 +140,13 @@ Status check_kernel_limits(const ModelSpec& spec) {
 
 std::span<const Family> families() { return kFamilies; }
 
+void see_all_positions(ModelSpec& spec) {
+  std::erase_if(spec.steps, [](const Step& step) { return std::holds_alternative<SelectStep>(step); });
+  for (Step& step : spec.steps) {
+    if (auto* attend = std::get_if<AttendStep>(&step)) attend->mask = {};
+  }
+}
+
 Result<ModelSpec> describe_model(const GgufFile& file) {
   HOTSET_ASSIGN(const ModelConfig config, read_model_config(file));
   std::string known;
