@@ -18,17 +18,17 @@ constexpr std::array kFamilies = {
     Family{"afmoe", {}, describe_afmoe},
     Family{"arctic", {}, describe_arctic},
     Family{"bailingmoe", {.adjacent_pairs = true}},
-    Family{"bailingmoe2", {}},
+    Family{"bailingmoe2", {.query_norms = true}},
     Family{"bailingmoe3", {}, describe_bailingmoe3},
     Family{"cohere2moe", {}, describe_cohere2moe},
     Family{"dbrx", {.ffn_norm = "attn_output_norm"}},
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
     Family{"deepseek2", {}, describe_deepseek2},
     Family{"deepseek32", {}, describe_deepseek32},
-    Family{"dots1", {}},
+    Family{"dots1", {.query_norms = true}},
     Family{"dots3note", {}, describe_dots3note},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},
-    Family{"exaone-moe", {.window_period = 4, .turns = Turns::kSliding}},
+    Family{"exaone-moe", {.query_norms = true, .window_period = 4, .turns = Turns::kSliding}},
     Family{"gemma4", {}, describe_gemma4},
     Family{"glm-dsa", {}, describe_glm_dsa},
     Family{"glm4moe", {.ffn_norm = "post_attention_norm"}},
@@ -38,8 +38,8 @@ constexpr std::array kFamilies = {
     Family{"granitehybrid", {}, describe_granite_hybrid},
     Family{"granitemoe", {}, describe_granite},
     Family{"grok", {}, describe_grok},
-    Family{"hunyuan-moe", {.norm_after_rope = true, .wide_experts = true}},
-    Family{"hy_v3", {}},
+    Family{"hunyuan-moe", {.query_norms = true, .norm_after_rope = true, .wide_experts = true}},
+    Family{"hy_v3", {.query_norms = true}},
     Family{"jamba", {}, describe_jamba},
     Family{"kimi-k3", {}, describe_kimi_k3},
     Family{"kimi-linear", {}, describe_kimi_linear},
@@ -49,22 +49,22 @@ constexpr std::array kFamilies = {
     Family{"llama", {.adjacent_pairs = true}},
     Family{"llama4", {}, describe_llama4},
     Family{"maple", {}, describe_maple},
-    Family{"mellum", {.window_period = 4}},
+    Family{"mellum", {.query_norms = true, .window_period = 4}},
     Family{"mimo2", {.gating = Gating::kSigmoid}},
     Family{"minimax-01", {}, describe_minimax01},
-    Family{"minimax-m2", {.gating = Gating::kSigmoid}},
+    Family{"minimax-m2", {.gating = Gating::kSigmoid, .query_norms = true}},
     Family{"minimax-m3", {}, describe_minimax_m3},
     Family{"mistral4", {}, describe_deepseek2},
     Family{"nemotron_h", {}, describe_nemotron_h},
     Family{"nemotron_h_moe", {}, describe_nemotron_h},
-    Family{"olmoe", {.renormalise = false}},
+    Family{"olmoe", {.renormalise = false, .query_norms = true}},
     Family{"phimoe", {}},
     Family{"qwen2moe", {.renormalise = false}},
     Family{"qwen35", {}, describe_qwen35moe},
     Family{"qwen35moe", {}, describe_qwen35moe},
-    Family{"qwen3moe", {}},
+    Family{"qwen3moe", {.query_norms = true}},
     Family{"qwen3next", {}, describe_qwen3next},
-    Family{"qwen3vlmoe", {}},  // the sections of its positions are one in text
+    Family{"qwen3vlmoe", {.query_norms = true}},  // the sections of its positions are one in text
     Family{"smallthinker", {}, describe_smallthinker},
     Family{"step35", {}, describe_step35},
 };
@@ -89,6 +89,17 @@ Status check_matmul(const MatmulStep& step) {
                  product.matrix.cols, kRowGroup);
   }
   return ok_status();
+}
+
+Status check_recurrent(const Step& step) {
+  if (const auto* conv = std::get_if<ConvStep>(&step); conv != nullptr && (conv->shape.kernel < 2 || conv->shape.kernel > shaders::kMaxConvKernel)) {
+    return error(Code::kUnsupported, "a convolution over %u tokens cannot be run: 2 to %u can", conv->shape.kernel, shaders::kMaxConvKernel);
+  }
+  uint32_t state_dim = 0;
+  if (const auto* linear = std::get_if<LinearAttentionStep>(&step)) state_dim = linear->shape.key_dim;
+  if (const auto* scan = std::get_if<SelectiveScanStep>(&step)) state_dim = scan->shape.state_dim;
+  if (state_dim <= shaders::kMaxStateDim) return ok_status();
+  return error(Code::kUnsupported, "a recurrent state of %u values a column cannot be run: at most %u", state_dim, shaders::kMaxStateDim);
 }
 
 Status check_experts(uint32_t experts, uint32_t used) {
@@ -130,6 +141,7 @@ Status check_kernel_limits(const ModelSpec& spec) {
       return error(Code::kUnsupported, "an indexer of %u heads of %u values that chooses %u blocks of %u positions cannot be run", select->shape.heads,
                    select->shape.head_dim, select->shape.top_k, select->shape.block);
     }
+    HOTSET_RETURN_IF_ERROR(check_recurrent(step));
     if (const auto* matmul = std::get_if<MatmulStep>(&step)) HOTSET_RETURN_IF_ERROR(check_matmul(*matmul));
   }
   for (const MoeSpec& moe : spec.moes) HOTSET_RETURN_IF_ERROR(check_moe(moe));
