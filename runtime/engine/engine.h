@@ -56,6 +56,7 @@ struct EngineOptions {
   std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
+  bool dense_attention = false;       // attention sees every position, where a model has an indexer that chooses some
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
 };

@@ -1,6 +1,7 @@
 // The generator itself: what it writes is a well-formed file of finite values, the same for the same seed, and the
 // router skew does what it says.
 #include "runtime/engine/engine.h"
+#include "runtime/format/quant.h"
 #include "tests/tools/synthetic_model.h"
 
 #include <doctest/doctest.h>
