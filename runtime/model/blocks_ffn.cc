@@ -141,6 +141,7 @@ void shared_experts(Graph& graph, const Value& x, const Value& out, uint32_t ff,
 
 void experts_or_dense(Graph& graph, const Value& x, const Value& out, const MoeBlock& block) {
   if (!graph.has("ffn_gate_inp.weight")) {
+    if (graph.config().is_moe() && !graph.has("ffn_up.weight")) graph.need("ffn_gate_inp.weight");
     feed_forward(graph, x, out, graph.config().layer_feed_forward[graph.layer()], block.glu);
     return;
   }
