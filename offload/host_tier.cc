@@ -159,6 +159,8 @@ uint32_t HostTier::max_batch() const {
   return cache_ ? cache_->max_batch() : static_cast<uint32_t>(std::min<uint64_t>(table_.count(), UINT32_MAX));
 }
 
+uint32_t HostTier::scan_room() const { return cache_ ? cache_->scan_room() : max_batch(); }
+
 uint32_t HostTier::hint(std::span<const ExpertId> ids) { return cache_ ? cache_->hint(ids) : 0; }
 
 void HostTier::poll() {

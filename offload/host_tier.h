@@ -138,6 +138,8 @@ class HostTier {
 
   // How many distinct experts can be pinned at once.
   uint32_t max_batch() const;
+  // How many of these a scan may take without harm: the slots that no decode token has warmed, or a quarter of all where that is more.
+  uint32_t scan_room() const;
 
   // Begins to read experts that a later acquire may want, the likeliest first, as far as there is unpinned room and the number of
   // hints under way allows; returns how many it began. Never waits; demand goes before it and joins it.

@@ -141,7 +141,7 @@ class Residency {
   const Serving& serving() const { return serving_; }
 
   // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time. Of a bounded RAM
-  // tier a scan takes a quarter at most, where that is room enough: what decode has warmed stays in the rest.
+  // tier a scan takes what decode has not warmed, or a quarter.
   uint32_t max_scan_wave(uint32_t layer) const;
   uint32_t scan_depth(uint32_t layer) const;
   // The same with Access::kLoad, one wave at a time.
