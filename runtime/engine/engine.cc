@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "platform/clock.h"
+#include "platform/seams.h"
 #include "runtime/engine/loaded_model.h"
 #include "runtime/engine/model_text.h"
 #include "runtime/engine/session_impl.h"
@@ -25,7 +26,7 @@ class EngineImpl final : public Engine {
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options) {
     const uint64_t start_ns = now_ns();
     std::unique_ptr<EngineImpl> engine(new EngineImpl());
-    HOTSET_ASSIGN(engine->file_, GgufFile::open(options.model_path));
+    HOTSET_ASSIGN(engine->file_, GgufFile::open(options.model_path, options.seams ? options.seams->read : ReadSeam()));
     HOTSET_ASSIGN(engine->text_, ModelText::open(*engine->file_));
     HOTSET_ASSIGN(engine->loaded_, LoadedModel::open(options, *engine->file_));
     engine->load_ns_ = now_ns() - start_ns;

@@ -26,6 +26,8 @@
 
 namespace hotset {
 
+struct Seams;
+
 enum class KvType { kF16, kF32 };
 
 // How an expert that VRAM does not hold is served: read by the GPU in host memory, run by the CPU, or copied to VRAM first. kAuto: what
@@ -57,6 +59,7 @@ struct EngineOptions {
   KvType kv_type = KvType::kF16;      // element type of the KV cache
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
+  const Seams* seams = nullptr;       // for tests: platform/seams.h
 };
 
 struct ChatMessage {

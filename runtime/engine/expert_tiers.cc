@@ -66,6 +66,7 @@ Status ExpertTiers::make_source() {
 Status ExpertTiers::make_host() {
   HostTierOptions options;
   options.threads = resolve_threads(parts_.options.threads);
+  options.seams = parts_.options.seams;
   options.top_k = largest_top_k(parts_.spec);
   // What VRAM holds for good passes through RAM a layer at a time.
   if (!all_in_vram()) options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
