@@ -89,12 +89,12 @@ Status HostTier::load(const ReadFunction& read, const ProgressFunction& progress
 }
 
 Status HostTier::load_layer(uint32_t layer, const ReadFunction& read, const ProgressFunction& progress) {
-  held_[layer] = true;
   // Piece by piece over all experts: a stacked tensor is then read from its first byte to its last, so that the
   // system's read-ahead works; the records' interleaving costs only where the bytes land.
   for (uint32_t piece = 0; piece < table_.pieces(layer); ++piece) {
     HOTSET_RETURN_IF_ERROR(load_piece(layer, piece, read, progress));
   }
+  held_[layer] = true;
   return ok_status();
 }
 

@@ -249,8 +249,15 @@ Status ExpertTiers::reload_host() {
     return error(Code::kOverBudget, "VRAM holds all experts, and RAM has no room for the %s of them: open the model with the smaller VRAM budget",
                  format_bytes(parts_.table.total_bytes()).c_str());
   }
+  Status loaded = load_host_again();
+  if (loaded.ok()) return open_window();
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) host_->release_layer(layer);  // half of them are as good as none
+  return loaded;
+}
+
+Status ExpertTiers::load_host_again() {
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, reader(), {}));
-  return open_window();
+  return ok_status();
 }
 
 HostTier::ReadFunction ExpertTiers::reader() const {
