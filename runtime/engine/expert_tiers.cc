@@ -59,7 +59,7 @@ Status ExpertTiers::make_source() {
   }
   HOTSET_ASSIGN(const ModelIdentity identity, identify_model(parts_.table, files));
   HOTSET_ASSIGN(auto pack, PackFile::open(parts_.options.pack_path, parts_.table, identity));
-  HOTSET_ASSIGN(source_, ExpertSource::from_pack(parts_.table, std::move(pack), false));
+  HOTSET_ASSIGN(source_, ExpertSource::from_pack(parts_.table, std::move(pack), true));
   return ok_status();
 }
 
