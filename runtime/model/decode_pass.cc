@@ -77,6 +77,7 @@ Result<SegmentId> DecodePass::record_experts(uint32_t layer) {
 
 Status DecodePass::run(uint32_t token, uint32_t position) {
   const Status done = run_segments(token, position);
+  if (!done.ok()) model_.backend.wait_idle();  // what was submitted may still read what is pinned and shared
   end_pins();
   if (done.ok()) note_hits();
   return done;
