@@ -207,7 +207,9 @@ class Residency {
   void count(const Acquired& acquired, Access access);
   void note_use_from_host(ExpertId id);
   void promote();
-  bool promote(ExpertId id);
+  Status promote_candidates();
+  Result<bool> promote(ExpertId id);
+  void take_back_promotions(size_t first);
   void publish(const Promotion& promotion);
   void publish_finished(uint64_t completed_value);
   void came_to_host(ExpertId id);
@@ -237,6 +239,7 @@ class Residency {
   std::vector<Promotion> promoting_;     // under way; their slots and host bytes are pinned
   std::vector<ExpertId> candidates_;     // decode uses of this token without a slot
   uint64_t promotion_credit_bytes_ = 0;
+  bool told_of_failed_promotion_ = false;
   std::vector<ExpertId> wanted_;         // scratch of the call under way
   std::vector<ExpertId> from_host_;      // scratch: used in place by the acquire under way
   std::vector<ExpertId> uploaded_;       // those of the acquire under way that got a slot, pinned
