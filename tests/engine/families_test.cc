@@ -30,7 +30,8 @@ std::vector<std::string> fixture_folders() {
 
 void check_exact(const ModelFixture& fixture, const EngineOptions& options) {
   const auto distance = run_fixture(fixture, options);
-  REQUIRE_MESSAGE(distance.ok(), distance.status().message());
+  CHECK_MESSAGE(distance.ok(), distance.status().message());
+  if (!distance.ok()) return;
   CHECK(distance->whole <= kMostNmse);
   CHECK(distance->single <= kMostNmse);
   CHECK(distance->same_greedy);
@@ -38,17 +39,22 @@ void check_exact(const ModelFixture& fixture, const EngineOptions& options) {
 
 void check_rounded(const ModelFixture& fixture, const EngineOptions& options) {
   const auto distance = run_fixture(fixture, options);
-  REQUIRE_MESSAGE(distance.ok(), distance.status().message());
+  CHECK_MESSAGE(distance.ok(), distance.status().message());
+  if (!distance.ok()) return;
   CHECK(distance->median <= most_rounded_nmse(fixture));
 }
+
+// Architectures of the shared set that no family runs yet.
+const std::set<std::string> kNotYet = {"deepseek4", "grovemoe", "hy_v4", "qwen4exp"};
 
 template <class Check>
 void for_each_fixture(Check check) {
   for (const std::string& folder : fixture_folders()) {
     CAPTURE(folder);
+    if (kNotYet.count(read_json(folder + "/expect.json")["arch"].get<std::string>()) != 0) continue;
     const auto fixture = load_model_fixture(folder);
-    REQUIRE_MESSAGE(fixture.ok(), fixture.status().message());
-    check(*fixture);
+    CHECK_MESSAGE(fixture.ok(), fixture.status().message());
+    if (fixture.ok()) check(*fixture);
   }
 }
 
