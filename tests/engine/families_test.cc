@@ -65,6 +65,17 @@ TEST_CASE("families: on the GPU every fixture gives the reference logits, whole 
   for_each_fixture([](const ModelFixture& fixture) { check_exact(fixture, fixture_options(fixture, "vulkan")); });
 }
 
+// Small enough for the stage under the validation layers.
+TEST_CASE("model: families with every kind of layer give the reference logits") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  for (const char* name : {"gemma4", "jamba", "kimi-linear", "llama4", "mistral4", "nemotron-h-moe", "qwen3next"}) {
+    CAPTURE(name);
+    const auto fixture = load_model_fixture(data_path("models/") + name);
+    REQUIRE_MESSAGE(fixture.ok(), fixture.status().message());
+    check_exact(*fixture, fixture_options(*fixture, "vulkan"));
+  }
+}
+
 TEST_CASE("families: at the least VRAM every fixture gives them as well") {
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
   for_each_fixture([](const ModelFixture& fixture) {
