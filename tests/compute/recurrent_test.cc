@@ -90,7 +90,7 @@ Start start_at(uint32_t position, size_t floats) {
 template <class Rig, class Record>
 Outcome run_pieces(Rig& rig, const Start& start, uint32_t n, uint32_t cols, const std::vector<uint32_t>& pieces, Record record, uint32_t stop = 0) {
   Buffer state = rig.buffer(std::max<size_t>(start.state.size(), 1) * sizeof(float));
-  std::memcpy(state.mapped().data(), start.state.data(), start.state.size() * sizeof(float));
+  std::copy(start.state.begin(), start.state.end(), reinterpret_cast<float*>(state.mapped().data()));
   Buffer out = rig.upload(std::vector<float>(size_t{n} * (cols + kGap), kUntouched));
   uint32_t first = 0;
   for (const uint32_t count : pieces) {
