@@ -58,7 +58,7 @@ struct EngineOptions {
   std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
-  bool dense_attention = false;       // attention sees every position, where a model has an indexer that chooses some
+  bool block_sparse = false;          // attention of MiniMax-M3 sees only the blocks that its indexer chooses
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
   const Seams* seams = nullptr;       // for tests: platform/seams.h
