@@ -204,6 +204,9 @@ class Session {
   // the sink's no, or request_stop(). What was generated stays on the timeline.
   virtual Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) = 0;
 
+  // Whether generate() hands on special tokens as well, as an OutputParser wants them. At first it does not.
+  virtual void show_special(bool shown) = 0;
+
   // Drops all tokens from `position` on; 0 starts anew. The expert cache stays as it is.
   virtual void rewind(uint32_t position) = 0;
   virtual uint32_t position() const = 0;
