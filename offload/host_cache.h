@@ -33,6 +33,7 @@ class HostCache {
   void poll();
   void cancel_hints();
   void set_evict_listener(HostTier::EvictListener listener) { evicted_ = std::move(listener); }
+  void set_events(LinkEvents* events) { reader_.set_events(events); }
   void touch(ExpertId id);
   void demote(ExpertId id);
   void end_token() { cache_.end_token(); }

@@ -169,6 +169,10 @@ void HostTier::set_evict_listener(EvictListener listener) {
   if (cache_) cache_->set_evict_listener(std::move(listener));
 }
 
+void HostTier::set_events(LinkEvents* events) {
+  if (cache_) cache_->set_events(events);
+}
+
 void HostTier::cancel_hints() {
   if (cache_) cache_->cancel_hints();
 }

@@ -27,6 +27,7 @@
 namespace hotset {
 
 class HostCache;
+class LinkEvents;
 
 // A run of an expert's bytes, and where it belongs in the record's layout (ExpertTable). Padding between runs is in no part.
 // A part of a bounded tier starts wherever its place in the file puts it: nothing but the element size may be taken for granted.
@@ -144,6 +145,9 @@ class HostTier {
   // Is told of every expert that leaves a bounded tier, before its bytes go. Makes no call of the tier.
   using EvictListener = std::function<void(ExpertId)>;
   void set_evict_listener(EvictListener listener);
+
+  // Experts that arrive in a bounded tier are reported from here on; nullptr: no more.
+  void set_events(LinkEvents* events);
 
   // The expert was used from elsewhere (VRAM): recency only. Takes back demote().
   void touch(ExpertId id);

@@ -33,6 +33,7 @@
 #include "offload/expert_table.h"
 #include "offload/host_tier.h"
 #include "offload/link.h"
+#include "offload/link_events.h"
 #include "offload/link_model.h"
 #include "platform/status.h"
 
@@ -139,6 +140,9 @@ class Residency {
   Status set_serving(const Serving& serving);
   const Serving& serving() const { return serving_; }
 
+  // Copies to VRAM and reads from disk are reported from here on; nullptr: no more. `events` outlives that.
+  void set_events(LinkEvents* events);
+
   // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time.
   uint32_t max_scan_wave(uint32_t layer) const;
   uint32_t scan_depth(uint32_t layer) const;
@@ -188,6 +192,8 @@ class Residency {
 
   Residency(const ResidencyParts& parts, ExpertCache cache);
   MissMode mode_of(Access access) const;
+  Result<uint64_t> submit_copies();
+  void discard_copies();
   Status collect_distinct(uint32_t layer, std::span<const uint16_t> ids);
   void next_mark();
   void pin_present(uint32_t layer, Access access);
@@ -222,6 +228,7 @@ class Residency {
   const std::span<uint64_t> device_table_;  // [layers][experts]; equals addresses_
   const uint32_t top_k_;
   Serving serving_;
+  LinkEvents* events_ = nullptr;
 
   ExpertCache cache_;
   std::vector<uint64_t> addresses_;      // [layers][experts]

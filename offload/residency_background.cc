@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "offload/residency.h"
+#include "platform/clock.h"
 #include "platform/log.h"
 
 namespace hotset {
@@ -28,7 +29,11 @@ void Residency::end_token() {
 
 void Residency::poll() {
   host_.poll();
-  if (!promoting_.empty()) publish_finished(link_->completed());
+  const bool traced = events_ && events_->waits();
+  if (promoting_.empty() && !traced) return;
+  const uint64_t completed_value = link_->completed();
+  if (traced) events_->completed(completed_value, now_ns());
+  publish_finished(completed_value);
 }
 
 void Residency::publish_finished(uint64_t completed_value) {
@@ -60,10 +65,10 @@ void Residency::promote() {
     if (promote(id)) promotion_credit_bytes_ -= table_.record_bytes(id.layer);
   }
   if (promoting_.size() == first) return;
-  auto submitted = link_->submit();
+  auto submitted = submit_copies();
   if (!submitted.ok()) {
     log_line(LogLevel::kWarn, "experts were not moved to VRAM: %s", submitted.status().message().c_str());
-    link_->discard();
+    discard_copies();
   }
   for (size_t i = first; i < promoting_.size(); ++i) promoting_[i].value = submitted.ok() ? *submitted : 0;
   if (submitted.ok()) {

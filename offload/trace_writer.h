@@ -4,8 +4,13 @@
 //   # model: NAME   moe_layers: 5   experts: 32   top_k: 2
 //   seq TAB pos TAB phase TAB ids of layer 0|ids of layer 1|...
 //
-// One line a token, `phase` p for prompt and d for decode, ids by falling score. Advice only: a write that fails (disk full) is
-// logged once, the file ends there, and the run goes on. One thread.
+// One line a token, `phase` p for prompt and d for decode, ids by falling score. On request the transfers of experts since the line before
+// follow a token, in lines that readers of routing alone pass over:
+//
+//   # link h2d|disk LAYER EXPERT BYTES START_NS DURATION_NS
+//
+// START_NS counts from when the file was begun. Advice only: a write that fails (disk full) is logged once, the file ends there, what
+// would have followed is counted, and the run goes on. One thread.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +19,7 @@
 #include <span>
 #include <string>
 
+#include "offload/link_events.h"
 #include "platform/status.h"
 
 namespace hotset {
@@ -37,19 +43,24 @@ class TraceWriter {
   void next_sequence() { ++sequence_; }
   // The choices of one token: `ids` [layers][top_k].
   void token(uint32_t position, bool prompt, std::span<const uint16_t> ids);
+  // One transfer of an expert.
+  void link(const LinkEvent& event);
   uint64_t tokens() const { return tokens_; }
+  uint64_t lost_tokens() const { return lost_tokens_; }  // after a failure
 
  private:
-  TraceWriter(std::string path, std::FILE* file, const Shape& shape) : path_(std::move(path)), shape_(shape), file_(file) {}
-  void append(uint32_t number, char after);
+  TraceWriter(std::string path, std::FILE* file, const Shape& shape);
+  void append(uint64_t number, char after);
   void put_line();
 
   const std::string path_;
   const Shape shape_;
+  const uint64_t start_ns_;
   std::FILE* file_;  // nullptr after a failure
   std::string line_;
   uint32_t sequence_ = 0;
   uint64_t tokens_ = 0;
+  uint64_t lost_tokens_ = 0;
 };
 
 }  // namespace hotset
