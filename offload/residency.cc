@@ -108,6 +108,9 @@ void Residency::publish_layer(uint32_t layer) {
 Status Residency::set_serving(const Serving& serving) {
   const bool reads_host = serving.decode == MissMode::kInPlace || serving.scan_in_place;
   if (reads_host && window_ == nullptr) return error(Code::kInvalidArgument, "this device does not read experts in host memory");
+  if (!serving.use_slots && (serving.decode != MissMode::kCpu || !host_.holds_all())) {
+    return error(Code::kInvalidArgument, "VRAM's experts are left unused only where the CPU runs all of them out of RAM");
+  }
   serving_ = serving;
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) publish_layer(layer);
   return ok_status();

@@ -58,6 +58,7 @@ struct Serving {
   MissMode decode = MissMode::kWait;
   bool scan_in_place = false;       // prefill reads them in host memory too; else it copies each once
   uint64_t promotion_bytes = 0;     // kInPlace, kCpu: most bytes a token copies to VRAM in the background
+  bool use_slots = true;            // false (kCpu with a whole RAM tier): what a prompt left in VRAM goes before the next token
 };
 
 struct Acquired {
@@ -127,6 +128,9 @@ class Residency {
   // room. Returns how many it began. Advice only.
   uint32_t hint(uint32_t layer, std::span<const uint16_t> ids);
 
+  // A decode token begins; nothing is pinned and no submit is in flight.
+  void begin_token();
+
   // One token is done: promotes what its misses have earned, within Serving::promotion_bytes.
   void end_token();
 
@@ -136,7 +140,7 @@ class Residency {
   // All experts of a layer of a whole RAM tier are loaded: they get addresses where the device reads host memory.
   void publish_layer(uint32_t layer);
 
-  // Error: in place without a window (kInvalidArgument).
+  // Errors (kInvalidArgument): in place without a window; without slots where the CPU does not run what it misses, or RAM not hold all.
   Status set_serving(const Serving& serving);
   const Serving& serving() const { return serving_; }
 

@@ -18,6 +18,18 @@ uint32_t Residency::hint(uint32_t layer, std::span<const uint16_t> ids) {
   return wanted_.empty() ? 0 : host_.hint(wanted_);
 }
 
+void Residency::begin_token() {
+  if (serving_.use_slots || cache_.residents() == 0) return;
+  for (uint32_t i = 0; i < cache_.slots(); ++i) {
+    const SlotId slot{i};
+    if (cache_.closed(slot) || cache_.empty(slot) || cache_.pinned(slot)) continue;
+    const ExpertId tenant = cache_.tenant(slot);
+    cache_.forget(slot);
+    set_address(tenant, host_address(tenant));
+    ++stats_.evictions;
+  }
+}
+
 void Residency::end_token() {
   ++stats_.tokens;
   cache_.end_token();

@@ -9,7 +9,6 @@
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "platform/threads.h"
-#include "runtime/engine/backend_choice.h"
 #include "runtime/engine/hot_set.h"
 
 namespace hotset {
@@ -21,13 +20,13 @@ constexpr double kDefaultRamShare = 0.8;
 // Stands for the address of a slab that has no memory; its slots are closed.
 constexpr uint64_t kNoAddress = kRecordAlignment;
 
+}  // namespace
+
 uint32_t largest_top_k(const ModelSpec& spec) {
   uint32_t most = 0;
   for (const LayerSpec& layer : spec.layers) most = std::max(most, layer.moe.route.used);
   return most;
 }
-
-}  // namespace
 
 uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_bytes, uint64_t available_bytes) {
   if (wanted) return wanted->resolve(available_bytes);
@@ -125,7 +124,7 @@ void ExpertTiers::make_prefetch() {
 Status ExpertTiers::load(const ProgressFunction& progress) {
   if (!parts_.options.hot_set_path.empty()) hot_set_ = load_hot_set(parts_.options.hot_set_path, parts_.table);
   HOTSET_RETURN_IF_ERROR(host_->holds_all() ? load_whole(progress) : warm_from_disk(progress));
-  return open_window();
+  return open_window(false);
 }
 
 Status ExpertTiers::load_whole(const ProgressFunction& progress) {
@@ -249,7 +248,7 @@ Status ExpertTiers::reload_host() {
                  format_bytes(parts_.table.total_bytes()).c_str());
   }
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, reader(), {}));
-  return open_window();
+  return open_window(true);
 }
 
 HostTier::ReadFunction ExpertTiers::reader() const {
@@ -280,81 +279,5 @@ Status ExpertTiers::set_vram_budget(uint64_t budget_bytes) {
 }
 
 Status ExpertTiers::set_ram_budget(uint64_t budget_bytes) { return host_->set_budget(budget_bytes); }
-
-Status ExpertTiers::open_window() {
-  if (on_cpu()) return choose_serving(true);
-  if (!host_->holds_anything()) return ok_status();
-  const bool reads = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
-  const bool copies = parts_.copy_path ? *parts_.copy_path == CopyPath::kDirect : !parts_.backend.limits().unified;
-  if ((reads || copies) && host_->holds_all()) {
-    const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
-    auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
-    if (import.ok()) import_ = std::move(*import);
-    else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
-    import_window_.set(reads ? import_.get() : nullptr);
-    link_->set_path(parts_.copy_path, import_.get());
-  }
-  return choose_serving(reads && import_ != nullptr);
-}
-
-LinkRates ExpertTiers::measure_rates() {
-  LinkRates rates = parts_.link_rates;
-  if (!on_cpu()) rates.cpu_bytes_per_s = measure_cpu_bytes_per_s(resolve_threads(parts_.options.threads));
-  if (import_ == nullptr) rates.in_place_bytes_per_s = 0;
-  return rates;
-}
-
-TokenWork ExpertTiers::token_work() const {
-  TokenWork work;
-  for (const uint64_t bytes : parts_.plan.dense_slab_bytes) work.dense_bytes += bytes;
-  work.moe_layers = parts_.table.layers();
-  work.top_k = largest_top_k(parts_.spec);
-  work.record_bytes = parts_.table.total_bytes() / parts_.table.count();
-  const ResidencyStats stats = residency_->stats();
-  work.vram_hit_rate = modelled_hit_rate(static_cast<double>(stats.slots) / static_cast<double>(parts_.table.count()));
-  return work;
-}
-
-TokenEstimate ExpertTiers::estimate(const SessionStats& stats) const {
-  if (rates_.device_bytes_per_s == 0) return {};
-  TokenWork work = token_work();
-  if (on_cpu()) work.vram_hit_rate = 0;
-  else if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
-  if (stats.ram_lookups > 0) work.ram_hit_share = static_cast<double>(stats.ram_hits) / static_cast<double>(stats.ram_lookups);
-  LinkRates rates = rates_;
-  if (stats.disk_to_host.busy_ns > 0) {
-    rates.disk_bytes_per_s = static_cast<double>(stats.disk_to_host.bytes) / static_cast<double>(stats.disk_to_host.busy_ns) * 1e9;
-  }
-  return estimate_token(rates, work, miss_plan_);
-}
-
-Status ExpertTiers::choose_serving(bool reads_host) {
-  Serving serving;
-  if (on_cpu()) {
-    miss_plan_.mode = serving.decode = MissMode::kInPlace;
-    const auto rate = measure_matvec_bytes_per_s(parts_.backend);
-    if (rate.ok()) rates_.device_bytes_per_s = rates_.in_place_bytes_per_s = *rate;
-    rates_.unified = true;
-    return residency_->set_serving(serving);
-  }
-  rates_ = measure_rates();
-  const MissPaths paths = {.wait = true, .in_place = reads_host, .cpu = true};
-  switch (parts_.options.miss) {
-    case MissChoice::kAuto: miss_plan_ = best_plan(rates_, token_work(), paths); break;
-    case MissChoice::kGpu: miss_plan_.mode = reads_host ? MissMode::kInPlace : MissMode::kWait; break;
-    case MissChoice::kCpu: miss_plan_.mode = MissMode::kCpu; break;
-    case MissChoice::kWait: miss_plan_.mode = MissMode::kWait; break;
-  }
-  serving.decode = miss_plan_.mode;
-  serving.scan_in_place = serving.decode == MissMode::kInPlace && rates_.unified;
-  // Where host memory is as near as VRAM nothing is gained by moving an expert.
-  const bool pays = !rates_.unified || serving.decode != MissMode::kInPlace;
-  if (pays && serving.decode != MissMode::kWait) {
-    serving.promotion_bytes = promotion_budget_bytes(rates_, estimate_token(rates_, token_work(), miss_plan_));
-  }
-  if (serving.decode == MissMode::kCpu) make_cpu_experts();
-  log_line(LogLevel::kInfo, "experts outside VRAM: %s", std::string(miss_mode_name(serving.decode)).c_str());
-  return residency_->set_serving(serving);
-}
 
 }  // namespace hotset

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "platform/bytes.h"
+#include "runtime/model/layers.h"
 
 namespace hotset {
 namespace {
@@ -40,7 +41,12 @@ TokenWork work_of(const ModelNeeds& needs, const PlanMachine& machine, const Pla
   TokenWork work;
   work.dense_bytes = needs.dense_read_bytes + placement.kv_bytes;
   work.dense_bytes_per_s = machine.dense_bytes_per_s;
-  work.fixed_ns = needs.layers * kLayerFixedNs;
+  if (machine.rates.operation_ns > 0) {
+    work.operations = Layers::kTokenOperations + needs.layers * Layers::kLayerOperations;
+    work.submits = 1;
+  } else {
+    work.fixed_ns = needs.layers * kLayerFixedNs;
+  }
   work.moe_layers = needs.moe_layers;
   work.top_k = needs.top_k;
   work.record_bytes = needs.record_bytes;

@@ -44,6 +44,7 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 SessionImpl::~SessionImpl() {
   loaded_.backend().wait_idle();  // after an error work may still be under way
   end_trace();
+  if (decode_ && prefill_) loaded_.judge_trial(stats());
   decode_.reset();
   prefill_.reset();
   loaded_.backend().save_programs();

@@ -89,6 +89,7 @@ Status DecodePass::run_segments(uint32_t token, uint32_t position) {
   rope_.fill(position, 1, ws_.host<float>(ws_.rope));
   std::fill(served_.begin(), served_.end(), false);
   after_cpu_next_ = false;
+  model_.residency.begin_token();
   if (model_.prefetch) model_.prefetch->begin_token(token, model_.residency);
 
   const uint32_t end = static_cast<uint32_t>(segments_.size());

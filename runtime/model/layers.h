@@ -14,6 +14,11 @@ namespace hotset {
 
 class Layers {
  public:
+  // Operations of a decode token, for what each of them costs whatever its size: of a layer (norm, q k v, cache, attention, output, norm,
+  // router, choice, experts up and down), and beside the layers (embedding, norm, logits).
+  static constexpr uint32_t kLayerOperations = 10;
+  static constexpr uint32_t kTokenOperations = 3;
+
   Layers(const Model& model, Workspace& workspace, Ops& ops);
 
   // x = embedding of tokens[0..n).

@@ -232,6 +232,32 @@ TEST_CASE("residency: parts that do not go together are refused") {
   for (const ResidencyParts& parts : rows) CHECK(Residency::create(parts).status().code() == Code::kInvalidArgument);
 }
 
+TEST_CASE("residency: without slots a token finds nothing in VRAM, whatever a prompt left there") {
+  Rig rig(test::make_table(8, {100, 900}), {6, 6}, 2);
+  Serving serving;
+  serving.use_slots = false;
+  CHECK(rig.residency->set_serving(serving).code() == Code::kInvalidArgument);  // a wait needs a slot
+  serving.decode = MissMode::kCpu;
+  REQUIRE(rig.residency->set_serving(serving).ok());
+  rig.use(0, {0, 1, 2}, Access::kScan);
+  CHECK(rig.holds_its_bytes(0, 1));
+  CHECK(rig.residents(0) == 3);
+  rig.residency->begin_token();
+  CHECK(rig.residents(0) == 0);
+  CHECK(rig.address(0, 1) == 0);
+  const Acquired acquired = rig.use(0, {1, 5});
+  CHECK(acquired.hits == 0);
+  CHECK(acquired.misses == 2);
+  CHECK(rig.residency->stats().on_host == 2);
+  rig.residency->end_token();
+  CHECK(rig.residents(0) == 0);
+  serving.use_slots = true;
+  REQUIRE(rig.residency->set_serving(serving).ok());
+  rig.use(0, {0, 1}, Access::kLoad);
+  rig.residency->begin_token();
+  CHECK(rig.residents(0) == 2);
+}
+
 TEST_CASE("residency: copies are reported when they are there") {
   Rig rig(test::make_table(8, {100}), {4}, 2);
   LinkEvents events;
