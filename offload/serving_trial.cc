@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace hotset {
 namespace {
@@ -36,13 +37,14 @@ std::string way_name(const MissPlan& plan) { return std::string(miss_mode_name(p
 Result<std::vector<WayTime>> run_trial(size_t ways, const TrialOptions& options, const TrialFunction& next) {
   std::vector<Samples> samples(ways);
   uint64_t spent_ns = 0;
+  bool first = true;  // of all: what is made on first use is no token's time
   for (uint32_t turn = 0; turn < options.most_turns && spent_ns < options.most_ns; ++turn) {
     if (turn >= options.least_turns && spent_ns >= options.enough_ns) break;
     for (size_t i = 0; i < ways; ++i) {
       const size_t way = turn % 2 == 0 ? i : ways - 1 - i;  // who follows whom alternates
       for (uint32_t token = 0; token < options.turn_tokens; ++token) {
         HOTSET_ASSIGN(const TrialToken took, next(way));
-        spent_ns += took.ns;
+        spent_ns += std::exchange(first, false) ? 0 : took.ns;
         if (token > 0) samples[way].add(took);
       }
       if (spent_ns >= options.most_ns && turn > 0) break;
@@ -72,8 +74,17 @@ std::optional<size_t> choose_way(std::span<const TriedWay> ways, double tie) {
   return chosen;
 }
 
+bool is_complete(std::span<const TriedWay> ways) {
+  return std::all_of(ways.begin(), ways.end(), [](const TriedWay& way) { return way.time.token_ns > 0; });
+}
+
 bool trial_was_disturbed(double expected_ns, double measured_ns, uint64_t tokens) {
   return tokens >= kTellingTokens && measured_ns > 0 && measured_ns * kMuchFaster < expected_ns;
+}
+
+bool trial_was_cut_short(const TrialOptions& options, size_t ways, double measured_ns, uint64_t tokens) {
+  const double all_ns = static_cast<double>(ways * options.turn_tokens) * measured_ns;
+  return tokens >= kTellingTokens && measured_ns > 0 && all_ns < static_cast<double>(options.most_ns);
 }
 
 }  // namespace hotset

@@ -59,5 +59,9 @@ std::optional<size_t> choose_way(std::span<const TriedWay> ways, double tie = 0.
 // Whether a run of `tokens`, each of which took `measured_ns` where the trial made it expect `expected_ns`, says that the machine was
 // busy during the trial: the run was much faster. That a run is slower says nothing, for now the machine may be busy.
 bool trial_was_disturbed(double expected_ns, double measured_ns, uint64_t tokens);
+// The same of a trial that ended before every way had a time, though tokens as fast as these leave room for all.
+bool trial_was_cut_short(const TrialOptions& options, size_t ways, double measured_ns, uint64_t tokens);
+// Every way has a time.
+bool is_complete(std::span<const TriedWay> ways);
 
 }  // namespace hotset

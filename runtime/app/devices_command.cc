@@ -78,13 +78,14 @@ class DevicesCommand : public Command {
         ->type_name("NAME")
         ->capture_default_str();
     app.add_option("--disk", measure_.disk_path,
-                   wrap_help("With --links: a large file, such as a model, on the disk that experts would be read from; without it the disk is left out."))
+                   wrap_help("With --links: a large file, such as a model, on the disk that experts would be read from; without it the "
+                             "disk is left out."))
         ->type_name("FILE");
   }
 
   Status check_usage() const override {
-    if (links_path_.empty() && !measure_.disk_path.empty()) return error(Code::kInvalidArgument, "--disk goes with --links, which names the file to write");
-    return ok_status();
+    if (!links_path_.empty() || measure_.disk_path.empty()) return ok_status();
+    return error(Code::kInvalidArgument, "--disk goes with --links, which names the file to write");
   }
 
   Status execute(Console& console) override {

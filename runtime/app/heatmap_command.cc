@@ -16,7 +16,10 @@ class HeatmapCommand : public Command {
   const char* summary() const override { return "Draw a routing trace or a run: use of experts by layer, hit rate and links over time"; }
 
   void add_flags(CLI::App& app) override {
-    app.add_option("TRACE", options_.trace_path, wrap_help("A routing trace, as `hotset run --trace` writes it, or the figures of a run, as `hotset run --json` writes them."))->type_name("FILE")->required();
+    app.add_option("TRACE", options_.trace_path,
+                   wrap_help("A routing trace, as `hotset run --trace` writes it, or the figures of a run, as `hotset run --json` writes them."))
+        ->type_name("FILE")
+        ->required();
     app.add_option("-o,--output", options_.picture_path, wrap_help("The PNG to write."))->type_name("FILE")->required();
     app.add_option("--policy", options_.policy, wrap_help("Eviction policy of the cache that the trace is replayed through; else the default one."))
         ->type_name("NAME");

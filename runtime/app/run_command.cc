@@ -33,7 +33,8 @@ class RunCommand : public Command {
     app.add_option("--system", system_, wrap_help("System message of a chat."))->type_name("TEXT");
     app.add_option("--trace", trace_, wrap_help("Write the experts that each token chooses to a file, for `hotset simulate` and `hotset heatmap`."))
         ->type_name("FILE");
-    app.add_flag("--trace-links", trace_links_, wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
+    app.add_flag("--trace-links", trace_links_,
+                 wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
     app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
     app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
     add_options(app, OptionGroup::kSampler, flags_.options);

@@ -25,7 +25,9 @@ const char* why(MissMode mode, bool uses_cache, bool on_cpu, bool unified) {
   switch (mode) {
     case MissMode::kWait: return "copied to a slot first: the link is fast beside the CPU, or nothing else is possible";
     case MissMode::kInPlace: return unified ? "read in place: RAM is as near as VRAM here" : "read in place over the bus: dearer per byte, but no stop";
-    case MissMode::kCpu: return uses_cache ? "run by the CPU while the GPU does the others: the bus is slower" : "all run by the CPU, which is faster than this device out of VRAM";
+    case MissMode::kCpu:
+      if (!uses_cache) return "all run by the CPU, which is faster than this device out of VRAM";
+      return "run by the CPU while the GPU does the others: the bus is slower";
   }
   return "";
 }
@@ -57,7 +59,8 @@ std::string explain_plan(const LoadedModel& loaded, const SessionStats& stats) {
   std::string text = tier_lines(loaded, stats);
   if (tiers.host().holds_anything()) {
     const MissMode mode = tiers.residency().serving().decode;
-    text += line("misses   %s: %s", std::string(miss_mode_name(mode)).c_str(), why(mode, tiers.miss_plan().use_cache, loaded.memory().of_host(), tiers.rates().unified));
+    const char* reason = why(mode, tiers.miss_plan().use_cache, loaded.memory().of_host(), tiers.rates().unified);
+    text += line("misses   %s: %s", std::string(miss_mode_name(mode)).c_str(), reason);
   }
   text += rate_lines(tiers.rates());
   const TokenEstimate estimate = tiers.estimate(stats);

@@ -31,7 +31,8 @@ struct HeatmapReport {
 };
 
 // Writes the picture. Errors: no such file, a line that is no token (named by its number), sizes that contradict each other or the header
-// (kCorrupt), figures without a history (kCorrupt), a capacity that holds less than a token needs or no policy of that name (kInvalidArgument), a path that cannot be written.
+// (kCorrupt), figures without a history (kCorrupt), a capacity that holds less than a token needs or no policy of that name
+// (kInvalidArgument), a path that cannot be written.
 Result<HeatmapReport> draw_heatmap(const HeatmapOptions& options);
 
 }  // namespace hotset

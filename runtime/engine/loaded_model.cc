@@ -205,9 +205,10 @@ Status LoadedModel::try_ways(const EngineOptions& options, const GgufFile& file)
   const auto cache = cache_directory();
   const std::string path = cache.ok() ? serving_file_path(*cache, owner) : std::string();
   if (cache.ok()) measured_paths_ = {path, link_file_path(*cache, owner.machine)};
-  if (keeps_times(path, owner, ways)) return tiers_->settle(ways);
-  const Status timed = time_ways(ways);
-  if (timed.ok() && !path.empty()) {
+  const bool kept = keeps_times(path, owner, ways);
+  const Status timed = kept ? ok_status() : time_ways(ways);
+  cut_short_ways_ = is_complete(ways) ? 0 : ways.size();
+  if (timed.ok() && !kept && !path.empty()) {
     const Status written = write_whole_file(path, write_serving_file(ways, owner));
     if (!written.ok()) log_line(LogLevel::kInfo, "the ways to serve misses will be tried again: %s", written.message().c_str());
   }
@@ -216,9 +217,10 @@ Status LoadedModel::try_ways(const EngineOptions& options, const GgufFile& file)
 }
 
 void LoadedModel::judge_trial(const SessionStats& stats) const {
-  if (measured_paths_.empty() || !tiers_->tried() || stats.decode_tokens == 0) return;
+  if (measured_paths_.empty() || stats.decode_tokens == 0) return;
   const double token_ns = static_cast<double>(stats.decode_ns) / static_cast<double>(stats.decode_tokens);
-  if (!trial_was_disturbed(stats.estimated_token_ns, token_ns, stats.decode_tokens)) return;
+  const bool disturbed = tiers_->tried() && trial_was_disturbed(stats.estimated_token_ns, token_ns, stats.decode_tokens);
+  if (!disturbed && !(cut_short_ways_ > 0 && trial_was_cut_short({}, cut_short_ways_, token_ns, stats.decode_tokens))) return;
   log_line(LogLevel::kInfo, "tokens are faster than the trial of the ways to serve misses made expect: the next start measures anew");
   for (const std::string& path : measured_paths_) {
     std::error_code gone_already;

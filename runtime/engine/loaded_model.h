@@ -73,6 +73,7 @@ class LoadedModel {
   std::unique_ptr<ExpertTiers> tiers_;
   std::mutex lock_;
   std::vector<std::string> measured_paths_;  // what the choice among ways to serve misses stands in; empty: no choice
+  size_t cut_short_ways_ = 0;                // of a trial that ended too soon; 0: it did not
   uint64_t vram_budget_bytes_ = 0;  // as asked for; guarded by lock_
 };
 

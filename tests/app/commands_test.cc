@@ -142,7 +142,8 @@ TEST_CASE("program: a machine's links are measured to a file that plan and simul
   const ProgramResult planned = run_hotset({"plan", "--shape", "qwen3-30b-a3b", "--links", links.path(), "--vram", "8G", "--ram", "32G"});
   CHECK_MESSAGE(planned.exit_code == 0, planned.err);
   const std::string trace = hotset::test::model_path("traces/generated.trace.txt");
-  const ProgramResult simulated = run_hotset({"simulate", trace, "--policy", "lru", "--capacity", "25%", "--links", links.path(), "--expert-size", "1M"});
+  const ProgramResult simulated =
+      run_hotset({"simulate", trace, "--policy", "lru", "--capacity", "25%", "--links", links.path(), "--expert-size", "1M"});
   CHECK_MESSAGE(simulated.exit_code == 0, simulated.err);
   CHECK(run_hotset({"devices", "--links", "/nowhere/at/all.json"}).exit_code != 0);
   CHECK(run_hotset({"devices", "--links", links.path(), "--device", "cpu"}).err.find("no links") != std::string::npos);

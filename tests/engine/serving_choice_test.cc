@@ -48,7 +48,8 @@ std::vector<std::string>& lines() {
 }
 
 size_t lines_with(const char* text) {
-  return static_cast<size_t>(std::count_if(lines().begin(), lines().end(), [&](const std::string& line) { return line.find(text) != std::string::npos; }));
+  const auto holds = [&](const std::string& line) { return line.find(text) != std::string::npos; };
+  return static_cast<size_t>(std::count_if(lines().begin(), lines().end(), holds));
 }
 
 EngineOptions tight() {

@@ -65,6 +65,13 @@ TEST_CASE("serving trial: it ends when it has enough, and soon where tokens are 
   }
 }
 
+TEST_CASE("serving trial: what is made on first use costs no turn") {
+  uint32_t count = 0;
+  const auto times = run_trial(3, {}, [&](size_t) -> Result<TrialToken> { return TrialToken{++count == 1 ? 9'000 * kMs : 50 * kMs, 1, 0}; });
+  REQUIRE(times.ok());
+  for (const WayTime& time : *times) CHECK(time.token_ns == 50.0 * kMs);
+}
+
 TEST_CASE("serving trial: an error ends it") {
   CHECK(run_trial(2, {}, [](size_t) -> Result<TrialToken> { return error(Code::kDevice, "lost"); }).status().code() == Code::kDevice);
   const auto none = run_trial(0, {}, [](size_t) -> Result<TrialToken> { return TrialToken{}; });
@@ -102,6 +109,11 @@ TEST_CASE("serving trial: a run that is much faster tells of a busy trial") {
   CHECK_FALSE(trial_was_disturbed(100, 300, 64));
   CHECK_FALSE(trial_was_disturbed(100, 50, 4));
   CHECK_FALSE(trial_was_disturbed(100, 0, 64));
+  CHECK(trial_was_cut_short({}, 3, 100.0 * kMs, 64));  // six tokens take 600 ms
+  CHECK_FALSE(trial_was_cut_short({}, 3, 400.0 * kMs, 64));
+  CHECK_FALSE(trial_was_cut_short({}, 3, 100.0 * kMs, 4));
+  CHECK(is_complete(std::vector<TriedWay>{way(kWait, 1, 1), way(kCpu, 1, 2)}));
+  CHECK_FALSE(is_complete(std::vector<TriedWay>{way(kWait, 1, 1), way(kCpu, 1, 0)}));
 }
 
 TEST_CASE("serving trial: ways have names of their own") {
