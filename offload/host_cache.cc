@@ -2,26 +2,18 @@
 
 #include <algorithm>
 
-#include "platform/bytes.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
 namespace hotset {
 namespace {
 
-using ull = unsigned long long;
+// Of all slots, what a scan may take whatever it displaces: enough to keep the disk busy, and most of what is warm stays.
+constexpr uint32_t kScanShare = 4;
+
 using Lane = ExpertReader::Lane;
 
 constexpr uint32_t kMostParts = ExpertTableBuilder::kMaxPieces;
-
-Result<std::vector<uint32_t>> plan_budget(std::span<const SlotDemand> demands, uint64_t budget_bytes) {
-  const uint64_t least = least_bytes(demands);
-  if (budget_bytes < least) {
-    return error(Code::kOverBudget, "experts in RAM need at least %s (%llu bytes), what one layer uses at a time; %llu bytes were given",
-                 format_bytes(least).c_str(), ull{least}, ull{budget_bytes});
-  }
-  return share_slots(demands, budget_bytes);
-}
 
 // Experts that each layer keeps against the others: those of a token where there is room for them.
 uint32_t floor_of(const ExpertTable& table, std::span<const uint32_t> slots, uint32_t top_k) {
@@ -70,7 +62,7 @@ Result<std::unique_ptr<HostCache>> HostCache::create(const ExpertTable& table, c
     return error(Code::kInvalidArgument, "%u experts used of %u: 1 to all of them work", options.top_k, table.experts());
   }
   const auto demands = host_demands(table, source, options.top_k);
-  HOTSET_ASSIGN(const auto wanted, plan_budget(demands, options.budget_bytes));
+  HOTSET_ASSIGN(const auto wanted, plan_host_slots(demands, options.budget_bytes));
   HOTSET_ASSIGN(auto memory, HostSlots::create(table, source));
   HOTSET_ASSIGN(auto cache, make_cache(table, demands, floor_of(table, wanted, options.top_k), options.policy));
   std::unique_ptr<HostCache> made(new HostCache(table, source, options, std::move(memory), std::move(cache), std::move(queue)));
@@ -96,10 +88,10 @@ Status HostCache::check_ids(std::span<const ExpertId> ids) const {
   return error(Code::kOverBudget, "%zu experts cannot be held in RAM at once beside %u others: %u can in all", ids.size(), pinned_, max_batch_);
 }
 
-Status HostCache::acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived) {
+Status HostCache::acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived, Heat heat) {
   HOTSET_RETURN_IF_ERROR(check_ids(ids));
   failure_ = {};
-  Status status = claim(ids);
+  Status status = claim(ids, heat);
   if (status.ok()) status = deliver(ids, arrived);
   if (!status.ok()) give_up(ids);
   for (const ExpertId id : ids) {
@@ -109,46 +101,63 @@ Status HostCache::acquire(std::span<const ExpertId> ids, const HostTier::Arrived
   return status;
 }
 
-Status HostCache::claim(std::span<const ExpertId> ids) {
+Status HostCache::claim(std::span<const ExpertId> ids, Heat heat) {
   reader_.poll();
   take_finished();
   // Those that have a slot are pinned before others are given one, which may evict.
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (cache_.find(ids[i]) != kNoSlot) HOTSET_RETURN_IF_ERROR(claim_present(ids[i], i));
+    if (cache_.find(ids[i]) != kNoSlot) HOTSET_RETURN_IF_ERROR(claim_present(ids[i], i, heat));
   }
   // And the policy knows the whole choice before it is asked who goes.
   for (const ExpertId id : ids) {
-    if (cache_.find(id) == kNoSlot) cache_.used_elsewhere(id);
+    if (heat == Heat::kHot && cache_.find(id) == kNoSlot) cache_.used_elsewhere(id);
   }
   for (size_t i = 0; i < ids.size(); ++i) {
     const SlotId slot = cache_.find(ids[i]);
-    if (slot == kNoSlot || at(slot).request != i) HOTSET_RETURN_IF_ERROR(claim_absent(ids[i], i));
+    if (slot == kNoSlot || at(slot).request != i) HOTSET_RETURN_IF_ERROR(claim_absent(ids[i], i, heat));
   }
   reader_.poll();
   return ok_status();
 }
 
-Status HostCache::claim_present(ExpertId id, size_t request) {
+Status HostCache::claim_present(ExpertId id, size_t request, Heat heat) {
   const SlotId slot = cache_.find(id);
   Slot& of = at(slot);
   if (of.request != kNoRequest) return error(Code::kInvalidArgument, "expert %u of MoE layer %u was asked for twice", id.expert, id.layer);
   const bool ready = of.state == State::kReady;
   pin(slot, request);
-  cache_.touch(slot);
-  ++(ready ? stats_.demand_hits : stats_.demand_misses);
-  if (of.guessed) ++(ready ? stats_.hint_useful : stats_.hint_late);
-  of.guessed = false;
+  if (heat == Heat::kHot) use(slot);
+  count_use(of);
   if (ready) lists_.append(table_.classes(), slot);
   else reader_.move(slot, Lane::kDemand);
   return ok_status();
 }
 
-Status HostCache::claim_absent(ExpertId id, size_t request) {
+// A decode token uses the slot's tenant.
+void HostCache::use(SlotId slot) {
+  cache_.touch(slot);
+  warm_ += at(slot).warm ? 0 : 1;
+  at(slot).warm = true;
+}
+
+uint32_t HostCache::scan_room() const { return std::max(max_batch_ - std::min(warm_, max_batch_), std::max(max_batch_ / kScanShare, 1u)); }
+
+// The expert in the slot is demanded.
+void HostCache::count_use(Slot& slot) {
+  const bool ready = slot.state == State::kReady;
+  ++(ready ? stats_.demand_hits : stats_.demand_misses);
+  if (slot.guessed) ++(ready ? stats_.hint_useful : stats_.hint_late);
+  slot.guessed = false;
+}
+
+Status HostCache::claim_absent(ExpertId id, size_t request, Heat heat) {
   if (cache_.find(id) != kNoSlot) return error(Code::kInvalidArgument, "expert %u of MoE layer %u was asked for twice", id.expert, id.layer);
-  HOTSET_ASSIGN(const SlotId slot, make_room(id));
+  HOTSET_ASSIGN(const SlotId slot, make_room(id, heat));
   ++stats_.demand_misses;
   begin_read(slot, id, Lane::kDemand);
   pin(slot, request);
+  warm_ += heat == Heat::kHot ? 1 : 0;
+  at(slot).warm = heat == Heat::kHot;
   return ok_status();
 }
 
@@ -217,14 +226,15 @@ void HostCache::list_demoted(SlotId slot) {
 }
 
 // A slot for an expert that has none, taken from whoever may go; kNoSlot when nobody may.
-SlotId HostCache::take_slot(ExpertId id) {
+SlotId HostCache::take_slot(ExpertId id, Heat heat) {
   const SizeClassId size_class = table_.size_class(id.layer);
   const SlotId demoted = lists_.first(index_of(size_class));
   if (!has_free(size_class) && demoted != kNoSlot) drop(demoted);
-  const ExpertCache::Inserted inserted = cache_.insert(id, Heat::kHot);
+  const ExpertCache::Inserted inserted = cache_.insert(id, heat);
   if (inserted.slot == kNoSlot) return kNoSlot;
   if (inserted.displaced) {
     lose(inserted.slot, *inserted.displaced);
+    warm_ -= at(inserted.slot).warm ? 1 : 0;
     at(inserted.slot) = {};
   } else {
     ++used_[index_of(size_class)];
@@ -233,9 +243,9 @@ SlotId HostCache::take_slot(ExpertId id) {
 }
 
 // The same for a demand, which always gets one: the policy's floors give way to it, then hints do.
-Result<SlotId> HostCache::make_room(ExpertId id) {
+Result<SlotId> HostCache::make_room(ExpertId id, Heat heat) {
   for (;;) {
-    const SlotId slot = take_slot(id);
+    const SlotId slot = take_slot(id, heat);
     if (slot != kNoSlot) return slot;
     const SlotId poor = least_worthy(table_.size_class(id.layer));
     if (poor != kNoSlot) {
@@ -293,6 +303,7 @@ void HostCache::drop(SlotId slot) {
   lists_.remove(slot);
   --used_[index_of(class_of(slot))];
   cache_.forget(slot);
+  warm_ -= of.warm ? 1 : 0;
   of = {};
 }
 
@@ -309,7 +320,7 @@ uint32_t HostCache::hint(std::span<const ExpertId> ids) {
   for (const ExpertId id : ids) {
     if (hints_ >= max_hints_) break;
     if (!known(id) || cache_.find(id) != kNoSlot) continue;
-    const SlotId slot = take_slot(id);
+    const SlotId slot = take_slot(id, Heat::kHot);
     if (slot == kNoSlot) break;
     begin_read(slot, id, Lane::kHint);
     at(slot).guessed = at(slot).hinted = true;
@@ -342,7 +353,8 @@ void HostCache::touch(ExpertId id) {
   if (!known(id)) return;
   const SlotId slot = cache_.find(id);
   if (slot == kNoSlot) return cache_.used_elsewhere(id);
-  cache_.touch(slot);
+  use(slot);
+  if (at(slot).state == State::kReady) count_use(at(slot));
   at(slot).demoted = false;
   if (lists_.list_of(slot) < table_.classes()) lists_.remove(slot);
 }
@@ -370,6 +382,7 @@ void HostCache::finish(ExpertReader::Finished finished) {
     of.state = State::kReady;
     ++ready_;
     if (of.request != kNoRequest) lists_.append(table_.classes(), slot);
+    if (arrived_) arrived_(cache_.tenant(slot));
     return;
   }
   ++stats_.read_errors;
@@ -410,68 +423,6 @@ Status HostCache::drain() {
   return ok_status();
 }
 
-Status HostCache::set_budget(uint64_t bytes) {
-  if (pinned_ > 0) return error(Code::kInvalidArgument, "the budget of RAM cannot change while experts are in use");
-  HOTSET_ASSIGN(const auto wanted, plan_budget(host_demands(table_, source_, top_k_), bytes));
-  HOTSET_RETURN_IF_ERROR(drain());
-  return open_slots(wanted);
-}
-
-// Shrinks before it grows, so that the budget holds at every moment; what the system refuses to give is no reason to fail once
-// there is something to go on with.
-Status HostCache::open_slots(std::span<const uint32_t> wanted) {
-  for (uint32_t c = 0; c < table_.classes(); ++c) close_slots(SizeClassId{c}, wanted[c]);
-  Status grown = ok_status();
-  for (uint32_t c = 0; c < table_.classes() && grown.ok(); ++c) grown = open_more(SizeClassId{c}, wanted[c]);
-  set_limits();
-  return grown;
-}
-
-Status HostCache::open_more(SizeClassId size_class, uint32_t wanted) {
-  uint32_t slot = index_of(memory_->first(size_class));
-  const uint32_t end = slot + memory_->slots(size_class);
-  for (uint32_t missing = wanted - std::min(wanted, cache_.open_slots(size_class)); missing > 0;) {
-    while (!cache_.closed(SlotId{slot})) ++slot;
-    uint32_t run = 1;  // neighbours are opened together, so that huge pages may reach over them
-    while (run < missing && slot + run < end && cache_.closed(SlotId{slot + run})) ++run;
-    HOTSET_RETURN_IF_ERROR(memory_->open(SlotId{slot}, run, size_class));
-    for (uint32_t i = 0; i < run; ++i) cache_.open(SlotId{slot + i});
-    slot += run;
-    missing -= run;
-  }
-  return ok_status();
-}
-
-// Empty slots first, then those whose tenants matter least.
-void HostCache::close_slots(SizeClassId size_class, uint32_t wanted) {
-  if (cache_.open_slots(size_class) <= wanted) return;
-  struct Candidate {
-    double worth;
-    SlotId slot;
-  };
-  std::vector<Candidate> candidates;
-  for (uint32_t i = 0; i < memory_->slots(size_class); ++i) {
-    const SlotId slot{index_of(memory_->first(size_class)) + i};
-    if (cache_.closed(slot)) continue;
-    const bool spare = cache_.empty(slot) || at(slot).demoted;
-    candidates.push_back({spare ? -1.0 - cache_.empty(slot) : cache_.worth(cache_.tenant(slot)), slot});
-  }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
-  for (size_t i = 0; cache_.open_slots(size_class) > wanted; ++i) {
-    const SlotId slot = candidates[i].slot;
-    if (!cache_.empty(slot)) drop(slot);
-    cache_.close(slot);
-    memory_->close(slot, size_class);
-  }
-}
-
-void HostCache::set_limits() {
-  // Pins of one acquire after the other may all be of one class.
-  max_batch_ = UINT32_MAX;
-  for (uint32_t c = 0; c < table_.classes(); ++c) max_batch_ = std::min(max_batch_, cache_.open_slots(SizeClassId{c}));
-  max_hints_ = std::clamp(max_batch_ / 2, 1u, queue_depth_);
-}
-
 HostTierStats HostCache::stats() const {
   HostTierStats stats = stats_;
   const ExpertReader::Stats reads = reader_.stats();
@@ -492,7 +443,7 @@ uint64_t HostCache::size_bytes() const {
 Status HostCache::check() const {
   HOTSET_RETURN_IF_ERROR(cache_.check());
   std::vector<uint32_t> used(table_.classes());
-  uint32_t ready = 0, pinned = 0, hints = 0, reading = 0;
+  uint32_t ready = 0, pinned = 0, hints = 0, reading = 0, warm = 0;
   for (uint32_t i = 0; i < cache_.slots(); ++i) {
     const SlotId slot{i};
     const Slot& of = at(slot);
@@ -507,8 +458,10 @@ Status HostCache::check() const {
     pinned += of.pins > 0 ? 1 : 0;
     hints += of.hinted ? 1 : 0;
     reading += reads ? 1 : 0;
+    warm += of.warm ? 1 : 0;
   }
-  if (used != used_ || ready != ready_ || pinned != pinned_ || hints != hints_) return error(Code::kCorrupt, "the tier has lost count");
+  const bool counted = used == used_ && ready == ready_ && pinned == pinned_ && hints == hints_ && warm == warm_;
+  if (!counted) return error(Code::kCorrupt, "the tier has lost count");
   if (reader_.busy() != (reading > 0)) return error(Code::kCorrupt, "%u slots are being read, but the reader does not think so", reading);
   return ok_status();
 }

@@ -26,18 +26,21 @@ class HostCache {
 
   bool resident(ExpertId id) const;
   std::span<const RecordPart> parts(ExpertId id) const;
-  Status acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived);
+  Status acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived, Heat heat);
   void release(std::span<const ExpertId> ids);
   uint32_t max_batch() const { return max_batch_; }
+  uint32_t scan_room() const;
   uint32_t hint(std::span<const ExpertId> ids);
   void poll();
   void cancel_hints();
   void set_evict_listener(HostTier::EvictListener listener) { evicted_ = std::move(listener); }
   void set_events(LinkEvents* events) { reader_.set_events(events); }
+  void set_arrival_listener(HostTier::ArrivalListener listener) { arrived_ = std::move(listener); }
   void touch(ExpertId id);
   void demote(ExpertId id);
   void end_token() { cache_.end_token(); }
   Status set_budget(uint64_t bytes);
+  std::vector<SlotRun> slot_runs() const;
   HostTierStats stats() const;
   uint64_t size_bytes() const;
   Status check() const;
@@ -53,6 +56,7 @@ class HostCache {
     bool guessed = false;  // a hint brought it in and nothing demanded it yet
     bool hinted = false;   // its read counts as a hint under way
     bool demoted = false;  // to go first, once nothing pins it
+    bool warm = false;     // a decode token used its tenant
   };
 
   HostCache(const ExpertTable& table, const ExpertSource& source, const HostTierOptions& options, std::unique_ptr<HostSlots> slots,
@@ -60,9 +64,9 @@ class HostCache {
 
   // acquire, step by step.
   Status check_ids(std::span<const ExpertId> ids) const;
-  Status claim(std::span<const ExpertId> ids);
-  Status claim_present(ExpertId id, size_t request);
-  Status claim_absent(ExpertId id, size_t request);
+  Status claim(std::span<const ExpertId> ids, Heat heat);
+  Status claim_present(ExpertId id, size_t request, Heat heat);
+  Status claim_absent(ExpertId id, size_t request, Heat heat);
   Status deliver(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived);
   void give_up(std::span<const ExpertId> ids);
   void give_up(SlotId slot);
@@ -73,13 +77,15 @@ class HostCache {
   bool known(ExpertId id) const { return id.layer < table_.layers() && id.expert < table_.experts(); }
   SizeClassId class_of(SlotId slot) const { return cache_.size_class(slot); }
   bool has_free(SizeClassId size_class) const { return used_[index_of(size_class)] < cache_.open_slots(size_class); }
-  SlotId take_slot(ExpertId id);
-  Result<SlotId> make_room(ExpertId id);
+  SlotId take_slot(ExpertId id, Heat heat);
+  Result<SlotId> make_room(ExpertId id, Heat heat);
   SlotId least_worthy(SizeClassId size_class) const;
   void leave(SlotId slot);
   void lose(SlotId slot, ExpertId id);
   void drop(SlotId slot);
   void begin_read(SlotId slot, ExpertId id, ExpertReader::Lane lane);
+  void count_use(Slot& slot);
+  void use(SlotId slot);
   void pin(SlotId slot, size_t request);
   void unpin(SlotId slot);
   void list_demoted(SlotId slot);
@@ -114,8 +120,10 @@ class HostCache {
   uint32_t hints_ = 0;              // under way or waiting
   uint32_t pinned_ = 0;             // slots with pins of acquires
   uint32_t ready_ = 0;
+  uint32_t warm_ = 0;               // slots that decode has warmed
   bool told_of_failed_hint_ = false;
   HostTier::EvictListener evicted_;
+  HostTier::ArrivalListener arrived_;
   Status failure_;                  // of a read of the acquire under way
   HostTierStats stats_;
   ExpertReader reader_;             // last: its end waits for the reads that use the memory

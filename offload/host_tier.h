@@ -19,6 +19,7 @@
 
 #include "offload/expert_source.h"
 #include "offload/expert_table.h"
+#include "offload/policy.h"
 #include "platform/file.h"
 #include "platform/host_memory.h"
 #include "platform/io_queue.h"
@@ -28,12 +29,19 @@ namespace hotset {
 
 class HostCache;
 class LinkEvents;
+struct Seams;
 
 // A run of an expert's bytes, and where it belongs in the record's layout (ExpertTable). Padding between runs is in no part.
 // A part of a bounded tier starts wherever its place in the file puts it: nothing but the element size may be taken for granted.
 struct RecordPart {
   std::span<const std::byte> bytes;
   uint64_t record_offset_bytes = 0;
+};
+
+// Neighbouring open slots of a bounded tier, each `slot_bytes` long and any expert of its class from its first byte on.
+struct SlotRun {
+  std::span<std::byte> memory;
+  uint64_t slot_bytes = 0;
 };
 
 struct HostTierOptions {
@@ -44,6 +52,7 @@ struct HostTierOptions {
   std::string_view policy = "lru";  // who goes when a slot is needed
   uint32_t top_k = 1;               // experts of a layer that a token uses: the least that is pinned at once
   IoQueueKind queue = IoQueueKind::kAuto;
+  const Seams* seams = nullptr;     // for tests: platform/seams.h
 };
 
 struct HostTierStats {
@@ -123,14 +132,17 @@ class HostTier {
   std::span<const RecordPart> parts(ExpertId id) const;
 
   // Makes `ids` (distinct) resident and pins each until release(). All reads are begun before the first `arrived`, which
-  // is called once for each id: for residents first, then as reads end. Counts as a use.
+  // is called once for each id: for residents first, then as reads end. Hot: a decode token uses them, which the policy is told. Cold:
+  // a scan reads each once, so recency and counts stay as they are; newcomers are the first to go and take each other's places.
   // Errors: what the disk or `arrived` says, an id twice or out of range, more pins than max_batch(). No pin of this call is
   // left then, and a retry may succeed; reads that are under way end as those of a hint.
-  Status acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived);
+  Status acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived, Heat heat = Heat::kHot);
   void release(std::span<const ExpertId> ids);
 
   // How many distinct experts can be pinned at once.
   uint32_t max_batch() const;
+  // How many of these a scan may take without harm: the slots that no decode token has warmed, or a quarter of all where that is more.
+  uint32_t scan_room() const;
 
   // Begins to read experts that a later acquire may want, the likeliest first, as far as there is unpinned room and the number of
   // hints under way allows; returns how many it began. Never waits; demand goes before it and joins it.
@@ -145,11 +157,14 @@ class HostTier {
   // Is told of every expert that leaves a bounded tier, before its bytes go. Makes no call of the tier.
   using EvictListener = std::function<void(ExpertId)>;
   void set_evict_listener(EvictListener listener);
+  // Is told of every expert whose bytes have come to a bounded tier: resident() is true. Makes no call of the tier that changes it.
+  using ArrivalListener = std::function<void(ExpertId)>;
+  void set_arrival_listener(ArrivalListener listener);
 
   // Experts that arrive in a bounded tier are reported from here on; nullptr: no more.
   void set_events(LinkEvents* events);
 
-  // The expert was used from elsewhere (VRAM): recency only. Takes back demote().
+  // A decode token used the expert where it lies, without an acquire: counts as one. Takes back demote().
   void touch(ExpertId id);
   // VRAM holds the expert too: it is the first to go from RAM. Nothing where it is not resident.
   void demote(ExpertId id);
@@ -160,6 +175,9 @@ class HostTier {
   // system. Errors: kOverBudget with the least that works: the tier stays as it was; kOutOfMemory: it grew as far as the system
   // went along. A whole tier stays whole: kUnsupported when the budget is below what it holds.
   Status set_budget(uint64_t bytes);
+
+  // The open slots of a bounded tier as they lie until the next set_budget(); none of a whole one.
+  std::vector<SlotRun> slot_runs() const;
 
   HostTierStats stats() const;
 

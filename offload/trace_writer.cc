@@ -1,41 +1,66 @@
 #include "offload/trace_writer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 #include "platform/check.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
 namespace hotset {
+namespace {
+
+constexpr size_t kBufferBytes = 64 << 10;
+
+// Of whole lines, those that are no comments.
+uint64_t token_lines(std::string_view lines) {
+  uint64_t count = 0;
+  for (size_t at = 0; at < lines.size(); at = lines.find('\n', at) + 1) count += lines[at] != '#';
+  return count;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path, const Shape& shape) {
   std::FILE* file = std::fopen(path.c_str(), "we");
   if (!file) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(errno));
+  std::setvbuf(file, nullptr, _IONBF, 0);
   std::unique_ptr<TraceWriter> writer(new TraceWriter(path, file, shape));
   std::string model = shape.model.empty() ? std::string("unknown") : shape.model;
   std::replace_if(model.begin(), model.end(), [](unsigned char c) { return c < ' '; }, ' ');
-  writer->line_ = "# MOETRACE 1\n# model: " + model + "   moe_layers: " + std::to_string(shape.layers) + "   experts: " +
-                  std::to_string(shape.experts) + "   top_k: " + std::to_string(shape.top_k) + "\n";
-  writer->put_line();
-  return writer;
+  writer->lines_ = "# MOETRACE 1\n# model: " + model + "   moe_layers: " + std::to_string(shape.layers) + "   experts: " +
+                   std::to_string(shape.experts) + "   top_k: " + std::to_string(shape.top_k) + "\n";
+  writer->lines_.reserve(2 * kBufferBytes);
+  const Status begun = writer->flush();
+  if (begun.ok()) return writer;
+  std::fclose(std::exchange(writer->file_, nullptr));
+  return begun;
 }
 
 TraceWriter::TraceWriter(std::string path, std::FILE* file, const Shape& shape)
     : path_(std::move(path)), shape_(shape), start_ns_(now_ns()), file_(file) {}
 
-TraceWriter::~TraceWriter() {
-  if (file_ && std::fclose(file_) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
+TraceWriter::~TraceWriter() { finish(); }
+
+void TraceWriter::finish() {
+  if (!file_) return;
+  const Status flushed = flush();
+  if (!flushed.ok()) return end(flushed);
+  if (std::fclose(std::exchange(file_, nullptr)) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
 }
 
 void TraceWriter::append(uint64_t number, char after) {
   std::array<char, 24> text;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
-  line_.append(text.data(), end);
-  line_ += after;
+  lines_.append(text.data(), end);
+  lines_ += after;
 }
 
 void TraceWriter::token(uint32_t position, bool prompt, std::span<const uint16_t> ids) {
@@ -44,29 +69,49 @@ void TraceWriter::token(uint32_t position, bool prompt, std::span<const uint16_t
     ++lost_tokens_;
     return;
   }
-  line_.clear();
   append(sequence_, '\t');
   append(position, '\t');
-  line_ += prompt ? "p\t" : "d\t";
+  lines_ += prompt ? "p\t" : "d\t";
   for (size_t i = 0; i < ids.size(); ++i) append(ids[i], (i + 1) % shape_.top_k != 0 ? ',' : i + 1 < ids.size() ? '|' : '\n');
   ++tokens_;
-  put_line();
+  flush_when_full();
 }
 
 void TraceWriter::link(const LinkEvent& event) {
   if (!file_ || event.start_ns < start_ns_) return;  // begun before the file
-  line_ = event.link == EventLink::kHostToDevice ? "# link h2d " : "# link disk ";
+  lines_ += event.link == EventLink::kHostToDevice ? "# link h2d " : "# link disk ";
   append(event.expert.layer, ' ');
   append(event.expert.expert, ' ');
   append(event.bytes, ' ');
   append(event.start_ns - start_ns_, ' ');
   append(event.duration_ns, '\n');
-  put_line();
+  flush_when_full();
 }
 
-void TraceWriter::put_line() {
-  if (std::fwrite(line_.data(), 1, line_.size(), file_) == line_.size()) return;
-  log_line(LogLevel::kWarn, "the trace '%s' ends after %llu tokens: %s", path_.c_str(), static_cast<unsigned long long>(tokens_), std::strerror(errno));
+void TraceWriter::flush_when_full() {
+  if (lines_.size() < kBufferBytes) return;
+  const Status flushed = flush();
+  if (!flushed.ok()) end(flushed);
+}
+
+Status TraceWriter::flush() {
+  const size_t put = std::fwrite(lines_.data(), 1, lines_.size(), file_);
+  const int err = errno;
+  const size_t whole = put == lines_.size() ? put : lines_.rfind('\n', put == 0 ? 0 : put - 1) + 1;
+  file_bytes_ += whole;
+  file_tokens_ += token_lines(std::string_view(lines_).substr(0, whole));
+  if (put != lines_.size()) return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(err));
+  lines_.clear();
+  return ok_status();
+}
+
+// A line that is cut would make all of the file unreadable.
+void TraceWriter::end(const Status& why) {
+  const bool cut = ::ftruncate(::fileno(file_), static_cast<off_t>(file_bytes_)) == 0;
+  lost_tokens_ = tokens_ - file_tokens_;
+  log_line(LogLevel::kWarn, "the trace ends after %llu of %llu tokens%s: %s", static_cast<unsigned long long>(file_tokens_),
+           static_cast<unsigned long long>(tokens_), cut ? "" : ", within a line", why.message().c_str());
+  tokens_ = file_tokens_;
   std::fclose(file_);
   file_ = nullptr;
 }

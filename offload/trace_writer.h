@@ -9,8 +9,8 @@
 //
 //   # link h2d|disk LAYER EXPERT BYTES START_NS DURATION_NS
 //
-// START_NS counts from when the file was begun. Advice only: a write that fails (disk full) is logged once, the file ends there, what
-// would have followed is counted, and the run goes on. One thread.
+// START_NS counts from when the file was begun. Advice only: a write that fails (disk full) is logged once, the file ends with the last line
+// that there was room for, the tokens that it lacks are counted, and the run goes on. One thread.
 #pragma once
 
 #include <cstdint>
@@ -45,19 +45,27 @@ class TraceWriter {
   void token(uint32_t position, bool prompt, std::span<const uint16_t> ids);
   // One transfer of an expert.
   void link(const LinkEvent& event);
+  // Writes what waits; nothing can follow. Destruction does it too.
+  void finish();
+  // In the file, or waiting to be written; and those that a failure took.
   uint64_t tokens() const { return tokens_; }
-  uint64_t lost_tokens() const { return lost_tokens_; }  // after a failure
+  uint64_t lost_tokens() const { return lost_tokens_; }
 
  private:
   TraceWriter(std::string path, std::FILE* file, const Shape& shape);
   void append(uint64_t number, char after);
-  void put_line();
+  void flush_when_full();
+  // Writes the lines that wait.
+  Status flush();
+  void end(const Status& why);
 
   const std::string path_;
   const Shape shape_;
   const uint64_t start_ns_;
-  std::FILE* file_;  // nullptr after a failure
-  std::string line_;
+  std::FILE* file_;          // without a buffer of its own; nullptr after a failure
+  std::string lines_;        // whole ones, to be written
+  uint64_t file_bytes_ = 0;  // of whole lines
+  uint64_t file_tokens_ = 0;
   uint32_t sequence_ = 0;
   uint64_t tokens_ = 0;
   uint64_t lost_tokens_ = 0;

@@ -16,6 +16,33 @@ using uint = uint32_t;
 
 // Most experts a token may use; the largest top-k of the known families is 22.
 const uint kMaxTopK = 32;
+// Most groups that experts may be chosen by; known families have 8.
+const uint kMaxRouteGroups = 32;
+
+// What a router reads beside its scores: bits of a specialisation constant of route.comp.
+const uint kRouteLogitBias = 1;
+const uint kRouteChoiceBias = 2;
+const uint kRouteExpertScales = 4;
+const uint kRouteTokenTable = 8;
+
+// How experts differ from plain SwiGLU ones: bits of a specialisation constant of the expert shaders.
+const uint kExpertGlu = 1;            // a function and numbers of its own
+const uint kExpertGateless = 2;
+const uint kExpertWeightedInput = 4;  // the weight multiplies the input, not the output
+const uint kExpertGateBias = 8;
+const uint kExpertUpBias = 16;
+const uint kExpertDownBias = 32;
+
+// Code books of the IQ types in memory, in words (runtime/compute/codebook_words.h): where each begins, and their size.
+const uint kIq2XxsBook = 0;
+const uint kIq2XsBook = 512;
+const uint kIq2SBook = 1536;
+const uint kIq3XxsBook = 3584;
+const uint kIq3SBook = 3840;
+const uint kIq1Book = 4352;
+const uint kBookWords = 6400;
+// Where the address of the books lies among the push constants, behind the struct of a kernel that reads weights.
+const uint kBooksPushOffset = 120;
 
 // Lives in memory that host and device share. One per session.
 struct Control {
@@ -30,6 +57,84 @@ struct ExpertTile {
   HOTSET_ADDRESS expert;  // record of the expert: gate, up, down at the offsets of the push constants
   uint first_pair;        // index into the pair list
   uint pair_count;
+};
+
+// Glu (runtime/compute/ops.h) without its function, part of push constants.
+struct GluNumbers {
+  float alpha;
+  float gate_low;
+  float gate_high;
+  float up_low;
+  float up_high;
+  float up_offset;
+};
+
+// map.comp. An operand: element i of row t at [t * stride + i / group % period]; 0: no such operand.
+struct MapPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS a;
+  HOTSET_ADDRESS b;
+  HOTSET_ADDRESS c;
+  HOTSET_ADDRESS out_;
+  uint strides[3];  // of a, b, c, in floats
+  uint groups[3];
+  uint periods[3];  // never 0
+  uint out_stride;
+  uint cols;
+  float scale;
+  GluNumbers glu;
+};
+
+// norm.comp
+struct NormPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS weight;  // float [cols], weight_stride from group to group; 0: none
+  HOTSET_ADDRESS bias;    // likewise
+  HOTSET_ADDRESS out_;
+  uint x_stride;  // floats from row to row
+  uint out_stride;
+  uint cols;  // of a group
+  uint weight_stride;
+  float eps;
+};
+
+// rope.comp
+struct RopePush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;      // turned in place
+  HOTSET_ADDRESS table;  // float [n][pairs][2]: cos, sin
+  uint x_stride;         // floats from row to row
+  uint heads;
+  uint head_stride;
+  uint first;
+  uint pairs;
+};
+
+// store_rows.comp
+struct StoreRowsPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS cache;
+  uint x_stride;    // floats from row to row
+  uint row_stride;  // elements from cache row to cache row
+  uint context_tokens;
+  uint cols;
+};
+
+// matmul_heads.comp and matmul_heads_transposed.comp. weight: [heads][rows][cols], or [heads][cols][rows].
+struct MatmulHeadsPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weight;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS out_;
+  uint rows;  // outputs of a head
+  uint cols;  // inputs of a head
+  uint row_bytes;
+  uint x_stride;  // floats
+  uint x_head_stride;
+  uint out_stride;
+  uint out_head_stride;
 };
 
 // store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
@@ -50,6 +155,8 @@ struct StoreKvPush {
   uint rope_dim;
   uint context_tokens;
   float norm_eps;
+  uint key_stride;  // elements from cache row to cache row
+  uint value_stride;
 };
 
 // attention.comp and attention_merge.comp. parts: float [n][heads][splits][value_dim + 2]: sums, then maximum and weight.
@@ -60,11 +167,40 @@ struct AttentionPush {
   HOTSET_ADDRESS values;
   HOTSET_ADDRESS out_values;
   HOTSET_ADDRESS parts;
+  HOTSET_ADDRESS sinks;  // float [heads]; 0: none
+  HOTSET_ADDRESS mask;   // uint [n][mask_heads][mask_words]
   uint n;
   uint heads;
   uint kv_heads;
   uint context_tokens;
   float scale;
+  uint key_stride;  // elements from cache row to cache row
+  uint value_stride;
+  uint window;  // 0: none
+  uint chunk;   // 0: none
+  uint mask_words;
+  uint mask_heads;  // 1, or kv_heads
+  float softcap;
+};
+
+// select_scores.comp and select_mask.comp.
+struct SelectPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;        // float [n][heads * head_dim]
+  HOTSET_ADDRESS weights;  // float [n][heads], where all heads choose together
+  HOTSET_ADDRESS keys;
+  HOTSET_ADDRESS scores;   // float [tokens of the tile][masks][blocks]
+  HOTSET_ADDRESS mask;     // uint [n][masks][mask_words]
+  uint first_token;        // of the tile
+  uint heads;
+  uint q_stride;
+  uint weight_stride;
+  uint context_tokens;
+  uint block;
+  uint blocks;             // of the context
+  uint top_k;
+  uint own_blocks;
+  uint mask_words;
 };
 
 // Keys a split of attention takes at least.
@@ -83,13 +219,14 @@ struct MatmulPush {
   uint n;
 };
 
-// expert_up_batch.comp (first: gate, second: up) and expert_down_batch.comp (first: down).
+// expert_up_batch.comp (first: gate, second: up; without a gate first: up) and expert_down_batch.comp (first: down).
 struct ExpertBatchPush {
   HOTSET_ADDRESS control;
   HOTSET_ADDRESS tiles;       // ExpertTile [tiles]
   HOTSET_ADDRESS pairs;       // uint: token * used + slot
   HOTSET_ADDRESS x;           // float: up: [n][cols] by token; down: [n * used][cols] by pair
   HOTSET_ADDRESS out_values;  // float [n * used][rows] by pair
+  HOTSET_ADDRESS weights;     // float [n * used] by pair; read where they multiply the input
   uint rows;
   uint cols;
   uint used;
@@ -97,6 +234,9 @@ struct ExpertBatchPush {
   uint first_row_bytes;
   uint second_offset;
   uint second_row_bytes;
+  uint gate_bias_offset;  // float [rows]
+  uint bias_offset;       // of up or of down: float [rows]
+  GluNumbers glu;
 };
 
 // combine.comp
@@ -148,11 +288,17 @@ struct RoutePush {
   HOTSET_ADDRESS weights;    // float [n][used]
   HOTSET_ADDRESS table;      // address [experts]; 0: none
   HOTSET_ADDRESS addresses;  // address [used]
+  HOTSET_ADDRESS logit_bias;     // float [experts]
+  HOTSET_ADDRESS choice_bias;    // float [experts]
+  HOTSET_ADDRESS expert_scales;  // float [experts]
+  HOTSET_ADDRESS tokens;         // uint [n]
+  HOTSET_ADDRESS token_experts;  // uint [vocab][used]
   uint experts;
   uint used;
   uint renormalise;
   float scale;
   uint stop_value;
+  float least_sum;
 };
 
 struct ExpertUpPush {
@@ -160,12 +306,16 @@ struct ExpertUpPush {
   HOTSET_ADDRESS addresses;  // address [used]
   HOTSET_ADDRESS x;          // float [embd]
   HOTSET_ADDRESS hidden;     // float [used][ff]
+  HOTSET_ADDRESS weights;    // float [used]; read where they multiply the input
   uint embd;
   uint ff;
   uint gate_offset;
   uint up_offset;
   uint gate_row_bytes;
   uint up_row_bytes;
+  uint gate_bias_offset;  // float [ff]
+  uint up_bias_offset;
+  GluNumbers glu;
 };
 
 struct ExpertDownPush {
@@ -179,6 +329,7 @@ struct ExpertDownPush {
   uint used;
   uint down_offset;
   uint down_row_bytes;
+  uint down_bias_offset;  // float [embd]
 };
 
 struct AddPush {
@@ -204,6 +355,74 @@ struct ReadSumPush {
   HOTSET_ADDRESS out_;  // uint [workgroups][subgroups]
   uint quads;
   uint steps;           // a workgroup's loads, each of WORKGROUP * kReadDepth neighbouring quads
+};
+
+// conv.comp: tokens that an invocation walks through.
+const uint kConvTokens = 16;
+// Taps of a convolution at most, so that only the first such walk reads the state. The known families have 3 or 4.
+const uint kMaxConvKernel = kConvTokens + 1;
+
+struct ConvPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS weight;  // float [channels][kernel]
+  HOTSET_ADDRESS bias;    // float [channels]; 0: none
+  HOTSET_ADDRESS state;   // float [kernel - 1][channels]
+  HOTSET_ADDRESS out_;
+  uint channels;
+  uint n;
+  uint x_stride;
+  uint out_stride;
+};
+
+// Key dims of a head of linear attention, and state of a scan's channel: what registers hold.
+const uint kMaxStateDim = 256;
+
+// Numbers of Decay in runtime/compute/ops.h.
+const uint kDecayNone = 0;
+const uint kDecayHead = 1;
+const uint kDecayChannel = 2;
+const uint kDecayConstant = 3;
+
+struct LinearAttentionPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;      // head h reads key head h / key_group % key_heads
+  HOTSET_ADDRESS k;
+  HOTSET_ADDRESS v;
+  HOTSET_ADDRESS decay;
+  HOTSET_ADDRESS beta;   // 0: none
+  HOTSET_ADDRESS state;  // float [heads][key_dim][value_dim]
+  HOTSET_ADDRESS out_;
+  uint n;
+  uint key_heads;
+  uint key_group;
+  uint value_dim;
+  uint q_stride;  // floats from token to token
+  uint k_stride;
+  uint v_stride;
+  uint decay_stride;
+  uint beta_stride;
+  uint out_stride;
+  float scale;
+};
+
+struct SelectiveScanPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS dt;
+  HOTSET_ADDRESS b;
+  HOTSET_ADDRESS c;
+  HOTSET_ADDRESS a;      // float [channels][state_dim]
+  HOTSET_ADDRESS d;      // float [channels]
+  HOTSET_ADDRESS state;  // float [channels][state_dim]
+  HOTSET_ADDRESS out_;
+  uint channels;
+  uint n;
+  uint x_stride;
+  uint dt_stride;
+  uint b_stride;
+  uint c_stride;
+  uint out_stride;
 };
 
 #ifdef __cplusplus

@@ -14,10 +14,13 @@
 // ExpertPieces (offload/expert_pieces.h).
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "platform/check.h"
 #include "platform/status.h"
 #include "platform/vulkan/device.h"
 #include "runtime/compute/tensor.h"
@@ -32,13 +35,28 @@ enum class Phase { kDecode, kBatch };
 struct AttentionShape {
   uint32_t heads = 0;
   uint32_t kv_heads = 0;
-  uint32_t head_dim = 0;       // of q and k
-  uint32_t value_dim = 0;      // of v
-  uint32_t rope_dim = 0;       // leading dims of each head that rotate; pairs (i, i + rope_dim/2)
+  uint32_t head_dim = 0;       // of q and k; even
+  uint32_t value_dim = 0;      // of v; even
+  uint32_t rope_dim = 0;       // leading dims of each head that rotate; pairs (i, i + rope_dim/2), or (2 i, 2 i + 1) when adjacent
   uint32_t context_tokens = 0; // rows of the cache
   KvElement kv = KvElement::kF16;
   float norm_eps = 0;          // of the q/k norms
   float scale = 0;             // of q.k; 1/sqrt(head_dim)
+  bool adjacent_pairs = false;
+  uint32_t key_stride = 0;     // elements from one cache row to the next; 0: kv_heads * head_dim. Whole 16 bytes where head_dim % 8 is 0
+  uint32_t value_stride = 0;   // likewise, even; 0: kv_heads * value_dim. Values may be columns of the keys
+  uint32_t window = 0;         // a token sees the last `window` positions, its own among them; 0: all
+  uint32_t chunk = 0;          // a token sees its own chunk of so many positions only; 0: all
+  float softcap = 0;           // scores become softcap * tanh(score / softcap); 0: none
+};
+
+// What some kinds of attention read besides.
+struct AttentionInputs {
+  uint64_t sinks = 0;  // float [heads]: one more score of each head, whose share of the softmax is dropped; 0: none
+  // uint32 [n][mask_heads][mask_words]: bit p % 32 of word p / 32 is set where token t may see position p, none past mask_words; 0: all
+  uint64_t mask = 0;
+  uint32_t mask_words = 0;
+  uint32_t mask_heads = 1;  // or as many as key/value heads, a mask each
 };
 
 // One layer's KV cache: [context_tokens][kv_heads][head_dim] and [..][value_dim] elements of AttentionShape::kv.
@@ -47,12 +65,187 @@ struct KvCacheView {
   uint64_t values = 0;
 };
 
-// How scores become weights. softmax: over all experts first; then the top-k; then, when renormalise, divided by their sum.
+// Which positions attention sees (DeepSeek-V3.2's lightning indexer, MiniMax-M3's block sparse attention): the best by scores of their own.
+// A query of each head meets one key a position, q.k. Together: a position's score is the sum over heads of weight * max(q.k, 0), and
+// there is one mask; else each head has a mask of its own, and q.k is the score. Blocks of `block` positions are chosen as a whole, by
+// their best position up to the token's own. The `top_k` best blocks are chosen, all of them where there are no more; the last
+// `own_blocks` up to the token's own come first whatever their scores. The lower position comes first among equals; a score that is no
+// number may come anywhere.
+struct SelectShape {
+  uint32_t heads = 0;
+  uint32_t head_dim = 0;        // a multiple of 16
+  bool together = true;
+  uint32_t top_k = 0;           // blocks
+  uint32_t block = 1;           // positions
+  uint32_t own_blocks = 0;
+  uint32_t context_tokens = 0;  // rows of the cache
+  KvElement kv = KvElement::kF16;
+
+  uint32_t masks() const { return together ? 1 : heads; }
+  uint32_t blocks() const { return (context_tokens + block - 1) / block; }
+  uint32_t mask_words() const { return (context_tokens + 31) / 32; }
+  uint64_t token_scratch_bytes() const { return uint64_t{masks()} * blocks() * sizeof(float); }
+};
+
+// Whether positions can be chosen so.
+inline bool can_select(const SelectShape& shape) {
+  return shape.heads != 0 && shape.head_dim != 0 && shape.head_dim % 16 == 0 && shape.top_k != 0 && shape.block != 0;
+}
+
+// n rows of floats, `stride` floats from the start of one to that of the next.
+struct Rows {
+  uint64_t address = 0;
+  uint32_t stride = 0;
+};
+
+enum class NormKind : uint32_t {
+  kRms = 0,    // x / sqrt(mean(x^2) + eps)
+  kLayer = 1,  // (x - mean) / sqrt(variance + eps)
+  kL2 = 2,     // x / max(sqrt(sum(x^2)), eps)
+};
+
+// A row is `groups` runs of `cols` floats, each normed by itself.
+struct NormShape {
+  NormKind kind = NormKind::kRms;
+  uint32_t groups = 1;
+  uint32_t cols = 0;
+  uint32_t weight_stride = 0;  // floats from one group's weights (and biases) to the next; 0: all share them
+  float eps = 0;
+};
+
+enum class Activation : uint32_t {
+  kNone = 0,          // x
+  kSilu = 1,          // x * sigmoid(alpha x)
+  kGelu = 2,          // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+  kGeluErf = 3,       // 0.5 x (1 + erf(x / sqrt(2)))
+  kRelu = 4,
+  kReluSquared = 5,
+  kSigmoid = 6,       // sigmoid(alpha x)
+  kSoftplus = 7,      // log(1 + exp(x)), x where it is above 20
+  kTanh = 8,          // tanh(alpha x)
+  kExp = 9,           // exp(alpha x)
+  kSitu = 10,         // tanh(alpha x) / alpha * sigmoid(x); in a Glu, up becomes up_high * tanh(up / up_high) in place of its clamp
+};
+
+// f(clamp(gate)) * (clamp(up) + up_offset): the middle of gated feed-forward networks, and what `map` does to its operands.
+struct Glu {
+  Activation f = Activation::kSilu;
+  float alpha = 1;
+  float gate_low = -INFINITY;  // gate is clamped to [gate_low, gate_high] before f
+  float gate_high = INFINITY;
+  float up_low = -INFINITY;
+  float up_high = INFINITY;
+  float up_offset = 0;
+
+  bool operator==(const Glu&) const = default;
+};
+
+// The gate_high with which silu(gate) is at most `limit` > 0: for families that clamp behind the function.
+inline float silu_inverse(float limit) {
+  double x = static_cast<double>(limit) + 0.5;  // silu is convex from 0 to 2.4 and has a slope near 1 above: Newton converges
+  for (int i = 0; i < 50; ++i) {
+    const double s = 1 / (1 + std::exp(-x));
+    x -= (x * s - static_cast<double>(limit)) / (s * (1 + x * (1 - s)));
+  }
+  return static_cast<float>(x);
+}
+
+// An operand of map: element i of row t is the float at address[t * stride + (i / group) % period]. address 0: there is none.
+struct Operand {
+  uint64_t address = 0;
+  uint32_t stride = 0;  // 0: every row reads the same
+  uint32_t group = 1;
+  uint32_t period = 0;  // 0: no modulo
+};
+
+// Rotation of `heads` heads, each `head_stride` floats from the one before: dims first .. first + dim turn by the table.
+struct RopeShape {
+  uint32_t heads = 1;
+  uint32_t head_stride = 0;
+  uint32_t first = 0;
+  uint32_t dim = 0;             // even
+  bool adjacent_pairs = false;  // (first + 2 i, first + 2 i + 1), else (first + i, first + i + dim/2)
+  bool inverse = false;         // turns back
+};
+
+// A product of every head with a matrix of its own.
+struct HeadsShape {
+  uint32_t heads = 0;
+  uint32_t rows = 0;             // outputs of a head
+  uint32_t cols = 0;             // inputs of a head
+  uint32_t x_head_stride = 0;    // floats from one head's inputs to the next
+  uint32_t out_head_stride = 0;
+  bool transposed = false;       // the weights of a head are [cols][rows], not [rows][cols]
+};
+
+// Causal convolution of each channel over the last `kernel` tokens: out = f(sum_j weight[c][j] * x[t - kernel + 1 + j][c] + bias[c]).
+struct ConvShape {
+  uint32_t channels = 0;
+  uint32_t kernel = 0;  // 1..kMaxConvKernel
+  Activation f = Activation::kNone;
+};
+
+enum class Decay : uint32_t {
+  kNone = 0,
+  kHead = 1,      // one number a head and token: its logarithm is given, float [n][heads]
+  kChannel = 2,   // one a key dim: float [n][heads * key_dim]
+  kConstant = 3,  // one a head, the same for every token: float [heads]
+};
+
+// A recurrence over tokens. For each head, S [key_dim][value_dim] float:
+//   S = exp(decay) * S;  with delta: u = beta * (v - k S), else u = beta * v (beta 1 where there is none);  S += k (x) u;  out = scale * q S.
+// Gated delta net, Kimi delta attention, Mamba-2 (k = B, v = x, q = C, beta = dt, decay = dt A; + D x by map) and lightning attention
+// are of this form.
+struct LinearAttentionShape {
+  uint32_t heads = 0;       // of v and out
+  uint32_t key_heads = 0;   // of q and k; divides heads
+  bool tiled_heads = false; // head h reads key head h % key_heads, else h / (heads / key_heads)
+  uint32_t key_dim = 0;     // 1..kMaxStateDim
+  uint32_t value_dim = 0;
+  Decay decay = Decay::kNone;
+  bool delta = false;
+  float scale = 1;
+};
+
+// Mamba-1: for each channel c, S [state_dim]: S = exp(dt[c] * a[c]) * S + dt[c] * b * x[c];  out[c] = S . c_ + d[c] * x[c].
+struct SelectiveScanShape {
+  uint32_t channels = 0;
+  uint32_t state_dim = 0;  // 1..kMaxStateDim
+};
+
+enum class Gating : uint32_t { kSoftmax = 0, kSigmoid = 1, kSqrtSoftplus = 2 };
+
+// How scores become weights: gating of all experts (softmax: over all of them), the top-k of gate + choice bias, their gates as
+// weights; divided by their sum when renormalise; times scale (and the chosen expert's own scale).
+// With groups: experts lie in `groups` equal runs; a run's score is the sum of its two best biased gates, and only those of the
+// best `groups_used` runs may be chosen. Where no bias is added for the choice, scores stand for gates in it, whose order they
+// have without rounding. NaN ranks below all, the lower id (or run) first among equals.
 struct RouteShape {
   uint32_t experts = 0;
   uint32_t used = 0;
   bool renormalise = true;
   float scale = 1;
+  Gating gating = Gating::kSoftmax;
+  uint32_t groups = 1;       // at most shaders::kMaxRouteGroups
+  uint32_t groups_used = 1;
+  float least_sum = 0;       // the divisor of renormalise is at least this
+  uint32_t id_divisor = 1;   // ids are the choice divided by this (an id may then come twice), weights the gates of such ids
+};
+
+// Whether a router can have this shape.
+inline bool can_route(const RouteShape& shape) {
+  if (shape.used == 0 || shape.used > shaders::kMaxTopK || shape.used > shape.experts || shape.id_divisor == 0) return false;
+  if (shape.groups == 0 || shape.groups > shaders::kMaxRouteGroups || shape.experts % shape.groups != 0) return false;
+  return shape.groups_used <= shape.groups && shape.used <= uint64_t{shape.groups_used} * (shape.experts / shape.groups);
+}
+
+// What some routers read besides; 0: not there.
+struct RouteInputs {
+  uint64_t logit_bias = 0;     // float [experts], added to the scores first
+  uint64_t choice_bias = 0;    // float [experts], added to the gates for the choice only
+  uint64_t expert_scales = 0;  // float [experts], of the weights in the end
+  uint64_t tokens = 0;         // uint32 [n], and
+  uint64_t token_experts = 0;  // int32 [vocab][used]: the choice of each token, in place of the top-k; ids past the last count as it
 };
 
 // A matrix and where its product goes.
@@ -61,9 +254,13 @@ struct MatrixProduct {
   Tensor out;
 };
 
-// Offsets and types of an expert's matrices inside its record.
+// Offsets and types of an expert's matrices inside its record. On the CPU a matrix lies in a piece of its own (ExpertPieces), or
+// in that of another: gate and up joined.
 struct ExpertShape {
-  uint32_t embd = 0;
+  static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kMaxPieces = 8;
+
+  uint32_t embd = 0;  // width of input and output
   uint32_t ff = 0;
   uint32_t used = 0;
   BlockType gate_type = BlockType::kF32;  // gate and up: [ff][embd]
@@ -72,6 +269,20 @@ struct ExpertShape {
   uint32_t gate_offset = 0;               // bytes from the record's start
   uint32_t up_offset = 0;
   uint32_t down_offset = 0;
+  // What follows is zero or none in plain SwiGLU experts.
+  Glu glu;                                // without a gate: hidden = f(up)
+  bool has_gate = true;
+  bool weight_on_input = false;           // the weight multiplies gate x and up x, in place of the output
+  uint32_t gate_bias_offset = kNone;      // float [ff]; kNone: no bias
+  uint32_t up_bias_offset = kNone;
+  uint32_t down_bias_offset = kNone;      // float [embd]
+  uint32_t gate_piece = 0;                // index in ExpertPieces
+  uint32_t up_piece = 1;
+  uint32_t down_piece = 2;
+  uint32_t up_piece_offset = 0;           // bytes into its piece
+  uint32_t gate_bias_piece = kNone;
+  uint32_t up_bias_piece = kNone;
+  uint32_t down_bias_piece = kNone;
 };
 
 // Operations recorded together; numbered by the Ops that made it.
@@ -110,28 +321,62 @@ class Ops {
   // the cache at Control.position + t. q [n][heads*head_dim] in place. rope: float2 (cos, sin) [n][rope_dim/2].
   virtual void store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm,
                         uint64_t rope, const KvCacheView& cache, uint32_t n) = 0;
-  // Causal attention of token t over cache rows 0..Control.position + t. out: [n][heads*value_dim]. Decode: `scratch`
+  // Causal attention of token t over cache rows 0..Control.position + t, those of them that window, chunk and mask leave; a token that
+  // sees nothing gets zeros. Sinks are neither scaled nor capped. out: [n][heads*value_dim]. Decode: `scratch`
   // holds n times attention_scratch_bytes() (which may be 0).
   virtual void attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
-                         Phase phase) = 0;
+                         Phase phase, const AttentionInputs& inputs = {}) = 0;
   // scores [n][experts] -> ids uint32 [n][used] (falling score; the lower id first among equals), weights float [n][used].
   // With a table (uint64 [experts] of this layer; decode, n = 1): addresses uint64 [used] = table[ids]; where one is 0,
   // Control.stop becomes stop_value unless it is set already.
   virtual void route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table = 0,
-                     const Tensor* addresses = nullptr, uint32_t stop_value = 0) = 0;
-  // Decode: hidden[s] = silu(gate_s x) * (up_s x) for each of the `used` records in addresses; a slot whose address is 0 is
-  // left out. hidden: [used][ff].
-  virtual void expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) = 0;
-  // Decode: out += sum over s, in order, of weights[s] * (down_s hidden[s]), without the slots whose address is 0. out: [embd].
+                     const Tensor* addresses = nullptr, uint32_t stop_value = 0, const RouteInputs& inputs = {}) = 0;
+  // Decode: hidden[s] = glu(gate_s x + bias, up_s x + bias) for each of the `used` records in addresses; a slot whose address is 0
+  // is left out. hidden: [used][ff]. weights: float [used], read with weight_on_input only.
+  virtual void expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& x, const Tensor& hidden) = 0;
+  // Decode: out += sum over s, in order, of weights[s] * (down_s hidden[s] + bias), without the slots whose address is 0 (weights of
+  // 1 with weight_on_input). out: [embd].
   virtual void expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) = 0;
   // Batch: tiles: shaders::ExpertTile [tile_count]; pairs: uint32, each token * used + slot. hidden: [n*used][ff] by pair.
-  virtual void expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x,
+  // weights: float [n*used] by pair, read with weight_on_input only.
+  virtual void expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights, const Tensor& x,
                                const Tensor& hidden) = 0;
-  // Batch: parts: [n*used][embd] by pair = down hidden.
+  // Batch: parts: [n*used][embd] by pair = down hidden + bias.
   virtual void expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
                                  const Tensor& parts) = 0;
-  // out[t] += sum over s, in order, of weights[t][s] * parts[t*used + s].
+  // out[t] += sum over s, in order, of weights[t][s] * parts[t*used + s] (weights of 1 with weight_on_input).
   virtual void combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) = 0;
+  // --- the parts that families are composed of; activations are Rows, which may be columns of a wider value
+  // out = norm of each group of x, times weight, plus bias (float [cols] or [groups][cols]; 0: none of either). out may be x.
+  virtual void norm(const NormShape& shape, const Rows& x, uint64_t weight, uint64_t bias, const Rows& out, uint32_t n) = 0;
+  // out[t][i] = scale * f(clamp(a)) * (clamp(b) + up_offset) + c, i < cols, with glu's f, clamps and offset; b absent: no factor, c absent:
+  // no summand. out may be any operand that reads element i for element i.
+  virtual void map(const Glu& glu, float scale, const Operand& a, const Operand& b, const Operand& c, const Rows& out, uint32_t n, uint32_t cols) = 0;
+  // Turns heads of x in place. table: float2 (cos, sin) [n][dim/2].
+  virtual void rope(const RopeShape& shape, const Rows& x, uint64_t table, uint32_t n) = 0;
+  // Row Control.position + t of the cache = the first `cols` floats of row t of x; rows past context_tokens are dropped. Cache rows are
+  // row_stride elements apart.
+  virtual void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) = 0;
+  // out of each head = that head's matrix times its x. w.rows = heads * (transposed ? cols : rows), w.cols the other. Not transposed and
+  // with cols of whole fours, the x of every row and head lies at a multiple of 16 bytes.
+  virtual void matmul_heads(const HeadsShape& shape, const Weight& w, const Rows& x, const Rows& out, uint32_t n) = 0;
+  // weight: float [channels][kernel], bias: float [channels] or 0. state: float [kernel - 1][channels], the last rows of x, read and
+  // brought up to date; taken as zero when Control.position is 0. out must not be x.
+  virtual void conv(const ConvShape& shape, const Rows& x, uint64_t weight, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) = 0;
+  // q, k: [n][key_heads * key_dim]; v, out: [n][heads * value_dim]. state: float [heads][key_dim][value_dim], brought up to date; taken as
+  // zero when Control.position is 0. decay: Rows (kConstant: an address); beta: float [n][heads] or address 0.
+  virtual void linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
+                                uint64_t state, const Rows& out, uint32_t n) = 0;
+  // x, dt, out: [n][channels]; b, c: [n][state_dim]; a: float [channels][state_dim] (negative), d: float [channels]; state: float
+  // [channels][state_dim], taken as zero when Control.position is 0.
+  virtual void selective_scan(const SelectiveScanShape& shape, const Rows& x, const Rows& dt, const Rows& b, const Rows& c, uint64_t a, uint64_t d,
+                              uint64_t state, const Rows& out, uint32_t n) = 0;
+  // mask: uint32 [n][masks][mask_words], as AttentionInputs::mask, bits past the token's own position 0. q: [n][heads * head_dim], at a
+  // multiple of 16 bytes like every row; weights: [n][heads], read where heads choose together. keys: [context_tokens][head_dim] elements,
+  // row Control.position + t that of token t. scratch: room for the scores of one token or more (SelectShape::token_scratch_bytes); with
+  // less than all of them, tokens are worked on in turns.
+  virtual void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
+                                uint32_t n) = 0;
   // out[i] += x[i], i < count: floats.
   virtual void add(const Tensor& x, const Tensor& out, uint32_t count) = 0;
   // out = x (count floats), and only when Control.stop is stop_value: what the host needs of a pass that stopped here.
@@ -139,6 +384,12 @@ class Ops {
   // Pairs per ExpertTile at most.
   static constexpr uint32_t kTilePairs = 8;
 };
+
+// Tokens whose scores have room in `scratch_bytes`; at least one, which the caller sees to.
+inline uint32_t select_tile(const SelectShape& shape, uint64_t scratch_bytes) {
+  HOTSET_CHECK(scratch_bytes >= shape.token_scratch_bytes());
+  return static_cast<uint32_t>(std::min<uint64_t>(scratch_bytes / shape.token_scratch_bytes(), UINT32_MAX));
+}
 
 // Bytes of scratch that decode attention over one token needs on a device with these limits.
 uint64_t attention_scratch_bytes(const DeviceLimits& limits, const AttentionShape& shape);

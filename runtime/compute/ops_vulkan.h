@@ -14,6 +14,7 @@
 #include "runtime/compute/ops.h"
 #include "runtime/compute/programs.h"
 #include "runtime/compute/tuning.h"
+#include "runtime/compute/weight_shader.h"
 
 namespace hotset {
 
@@ -64,15 +65,28 @@ class OpsVulkan final : public Ops {
   void store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm, uint64_t rope,
                 const KvCacheView& cache, uint32_t n) override;
   void attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
-                 Phase phase) override;
+                 Phase phase, const AttentionInputs& inputs = {}) override;
   void route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table = 0,
-             const Tensor* addresses = nullptr, uint32_t stop_value = 0) override;
-  void expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) override;
+             const Tensor* addresses = nullptr, uint32_t stop_value = 0, const RouteInputs& inputs = {}) override;
+  void expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& x, const Tensor& hidden) override;
   void expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) override;
-  void expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) override;
+  void expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights, const Tensor& x,
+                       const Tensor& hidden) override;
   void expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
                          const Tensor& parts) override;
   void combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) override;
+  void norm(const NormShape& shape, const Rows& x, uint64_t weight, uint64_t bias, const Rows& out, uint32_t n) override;
+  void map(const Glu& glu, float scale, const Operand& a, const Operand& b, const Operand& c, const Rows& out, uint32_t n, uint32_t cols) override;
+  void rope(const RopeShape& shape, const Rows& x, uint64_t table, uint32_t n) override;
+  void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) override;
+  void matmul_heads(const HeadsShape& shape, const Weight& w, const Rows& x, const Rows& out, uint32_t n) override;
+  void conv(const ConvShape& shape, const Rows& x, uint64_t weight, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) override;
+  void linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
+                        uint64_t state, const Rows& out, uint32_t n) override;
+  void selective_scan(const SelectiveScanShape& shape, const Rows& x, const Rows& dt, const Rows& b, const Rows& c, uint64_t a, uint64_t d,
+                      uint64_t state, const Rows& out, uint32_t n) override;
+  void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
+                        uint32_t n) override;
   void add(const Tensor& x, const Tensor& out, uint32_t count) override;
   void export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) override;
 
@@ -85,6 +99,8 @@ class OpsVulkan final : public Ops {
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
   const Program* program(const ProgramKey& key);
+  // The same of the build of `shader` for weights of these types.
+  const Program* weight_program(const WeightShader& shader, std::initializer_list<BlockType> types, const std::array<uint32_t, 12>& constants);
   // Records the dispatch, or notes the error when the device takes no grid of that size.
   template <class Push>
   void dispatch(const Program& program, const Push& push, uint32_t x, uint32_t y = 1, uint32_t z = 1) {
@@ -104,6 +120,7 @@ class OpsVulkan final : public Ops {
   std::vector<VkCommandBuffer> segments_;  // [SegmentId]
   std::vector<VkCommandBuffer> submitted_;  // of the submit under way
   tuning::Batch batch_;
+  bool has_codebooks_ = false;  // their address is among the push constants of the segment that is recorded
   Hazards hazards_;
   Status status_;
   Program current_;

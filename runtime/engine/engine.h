@@ -22,10 +22,13 @@
 #include "platform/status.h"
 #include "platform/vulkan/device_report.h"
 #include "runtime/engine/run_history.h"
+#include "runtime/text/output_parser.h"
 #include "runtime/text/sampler.h"
 #include "runtime/text/token.h"
 
 namespace hotset {
+
+struct Seams;
 
 enum class KvType { kF16, kF32 };
 
@@ -58,8 +61,10 @@ struct EngineOptions {
   std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
+  bool dense_attention = false;       // attention sees every position, where a model has an indexer that chooses some
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
+  const Seams* seams = nullptr;       // for tests: platform/seams.h
 };
 
 struct ChatMessage {
@@ -257,6 +262,11 @@ class Engine {
   // one that this build cannot render.
   virtual Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const = 0;
   virtual bool has_chat_template() const = 0;
+  // Takes apart what the model writes after `prompt`, which apply_chat_template gave, by the marks of the model's template.
+  // `tools`: the tools that were offered, as a JSON array; without any, nothing is taken for a call.
+  virtual std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools = {}) const {
+    return OutputParser::create({}, prompt, tools);
+  }
 };
 
 // The model that ships with the program, from the source tree or the installed prefix. Error: not found, and where it

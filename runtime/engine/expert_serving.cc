@@ -6,13 +6,15 @@
 #include "platform/threads.h"
 #include "runtime/engine/expert_tiers.h"
 #include "runtime/engine/kernel_probe.h"
-#include "runtime/model/layers.h"
+#include "runtime/model/decode_cost.h"
 
 namespace hotset {
 namespace {
 
-// The model may be wrong about a way by so much, and no more: what it expects to take longer than this many times the best is not tried.
+// The model may be wrong about a way by so much, and no more: what it expects to take longer than this many times the best is not tried,
+// unless a token costs next to nothing.
 constexpr double kWorthTrying = 4;
+constexpr double kCheapTokenNs = 50e6;
 // A hit must save at least this share of what it costs, else moving experts to VRAM gains nothing that could be measured.
 constexpr double kLeastSaving = 0.05;
 // Experts that are read to time the disk: several at once, then one alone.
@@ -21,29 +23,13 @@ constexpr uint32_t kDiskExperts = 8;
 }  // namespace
 
 double ExpertTiers::vram_share() const {
+  if (parts_.table.count() == 0) return 1;
   return static_cast<double>(residency_->stats().slots) / static_cast<double>(parts_.table.count());
 }
 
 double ExpertTiers::ram_share() const {
   if (host_->holds_all()) return 1;
   return static_cast<double>(host_->stats().slots) / static_cast<double>(parts_.table.count());
-}
-
-Status ExpertTiers::open_window(bool late) {
-  if (on_cpu()) return serve_on_cpu();
-  if (!host_->holds_anything()) return ok_status();
-  const bool reads = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
-  const bool copies = parts_.copy_path ? *parts_.copy_path == CopyPath::kDirect : !parts_.backend.limits().unified;
-  if ((reads || copies) && host_->holds_all()) {
-    const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
-    auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
-    if (import.ok()) import_ = std::move(*import);
-    else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
-    import_window_.set(reads ? import_.get() : nullptr);
-    link_->set_path(parts_.copy_path, import_.get());
-  }
-  reads_host_ = reads && import_ != nullptr;
-  return choose_serving(late);
 }
 
 // Bytes per busy time of several experts at once, and what one alone takes beyond that. They stay in RAM.
@@ -68,13 +54,12 @@ void ExpertTiers::measure_disk() {
 TokenWork ExpertTiers::token_work() const {
   TokenWork work;
   for (const uint64_t bytes : parts_.plan.dense_slab_bytes) work.dense_bytes += bytes;
-  const TensorInfo* embedding = parts_.spec.embedding.tensor;  // a token reads one row of it
-  if (embedding != parts_.spec.output.tensor) work.dense_bytes -= std::min(work.dense_bytes, embedding->size_bytes);
-  work.operations = Layers::kTokenOperations + static_cast<uint32_t>(parts_.spec.layers.size()) * Layers::kLayerOperations;
+  work.dense_bytes -= std::min(work.dense_bytes, embedding_only_bytes(parts_.spec));
+  work.operations = decode_operations(parts_.spec);
   work.submits = 1;
   work.moe_layers = parts_.table.layers();
   work.top_k = largest_top_k(parts_.spec);
-  work.record_bytes = parts_.table.total_bytes() / parts_.table.count();
+  work.record_bytes = parts_.table.total_bytes() / std::max<uint64_t>(parts_.table.count(), 1);
   work.vram_hit_rate = on_cpu() ? 0 : modelled_hit_rate(vram_share());
   if (!host_->holds_all()) work.ram_hit_share = modelled_ram_hit_share(vram_share(), std::min(ram_share(), 1 - vram_share()));
   return work;
@@ -130,7 +115,7 @@ Status ExpertTiers::choose_serving(bool late) {
 }
 
 std::vector<TriedWay> ExpertTiers::ways() const {
-  if (on_cpu() || parts_.options.miss != MissChoice::kAuto || !host_->holds_anything() || rates_.device_bytes_per_s == 0) return {};
+  if (on_cpu() || parts_.table.count() == 0 || parts_.options.miss != MissChoice::kAuto || !host_->holds_anything() || rates_.device_bytes_per_s == 0) return {};
   const MissPaths possible = paths(false);
   std::vector<MissPlan> plans = {{MissMode::kWait, false, true}};
   if (possible.in_place) plans.push_back({MissMode::kInPlace, false, true});
@@ -144,7 +129,7 @@ std::vector<TriedWay> ExpertTiers::ways() const {
     ways.push_back({plan, estimate_token(rates_, token_work(), plan).total_ns, {}});
     best_ns = std::min(best_ns, ways.back().expected_ns);
   }
-  std::erase_if(ways, [&](const TriedWay& way) { return !(way.expected_ns <= kWorthTrying * best_ns); });
+  std::erase_if(ways, [&](const TriedWay& way) { return !(way.expected_ns <= std::max(kWorthTrying * best_ns, kCheapTokenNs)); });
   return ways;
 }
 

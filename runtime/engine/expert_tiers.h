@@ -89,6 +89,7 @@ class ExpertTiers {
 
  private:
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
+  std::string_view policy_name() const;
   Status make_source();
   Status make_host();
   Status make_residency();
@@ -102,6 +103,9 @@ class ExpertTiers {
   Status warm_from_disk(const ProgressFunction& progress);
   // Lets the device read RAM where it can, and decides how misses are served. `late`: sessions may have begun.
   Status open_window(bool late);
+  void import_arena(bool reads);
+  // The open slots of a bounded tier, where every expert lies in one piece.
+  void import_slots();
   Status choose_serving(bool late);
   Status serve_on_cpu();
   MissPlan plan_by_choice(const MissPaths& paths) const;
@@ -114,6 +118,7 @@ class ExpertTiers {
   bool on_cpu() const { return parts_.backend.device() == nullptr; }
   bool all_in_vram() const;
   Status reload_host();
+  Status load_host_again();
   HostTier::ReadFunction reader() const;
   Status close_slab(size_t slab);
   Status open_slab(size_t slab);
@@ -130,7 +135,7 @@ class ExpertTiers {
   std::vector<ExpertId> hot_set_;       // to begin with, the worthiest first
   std::unique_ptr<ExpertSource> source_;
   std::unique_ptr<HostTier> host_;
-  std::unique_ptr<HostImport> import_;  // of the host tier's arena
+  std::vector<std::unique_ptr<HostImport>> imports_;  // of the host tier's arena, or of its open slots
   std::unique_ptr<CpuWindow> cpu_window_;
   ImportWindow import_window_;
   std::unique_ptr<LinkVulkan> link_;
@@ -138,8 +143,6 @@ class ExpertTiers {
   std::unique_ptr<Prefetch> prefetch_;
   std::unique_ptr<Residency> residency_;
 };
-
-uint32_t largest_top_k(const ModelSpec& spec);
 
 // RAM for experts: `wanted`, or as much as all of them take where that is free, or most of what is.
 uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_bytes, uint64_t available_bytes);

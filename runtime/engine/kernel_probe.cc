@@ -113,12 +113,12 @@ Result<FixedCosts> measure_fixed_costs(Backend& backend) {
   return FixedCosts{static_cast<uint64_t>(operation_ns), static_cast<uint64_t>(std::max(0.0, short_ns - kFewOperations * operation_ns))};
 }
 
-KernelRates measure_kernels(Backend& backend, uint32_t threads) {
+Result<KernelRates> measure_kernels(Backend& backend, uint32_t threads) {
   KernelRates rates;
-  const auto matvec = measure_matvec_bytes_per_s(backend);
-  if (matvec.ok()) rates.device_bytes_per_s = *matvec;
-  const auto fixed = measure_fixed_costs(backend);
-  if (fixed.ok()) rates.operation_ns = fixed->operation_ns, rates.submit_ns = fixed->submit_ns;
+  HOTSET_ASSIGN(rates.device_bytes_per_s, measure_matvec_bytes_per_s(backend));
+  HOTSET_ASSIGN(const FixedCosts fixed, measure_fixed_costs(backend));
+  rates.operation_ns = fixed.operation_ns;
+  rates.submit_ns = fixed.submit_ns;
   if (threads > 0) rates.cpu_bytes_per_s = measure_cpu_bytes_per_s(threads);
   return rates;
 }

@@ -21,7 +21,7 @@ struct FixedCosts {
 // The median of a few tries. Error: the device's.
 Result<FixedCosts> measure_fixed_costs(Backend& backend);
 
-// All of these; what could not be measured is left at 0. `threads` 0: without the CPU.
-KernelRates measure_kernels(Backend& backend, uint32_t threads);
+// All of these. `threads` 0: without the CPU. Error: the device's.
+Result<KernelRates> measure_kernels(Backend& backend, uint32_t threads);
 
 }  // namespace hotset

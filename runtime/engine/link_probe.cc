@@ -200,7 +200,10 @@ Result<LinkProbe> measure_links(DeviceMemory& memory, const LinkProbeOptions& op
   LinkProbe probe;
   fill_copies(*meter, plan, probe);
   fill_rates(*meter, device, plan, probe);
-  if (options.kernels) add_kernels(options.kernels(), probe.rates);
+  if (options.kernels) {
+    HOTSET_ASSIGN(const KernelRates kernels, options.kernels());
+    add_kernels(kernels, probe.rates);
+  }
   return probe;
 }
 

@@ -41,10 +41,10 @@ struct KernelRates {
 struct LinkProbeOptions {
   LinkMeterOptions meter = {.device_bytes = 0};  // 0: as the device's size has it
   uint64_t rounds_ns = 150'000'000;              // how long measures take turns; at least three times
-  std::function<KernelRates()> kernels;          // measures them; empty: they are left out
+  std::function<Result<KernelRates>()> kernels;  // measures them; empty: they are left out
 };
 
-// Measures now. Errors: those of LinkMeter.
+// Measures now. Errors: those of LinkMeter and of `kernels`.
 Result<LinkProbe> measure_links(DeviceMemory& memory, const LinkProbeOptions& options);
 
 }  // namespace hotset

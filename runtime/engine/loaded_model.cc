@@ -53,9 +53,10 @@ Result<ExpertTable> build_expert_table(const GgufFile& file, const ModelSpec& sp
   std::vector<uint64_t> part_sizes;
   for (size_t i = 0; i < file.part_count(); ++i) part_sizes.push_back(file.part(i).size_bytes());
   ExpertTableBuilder builder(std::move(part_sizes));
-  for (const LayerSpec& layer : spec.layers) {
-    const ByteRange tensors[] = {range_of(layer.moe.gate), range_of(layer.moe.up), range_of(layer.moe.down)};
-    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(layer.moe.route.experts, tensors));
+  for (const MoeSpec& moe : spec.moes) {
+    std::vector<ByteRange> tensors;
+    for (const TensorInfo* piece : moe.pieces) tensors.push_back(range_of(piece));
+    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(moe.route.experts, tensors));
   }
   return std::move(builder).build();
 }
@@ -88,6 +89,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
 
 Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file) {
   HOTSET_ASSIGN(spec_, describe_model(file));
+  if (options.dense_attention) see_all_positions(spec_);
   HOTSET_ASSIGN(ExpertTable experts, build_expert_table(file, spec_));
   experts_ = std::make_unique<ExpertTable>(std::move(experts));
   HOTSET_ASSIGN(backend_, open_backend(options));
@@ -115,11 +117,12 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
 
 // The one device is the CPU, and the one link its way to RAM.
 std::optional<LinkProbe> LoadedModel::probe_cpu() {
-  const KernelRates kernels = measure_kernels(*backend_, 0);
+  const auto kernels = measure_kernels(*backend_, 0);
+  if (!kernels.ok()) return std::nullopt;
   LinkProbe probe;
-  probe.rates.device_bytes_per_s = probe.rates.in_place_bytes_per_s = kernels.device_bytes_per_s;
-  probe.rates.operation_ns = kernels.operation_ns;
-  probe.rates.submit_ns = kernels.submit_ns;
+  probe.rates.device_bytes_per_s = probe.rates.in_place_bytes_per_s = kernels->device_bytes_per_s;
+  probe.rates.operation_ns = kernels->operation_ns;
+  probe.rates.submit_ns = kernels->submit_ns;
   probe.rates.unified = true;
   return probe;
 }
@@ -141,7 +144,7 @@ std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options)
 
 Status LoadedModel::allocate() {
   HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
-  HOTSET_ASSIGN(device_table_, memory_->allocate(experts_->count() * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
+  HOTSET_ASSIGN(device_table_, memory_->allocate(std::max<uint64_t>(experts_->count(), 1) * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
   if (memory_->of_host()) return ok_status();
   HOTSET_ASSIGN(slab_plan_, plan_all_slabs(*experts_, plan_.slots_per_class, spec_.config.experts_used, max_slot_slab_bytes(memory_->limits(), *experts_)));
   for (size_t i = 0; i < slab_plan_.slab_bytes.size(); ++i) {

@@ -8,6 +8,7 @@
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "runtime/engine/explain.h"
+#include "runtime/engine/no_throw.h"
 #include "runtime/text/stream_decoder.h"
 
 namespace hotset {
@@ -24,17 +25,22 @@ constexpr uint64_t kBudgetLooks = 32;  // decode tokens between two looks at wha
 SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
     : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
   stats_.logits_hash = kFnvBasis;
-  residency_start_ = loaded.tiers().residency().stats();
-  link_start_ = loaded.tiers().link_stats();
-  host_start_ = loaded.tiers().host().stats();
-  submits_start_ = loaded.backend().submit_count();
   const ModelSpec& spec = loaded.spec();
-  history_ = RunHistory(static_cast<uint32_t>(spec.layers.size()), spec.config.experts, spec.config.experts_used);
+  history_ = RunHistory(static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used);
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
+}
+
+void SessionImpl::begin_counting() {
+  residency_start_ = loaded_.tiers().residency().stats();
+  link_start_ = loaded_.tiers().link_stats();
+  host_start_ = loaded_.tiers().host().stats();
+  submits_start_ = loaded_.backend().submit_count();
 }
 
 Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use) {
   std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns, in_use));
+  const std::lock_guard guard(loaded.lock());
+  session->begin_counting();
   const Model model = loaded.model();
   HOTSET_ASSIGN(session->decode_, DecodePass::create(model, loaded.workspace()));
   HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, loaded.workspace(), session->stop_));
@@ -42,13 +48,18 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 }
 
 SessionImpl::~SessionImpl() {
+  const std::lock_guard guard(loaded_.lock());
   loaded_.backend().wait_idle();  // after an error work may still be under way
-  end_trace();
-  if (decode_ && prefill_) loaded_.judge_trial(stats());
-  decode_.reset();
-  prefill_.reset();
-  loaded_.backend().save_programs();
-  loaded_.tiers().save_hot_set();
+  const Status kept = without_exceptions([this] {
+    end_trace();
+    if (decode_ && prefill_) loaded_.judge_trial(stats());
+    decode_.reset();
+    prefill_.reset();
+    loaded_.backend().save_programs();
+    loaded_.tiers().save_hot_set();
+    return ok_status();
+  });
+  if (!kept.ok()) log_line(LogLevel::kWarn, "what was learned was not kept: %s", kept.message().c_str());
   in_use_ = false;
 }
 
@@ -66,9 +77,30 @@ Status SessionImpl::check(std::span<const TokenId> tokens) const {
 }
 
 Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink) {
+  return without_exceptions([&] { return feed_checked(tokens, sink); });
+}
+
+Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink) {
   if (tokens.empty()) return ok_status();
   HOTSET_RETURN_IF_ERROR(check(tokens));
-  return tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
+  HOTSET_RETURN_IF_ERROR(restore_state());
+  const Status fed = tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
+  if (!loaded_.spec().recurrent) return fed;
+  if (fed.ok()) fed_.insert(fed_.end(), tokens.begin(), tokens.end());
+  else state_is_stale_ = true;
+  return fed;
+}
+
+Status SessionImpl::restore_state() {
+  if (!state_is_stale_) return ok_status();
+  const size_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
+  for (size_t done = 0; done < fed_.size(); done += chunk_tokens) {
+    const auto chunk = std::span<const TokenId>(fed_).subspan(done, std::min(chunk_tokens, fed_.size() - done));
+    const std::lock_guard guard(loaded_.lock());
+    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, static_cast<uint32_t>(done), false, {}));
+  }
+  state_is_stale_ = false;
+  return ok_status();
 }
 
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
@@ -143,11 +175,17 @@ TokenId SessionImpl::sample() { return has_logits_ ? sampler_->sample(first_logi
 
 Status SessionImpl::set_sampler(const SamplerOptions& options) {
   HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
-  sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
-  return ok_status();
+  return without_exceptions([&] {
+    sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
+    return ok_status();
+  });
 }
 
 Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) {
+  return without_exceptions([&] { return generate_on(prompt, max_tokens, sink); });
+}
+
+Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) {
   const Status fed = feed(prompt, {});
   if (fed.code() == Code::kCancelled) return StopReason::kRequested;
   HOTSET_RETURN_IF_ERROR(fed);
@@ -170,7 +208,7 @@ Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32
       break;
     }
     if (max_tokens != 0 && count + 1 == max_tokens) break;  // the last token's successor is not asked for
-    const Status next = feed_one(token, {});
+    const Status next = feed({&token, 1}, {});
     if (next.code() == Code::kCancelled) return StopReason::kRequested;
     HOTSET_RETURN_IF_ERROR(next);
   }
@@ -189,6 +227,7 @@ void SessionImpl::end_trace() {
       log_line(LogLevel::kWarn, "the trace leaves out %llu transfers that came at once", static_cast<unsigned long long>(events_->left_out()));
     }
   }
+  trace_->finish();
   stats_.trace_lost_tokens += trace_->lost_tokens();
   events_.reset();
   trace_.reset();
@@ -196,11 +235,16 @@ void SessionImpl::end_trace() {
 }
 
 Status SessionImpl::trace_to(const std::string& path, TraceContent content) {
+  return without_exceptions([&] { return begin_trace(path, content); });
+}
+
+Status SessionImpl::begin_trace(const std::string& path, TraceContent content) {
   const std::lock_guard guard(loaded_.lock());
   end_trace();
   if (path.empty()) return ok_status();
   const ModelSpec& spec = loaded_.spec();
-  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.layers.size()), spec.config.experts, spec.config.experts_used};
+  if (spec.moes.empty()) return error(Code::kInvalidArgument, "there is no routing to trace: this model has no experts");
+  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used};
   HOTSET_ASSIGN(trace_, TraceWriter::create(path, shape));
   if (content == TraceContent::kRoutingAndLinks) {
     events_ = std::make_unique<LinkEvents>();
@@ -216,7 +260,7 @@ Status SessionImpl::trace_to(const std::string& path, TraceContent content) {
 void SessionImpl::trace_decode() {
   if (!trace_) return;
   routing_.clear();
-  for (uint32_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+  for (uint32_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
     const std::span<const uint16_t> ids = decode_->chosen(layer);
     routing_.insert(routing_.end(), ids.begin(), ids.end());
   }
@@ -247,7 +291,7 @@ void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
   std::vector<uint16_t> ids;
   for (size_t token = 0; token < tokens; ++token) {
     ids.clear();
-    for (size_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+    for (size_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
       const auto first = routing_.begin() + static_cast<std::ptrdiff_t>((layer * tokens + token) * used);
       ids.insert(ids.end(), first, first + static_cast<std::ptrdiff_t>(used));
     }
@@ -261,6 +305,9 @@ void SessionImpl::rewind(uint32_t position) {
   if (trace_) trace_->next_sequence();
   position_ = position;
   has_logits_ = false;
+  if (!loaded_.spec().recurrent) return;
+  fed_.resize(position);
+  state_is_stale_ = position != 0;  // at position 0 the state begins anew by itself
 }
 
 void SessionImpl::add_tier_stats(SessionStats& stats) const {
@@ -280,7 +327,7 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
   stats.limiting_link = estimate.limit;
   const Prefetch* prefetch = loaded_.tiers().prefetch();
   if (!prefetch) return;
-  stats.prefetch.active = prefetch->active();
+  stats.prefetch.active = prefetch->in_use();
   stats.prefetch.reads = host.hinted - host_start_.hinted;
   stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
   stats.prefetch.late = host.hint_late - host_start_.hint_late;
@@ -289,6 +336,7 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
 }
 
 SessionStats SessionImpl::stats() const {
+  const std::lock_guard guard(loaded_.lock());
   SessionStats stats = stats_;
   const ResidencyStats now = loaded_.tiers().residency().stats();
   const DeviceLinkStats link = loaded_.tiers().link_stats();
@@ -312,6 +360,9 @@ SessionStats SessionImpl::stats() const {
   return stats;
 }
 
-std::string SessionImpl::explain() const { return explain_plan(loaded_, stats()); }
+std::string SessionImpl::explain() const {
+  const std::lock_guard guard(loaded_.lock());
+  return explain_plan(loaded_, stats());
+}
 
 }  // namespace hotset

@@ -15,9 +15,9 @@
 #include <span>
 
 #include "runtime/model/expert_batch.h"
-#include "runtime/model/layers.h"
+#include "runtime/model/step_recorder.h"
 #include "runtime/model/model.h"
-#include "runtime/model/rope.h"
+#include "runtime/model/position_tables.h"
 #include "runtime/model/workspace.h"
 
 namespace hotset {
@@ -62,14 +62,16 @@ class PrefillPass {
   Status wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor);
   // Until at most `waves` expert waves are in flight.
   Status drain_waves(uint32_t waves);
+  // After an error: until nothing is in flight and nothing is pinned.
+  void give_up();
   Status read_logits(uint32_t n, uint32_t position, const LogitsFunction& each);
 
   const Model model_;
   Workspace& ws_;
   const std::atomic<bool>& stop_;
   const std::unique_ptr<Ops> ops_;
-  Layers layers_;
-  RopeTable rope_;
+  StepRecorder steps_;
+  PositionTables positions_;
   ExpertBatch batch_;
   std::array<RingEntry, kRing> ring_ = {};
   uint32_t ring_next_ = 0;

@@ -185,7 +185,7 @@ struct Experts {
     Buffer hidden = rig.buffer(ids.size() * shape.ff * 4), parts = rig.buffer(ids.size() * shape.embd * 4), out = rig.upload(residual);
     const auto tile_count = static_cast<uint32_t>(tiles.size());
     const Status status = rig.run([&](Ops& ops) {
-      ops.expert_up_batch(shape, tile_buffer.address(), tile_count, pair_buffer.address(), rig.tensor(x_buffer), rig.tensor(hidden));
+      ops.expert_up_batch(shape, tile_buffer.address(), tile_count, pair_buffer.address(), {}, rig.tensor(x_buffer), rig.tensor(hidden));
       ops.expert_down_batch(shape, tile_buffer.address(), tile_count, pair_buffer.address(), rig.tensor(hidden), rig.tensor(parts));
       ops.combine(shape, rig.tensor(weight_buffer), rig.tensor(parts), rig.tensor(out), n);
     });

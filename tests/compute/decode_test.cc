@@ -187,7 +187,7 @@ void check_experts(GpuRig& rig, const ExpertShape& asked) {
   Buffer addresses = rig.upload(at), x = rig.upload(xs), weights = rig.upload(share), out = rig.upload(before), input = rig.upload(given);
   Buffer hidden = rig.buffer(given.size() * 4);
   REQUIRE(rig.run([&](Ops& ops) {
-    ops.expert_up(shape, rig.tensor(addresses), rig.tensor(x), rig.tensor(hidden));
+    ops.expert_up(shape, rig.tensor(addresses), {}, rig.tensor(x), rig.tensor(hidden));
     ops.expert_down(shape, rig.tensor(addresses), rig.tensor(weights), rig.tensor(input), rig.tensor(out));
   }).ok());
   std::vector<Dot> want_hidden, want_out;
@@ -225,6 +225,8 @@ TEST_CASE("experts, decode: every type agrees with double arithmetic") {
   check_experts(*rig, {768, 256, 5, BlockType::kQ4_K, BlockType::kQ6_K, BlockType::kQ8_0});  // types that differ
   check_experts(*rig, {64, 96, 8, BlockType::kQ8_0, BlockType::kQ8_0, BlockType::kQ4_0});    // rows not of a whole workgroup
   check_experts(*rig, {96, 160, 3, BlockType::kMXFP4, BlockType::kMXFP4, BlockType::kMXFP4});  // rows at odd addresses
+  check_experts(*rig, {768, 256, 5, BlockType::kIQ2_XXS, BlockType::kQ4_K, BlockType::kIQ3_S});  // of both builds of the shaders
+  check_experts(*rig, {256, 64, 3, BlockType::kQ3_K, BlockType::kIQ4_XS, BlockType::kNVFP4});
 }
 
 TEST_CASE("no operation writes while the pass is stopped") {
@@ -243,7 +245,7 @@ TEST_CASE("no operation writes while the pass is stopped") {
     ops.matmul(w, rig->tensor(x), part(2), 1, Phase::kDecode);
     const Tensor ids = part(3), chosen = part(4);
     ops.route({256, 2}, rig->tensor(x), ids, chosen, 1);
-    ops.expert_up(experts.shape, rig->tensor(addresses), rig->tensor(x), part(5));
+    ops.expert_up(experts.shape, rig->tensor(addresses), {}, rig->tensor(x), part(5));
     ops.expert_down(experts.shape, rig->tensor(addresses), rig->tensor(x), rig->tensor(x), part(5));
   }).ok());
   const auto bytes = out.mapped();

@@ -70,7 +70,7 @@ class Layer {
       REQUIRE(rig_.run([&](Ops& ops) {
         record_attention(ops, a, 1, t, Phase::kDecode);
         ops.route({kExperts, kUsed}, rig_.tensor(a.scores), rig_.tensor(log), rig_.tensor(a.weights), 1, table.address(), &addresses, 1);
-        ops.expert_up(shape_, addresses, rig_.tensor(a.normed), rig_.tensor(a.hidden));
+        ops.expert_up(shape_, addresses, {}, rig_.tensor(a.normed), rig_.tensor(a.hidden));
         ops.expert_down(shape_, addresses, rig_.tensor(a.weights), rig_.tensor(a.hidden), rig_.tensor(a.x));
       }).ok());
       append(all, a.x);
@@ -159,7 +159,7 @@ class Layer {
     Buffer tile_list = rig_.upload(tiles), pairs = rig_.upload(order);
     const auto count = static_cast<uint32_t>(tiles.size());
     REQUIRE(rig_.run([&](Ops& ops) {
-      ops.expert_up_batch(shape_, tile_list.address(), count, pairs.address(), rig_.tensor(a.normed), rig_.tensor(a.hidden));
+      ops.expert_up_batch(shape_, tile_list.address(), count, pairs.address(), {}, rig_.tensor(a.normed), rig_.tensor(a.hidden));
       ops.expert_down_batch(shape_, tile_list.address(), count, pairs.address(), rig_.tensor(a.hidden), rig_.tensor(a.parts));
       ops.combine(shape_, rig_.tensor(a.weights), rig_.tensor(a.parts), rig_.tensor(a.x), n);
     }).ok());

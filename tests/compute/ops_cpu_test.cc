@@ -202,7 +202,7 @@ TEST_CASE("cpu experts, decode: the sum over slots in order, without those that 
       const std::vector<float> untouched(size_t{shape.used} * shape.ff, 123.0f);
       Buffer addresses = rig.upload(at), x = rig.upload(xs), weights = rig.upload(share), out = rig.upload(before), hidden = rig.upload(untouched);
       REQUIRE(rig.run([&](Ops& ops) {
-        ops.expert_up(shape, rig.tensor(addresses), rig.tensor(x), rig.tensor(hidden));
+        ops.expert_up(shape, rig.tensor(addresses), {}, rig.tensor(x), rig.tensor(hidden));
         ops.expert_down(shape, rig.tensor(addresses), rig.tensor(weights), rig.tensor(hidden), rig.tensor(out));
       }).ok());
       std::vector<double> want(before.begin(), before.end()), magnitude(shape.embd);
@@ -245,7 +245,7 @@ TEST_CASE("cpu experts, batch: pairs by tile, alone or with the tile before") {
     Buffer hidden = rig.buffer(uint64_t{pairs} * shape.ff * 4), parts = rig.buffer(uint64_t{pairs} * shape.embd * 4);
     const auto tile_count = static_cast<uint32_t>(tiles.size());
     REQUIRE(rig.run([&](Ops& ops) {
-      ops.expert_up_batch(shape, tile_list.address(), tile_count, pair_list.address(), rig.tensor(x), rig.tensor(hidden));
+      ops.expert_up_batch(shape, tile_list.address(), tile_count, pair_list.address(), {}, rig.tensor(x), rig.tensor(hidden));
       ops.expert_down_batch(shape, tile_list.address(), tile_count, pair_list.address(), rig.tensor(hidden), rig.tensor(parts));
       ops.combine(shape, rig.tensor(weights), rig.tensor(parts), rig.tensor(out), n);
     }).ok());
@@ -297,7 +297,7 @@ TEST_CASE("cpu: a stopped pass writes nothing but what it exports, a missing exp
       ops.store_kv(attention, part(6), rig.tensor(x), rig.tensor(x), 0, 0, x.address(), {part(7).address, part(8).address}, 2);
       ops.attention(attention, rig.tensor(x), {x.address(), x.address()}, part(9), {}, 2, Phase::kDecode);
       ops.attention(attention, rig.tensor(x), {x.address(), x.address()}, part(9), {}, 2, Phase::kBatch);
-      ops.expert_up(shape, rig.tensor(addresses), rig.tensor(x), part(10));
+      ops.expert_up(shape, rig.tensor(addresses), {}, rig.tensor(x), part(10));
       ops.expert_down(shape, rig.tensor(addresses), rig.tensor(x), rig.tensor(x), part(11));
       ops.combine(shape, rig.tensor(x), rig.tensor(x), part(12), 2);
       ops.add(rig.tensor(x), part(13), 256);

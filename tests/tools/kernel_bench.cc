@@ -95,7 +95,7 @@ struct Bench {
     Buffer addresses = rig->upload(at), x = rig->upload(random_floats(embd, 1)), hidden = rig->upload(random_floats(used * ff, 2));
     Buffer share = rig->upload(std::vector<float>(used, 0.1f)), out = rig->buffer(embd * 4);
     const ExpertShape shape = {embd, ff, used, type, type, type, 0, static_cast<uint32_t>(size), static_cast<uint32_t>(2 * size)};
-    line("expert_up " + tail, 2 * used * size, [&](Ops& ops) { ops.expert_up(shape, rig->tensor(addresses), rig->tensor(x), rig->tensor(hidden)); });
+    line("expert_up " + tail, 2 * used * size, [&](Ops& ops) { ops.expert_up(shape, rig->tensor(addresses), {}, rig->tensor(x), rig->tensor(hidden)); });
     line("expert_down " + tail, used * size, [&](Ops& ops) {
       ops.expert_down(shape, rig->tensor(addresses), rig->tensor(share), rig->tensor(hidden), rig->tensor(out));
     });

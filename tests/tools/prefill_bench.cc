@@ -105,7 +105,7 @@ void bench_experts(GpuRig& rig, const std::string& filter) {
   const auto wanted = [&](const char* name) { return std::string(name).find(filter) != std::string::npos; };
   if (wanted("expert up")) {
     measure(rig, "expert up Q4_K 768x2048, 1024 pairs of 32", 2 * flop, 2.0 * static_cast<double>(matrix) * experts, [&](Ops& ops) {
-      ops.expert_up_batch(shape, tile_buffer.address(), count, order_buffer.address(), rig.tensor(x), rig.tensor(hidden));
+      ops.expert_up_batch(shape, tile_buffer.address(), count, order_buffer.address(), {}, rig.tensor(x), rig.tensor(hidden));
     });
   }
   if (wanted("expert down")) {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "runtime/compute/cpu/recurrent_kernels.h"
+
 namespace hotset::cpu {
 
 // Keys that attention takes at a time; rows of scores have this stride.
@@ -49,11 +51,15 @@ struct FloatKernels {
   // Attention. Queries lie [columns][dims]; dims are a multiple of 16.
   // scores[c][k] = query c . key k, for k < keys.count <= kKeyBlock; what follows up to kKeyBlock is undefined.
   void (*score)(const float* queries, uint32_t columns, const HeadRows& keys, uint32_t dims, float* scores);
+  // x = cap * tanh(x / cap)
+  void (*cap)(float cap, float* x, uint32_t count);
   // Turns the scores of one query into shares exp(score - highest) after raising `state` by them; shares below e^-60 are 0.
   // Returns what earlier sums shrink by.
   float (*soften)(float* scores, uint32_t count, SoftmaxState& state);
   // sums[c] = sums[c] * shrink[c] + sum over k of shares[c][k] * values[k], in the order of keys.
   void (*gather)(const float* shares, const float* shrink, uint32_t columns, const HeadRows& values, uint32_t dims, float* sums);
+
+  RecurrentKernels recurrent;
 };
 
 // The best set for this machine.

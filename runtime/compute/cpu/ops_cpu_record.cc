@@ -3,49 +3,21 @@
 
 #include "platform/bytes.h"
 #include "platform/check.h"
-#include "runtime/compute/cpu/ops_cpu.h"
+#include "runtime/compute/cpu/record.h"
 
 namespace hotset {
 
 using cpu::Activations;
+using cpu::bytes_of_row;
+using cpu::kMostPieces;
+using cpu::kProductsPerValue;
+using cpu::pointer;
 
 namespace {
 
-// Numbers that one core handles while two meet: fewer are not worth sharing out.
-constexpr uint64_t kAloneValues = 8192;
-// Products of quantised numbers for which a core needs the time of one other value.
-constexpr uint64_t kProductsPerValue = 8;
-
 constexpr uint32_t kBatchUnitRows = 64;
-// Several pieces a thread even out what disturbs one, but none is so small that taking it counts.
-constexpr uint64_t kPieceValues = 16384;
-constexpr uint64_t kMostPieces = 8;
-
-template <class T>
-T* pointer(uint64_t address) {
-  return reinterpret_cast<T*>(address);
-}
-template <class T>
-T* pointer(const Tensor& tensor) {
-  return reinterpret_cast<T*>(tensor.address);
-}
-
-uint64_t bytes_of_row(BlockType type, uint32_t cols) {
-  const auto bytes = row_bytes(type, cols);
-  HOTSET_CHECK(bytes.ok());
-  return *bytes;
-}
 
 }  // namespace
-
-template <class Work>
-void OpsCpu::push(const Work& work, uint64_t values, uint64_t own_bytes) {
-  HOTSET_CHECK(recording_ != nullptr);
-  const bool worth_it = values > kAloneValues || (always_shared_ && values != 0);
-  const uint64_t pieces = std::clamp<uint64_t>(values / pool_.threads() / kPieceValues, 1, kMostPieces);
-  recording_->push_back({work, pool_.threads() > 1 && worth_it ? static_cast<uint32_t>(pieces) : 0});
-  own_bytes_ = std::max(own_bytes_, own_bytes);
-}
 
 void OpsCpu::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
   push(cpu::EmbedStage{table, pointer<const uint32_t>(tokens), pointer<float>(out), n}, n == 1 ? 0 : uint64_t{n} * table.cols);
@@ -116,9 +88,9 @@ void OpsCpu::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor
 }
 
 void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor&, uint32_t n,
-                       Phase phase) {
+                       Phase phase, const AttentionInputs& inputs) {
   HOTSET_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && n > 0);
-  const cpu::AttendShape attend = {shape, pointer<const float>(q), cache, pointer<float>(out), 0, n, phase == Phase::kDecode};
+  const cpu::AttendShape attend = {shape, inputs, pointer<const float>(q), cache, pointer<float>(out), 0, n, phase == Phase::kDecode};
   shared_bytes_ = std::max(shared_bytes_, attend.parts_bytes());
   const cpu::AttendStage stage = {attend};
   const uint64_t values = uint64_t{n} * shape.heads * (shape.head_dim + shape.value_dim) * shape.context_tokens / kProductsPerValue;
@@ -127,8 +99,8 @@ void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCac
 }
 
 void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
-                   const Tensor* addresses, uint32_t stop_value) {
-  HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
+                   const Tensor* addresses, uint32_t stop_value, const RouteInputs& inputs) {
+  HOTSET_CHECK(can_route(shape) && (inputs.tokens == 0) == (inputs.token_experts == 0));
   HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
   const cpu::RouteStage stage = {shape,
                                  pointer<const float>(scores),
@@ -136,24 +108,31 @@ void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& 
                                  pointer<float>(weights),
                                  pointer<const uint64_t>(table),
                                  addresses != nullptr ? pointer<uint64_t>(*addresses) : nullptr,
+                                 pointer<const float>(inputs.logit_bias),
+                                 pointer<const float>(inputs.choice_bias),
+                                 pointer<const float>(inputs.expert_scales),
+                                 pointer<const uint32_t>(inputs.tokens),
+                                 pointer<const uint32_t>(inputs.token_experts),
                                  n,
                                  stop_value};
   // What may set Control.stop is never shared out: OpsCpu::walk.
   push(stage, n == 1 ? 0 : uint64_t{n} * shape.experts, stage.own_bytes());
 }
 
-void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& x, const Tensor& hidden) {
+void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& x, const Tensor& hidden) {
   HOTSET_CHECK(shape.used <= shaders::kMaxTopK);
   cpu::ExpertUpStage stage = {shape,
                               pointer<const uint64_t>(addresses),
+                              pointer<const float>(weights),
                               pointer<float>(hidden),
                               bytes_of_row(shape.gate_type, shape.embd),
                               bytes_of_row(shape.up_type, shape.embd),
                               {},
                               {}};
   uint64_t offset = 0;
-  stage.for_gate = prepare(shape.gate_type, x.address, 1, shape.embd, offset);
-  stage.for_up = cpu::same_activation(shape.gate_type, shape.up_type) ? stage.for_gate : prepare(shape.up_type, x.address, 1, shape.embd, offset);
+  if (shape.has_gate) stage.for_gate = prepare(shape.gate_type, x.address, 1, shape.embd, offset);
+  const bool same = shape.has_gate && cpu::same_activation(shape.gate_type, shape.up_type);
+  stage.for_up = same ? stage.for_gate : prepare(shape.up_type, x.address, 1, shape.embd, offset);
   push(stage, uint64_t{2} * shape.used * shape.ff * shape.embd / kProductsPerValue, cpu::ExpertUpStage::kOwnBytes);
 }
 
@@ -169,13 +148,14 @@ void OpsCpu::expert_down(const ExpertShape& shape, const Tensor& addresses, cons
   push(stage, uint64_t{shape.used} * shape.ff * shape.embd / kProductsPerValue, cpu::ExpertDownStage::kOwnBytes);
 }
 
-void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x,
-                          const Tensor& out) {
+void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights,
+                          const Tensor& x, const Tensor& out) {
   if (tile_count == 0) return;
   cpu::ExpertBatchStage stage = {goes_up,
                                  shape,
                                  pointer<const shaders::ExpertTile>(tiles),
                                  pointer<const uint32_t>(pairs),
+                                 pointer<const float>(weights),
                                  pointer<const float>(x),
                                  pointer<float>(out),
                                  tile_count,
@@ -186,13 +166,14 @@ void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles
   push(stage, uint64_t{tile_count} * shape.embd * shape.ff, stage.own_bytes());
 }
 
-void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& hidden) {
-  expert_batch(true, shape, tiles, tile_count, pairs, x, hidden);
+void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights, const Tensor& x,
+                             const Tensor& hidden) {
+  expert_batch(true, shape, tiles, tile_count, pairs, weights, x, hidden);
 }
 
 void OpsCpu::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
                                const Tensor& parts) {
-  expert_batch(false, shape, tiles, tile_count, pairs, hidden, parts);
+  expert_batch(false, shape, tiles, tile_count, pairs, {}, hidden, parts);
 }
 
 void OpsCpu::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {

@@ -12,20 +12,13 @@
 #include <cstdint>
 #include <variant>
 
-#include "runtime/compute/cpu/dot.h"
-#include "runtime/compute/cpu/float_kernels.h"
+#include "runtime/compute/cpu/stage_context.h"
+#include "runtime/compute/cpu/stages_parts.h"
+#include "runtime/compute/cpu/stages_recurrent.h"
+#include "runtime/compute/cpu/stages_select.h"
 #include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
-
-// What a run of items sees.
-struct StageContext {
-  const Kernels& dot;
-  const FloatKernels& floats;
-  shaders::Control& control;
-  std::byte* shared = nullptr;  // of all threads, 64-byte aligned
-  std::byte* own = nullptr;     // of this thread, 64-byte aligned
-};
 
 // Prepared activations: at `direct`, or in shared memory.
 struct Activations {
@@ -42,8 +35,8 @@ struct Activations {
 // Rows of a matrix are shared out in units of so many: whole cache lines of outputs.
 constexpr uint32_t kUnitRows = 16;
 
-// The pieces of one expert: gate, up, down (offload/expert_pieces.h).
-using ExpertPointers = std::array<const std::byte*, 3>;
+// The pieces of one expert, by the numbers that ExpertShape gives; as ExpertPieces (offload/expert_pieces.h) has them.
+using ExpertPointers = std::array<const std::byte*, ExpertShape::kMaxPieces>;
 inline const ExpertPointers& expert_at(uint64_t address) { return *reinterpret_cast<const ExpertPointers*>(address); }
 
 // ---- activations, norms
@@ -154,13 +147,15 @@ struct StoreKvStage {  // item: a token
   void run(uint32_t first, uint32_t end, const StageContext& context) const;
 
  private:
-  void store(uint64_t cache_rows, uint32_t dims, uint64_t row, const float* head, const StageContext& context) const;
+  void turn(const float* head, const float* norm, const float* turns, float* out, const StageContext& context) const;
+  void store(uint64_t cache_rows, uint32_t dims, uint64_t at, const float* head, const StageContext& context) const;
 };
 
 // What AttendStage and MergeStage share. In decode a long context is split, so that threads share it; where it is split follows
 // from the token's position alone.
 struct AttendShape {
   AttentionShape shape;
+  AttentionInputs inputs;
   const float* q;
   KvCacheView cache;
   float* out;
@@ -172,15 +167,27 @@ struct AttendShape {
   static constexpr uint32_t kSplitKeys = 512;  // of one split at least
 
   uint32_t group() const { return shape.heads / shape.kv_heads; }
+  bool limited() const { return shape.window != 0 || shape.chunk != 0; }
+  // Keys before this one are not seen by `token`; and the first key of the block that it lies in, where its walk begins.
+  uint32_t first_seen(uint32_t token, const StageContext& context) const;
+  uint32_t first_key(uint32_t token, const StageContext& context) const { return first_seen(token, context) / kKeyBlock * kKeyBlock; }
+  // Keys from 0 to the token's own position, and those of them that it walks.
   uint32_t keys_of(uint32_t token, const StageContext& context) const;
+  uint32_t walked_keys(uint32_t token, const StageContext& context) const { return keys_of(token, context) - first_key(token, context); }
+  // Bit i: heads of `kv_head` of `token` see key block + i. For keys up to the token's own.
+  uint64_t seen_of(uint32_t token, uint32_t kv_head, uint32_t block, const StageContext& context) const;
   uint32_t split_keys(uint32_t keys) const;
   uint32_t splits_of(uint32_t keys) const { return split ? (keys + split_keys(keys) - 1) / split_keys(keys) : 1; }
+  // Of the token with the most.
+  uint32_t splits_of_all(const StageContext& context) const;
   uint32_t most_splits() const { return std::min(kMaxSplits, (shape.context_tokens + kSplitKeys - 1) / kSplitKeys); }
   uint32_t part_floats() const { return shape.value_dim + 2; }
   float* part(const StageContext& context, uint32_t token, uint32_t head, uint32_t split_index) const {
     const uint64_t index = (uint64_t{token} * shape.heads + head) * most_splits() + split_index;
     return reinterpret_cast<float*>(context.shared + parts_offset) + index * part_floats();
   }
+  // The score of the head's sink raises `highest` and the weight; what sums shrink by.
+  float add_sink(uint32_t head, float& highest, float& weight) const;
   uint64_t parts_bytes() const { return split ? uint64_t{n} * shape.heads * most_splits() * part_floats() * sizeof(float) : 0; }
 };
 
@@ -200,7 +207,9 @@ struct AttendStage {  // item: a run of tokens with the query heads of one key h
   void attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint32_t end_key, const StageContext& context) const;
   void keep_part(const Tile& tile, uint32_t kv_head, uint32_t split_index, const StageContext& context) const;
   void finish(const Tile& tile, uint32_t kv_head) const;
-  void attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t keys, const StageContext& context) const;
+  void attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t block, uint32_t keys, const StageContext& context) const;
+  bool any_sees(const Tile& tile, uint32_t block, const StageContext& context) const;
+  void soften(Tile& tile, uint32_t column, uint32_t block, uint32_t keys, const StageContext& context) const;
 };
 
 struct MergeStage {  // item: a head of a token; none while no token's context is split
@@ -217,19 +226,32 @@ struct RouteStage {  // item: a token
   const float* scores;
   uint32_t* ids;
   float* weights;
-  const uint64_t* table;  // nullptr: none
+  const uint64_t* table;  // nullptr: none; as what follows
   uint64_t* addresses;
+  const float* logit_bias;
+  const float* choice_bias;
+  const float* expert_scales;
+  const uint32_t* tokens;
+  const uint32_t* token_experts;
   uint32_t n;
   uint32_t stop_value;
 
-  uint64_t own_bytes() const { return uint64_t{shape.experts} * sizeof(float); }
+  uint64_t own_bytes() const { return uint64_t{3} * shape.experts * sizeof(float); }
   uint32_t items(const StageContext&) const { return n; }
   void run(uint32_t first, uint32_t end, const StageContext& context) const;
+
+ private:
+  struct Token;
+  Token look_at(uint64_t index, const StageContext& context) const;
+  uint32_t open_groups(const Token& token) const;
+  void choose(const Token& token, uint32_t* chosen) const;
+  void weigh(const Token& token, const uint32_t* chosen, float* out) const;
 };
 
 struct ExpertUpStage {  // item: kUnitRows rows of one of the slots that have an address
   ExpertShape shape;
   const uint64_t* addresses;
+  const float* weights;  // read where they multiply the input
   float* hidden;
   uint64_t gate_row_bytes;
   uint64_t up_row_bytes;
@@ -272,8 +294,9 @@ struct ExpertBatchStage {  // item: a share of the rows of a tile; none of a til
   ExpertShape shape;
   const shaders::ExpertTile* tiles;
   const uint32_t* pairs;
-  const float* x;  // up: by token; down: by pair
-  float* out;      // by pair
+  const float* weights;  // by pair; read where they multiply the input
+  const float* x;        // up: by token; down: by pair
+  float* out;            // by pair
   uint32_t tile_count;
   uint32_t shares;
 
@@ -289,6 +312,8 @@ struct ExpertBatchStage {  // item: a share of the rows of a tile; none of a til
 
  private:
   struct Work;
+  // Of the matrices that x is multiplied with; of the only one twice.
+  std::array<BlockType, 2> types() const;
   void run_tiles(uint32_t first_tile, uint32_t end_tile, uint32_t share, const StageContext& context) const;
   void multiply_up(const Work& work, uint32_t first_row, uint32_t end_row, const StageContext& context) const;
   void multiply_down(const Work& work, uint32_t first_row, uint32_t end_row, const StageContext& context) const;
@@ -308,7 +333,8 @@ struct CombineStage {  // item: a token
 
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
-               ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage>
+               ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, GroupNormStage, MapStage, RopeStage, StoreRowsStage, PrepareHeadsStage,
+               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage, SelectScoresStage, SelectMaskStage>
       work;
   uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 
