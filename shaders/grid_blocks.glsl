@@ -71,7 +71,8 @@ void expand_iq3(const uint type, uint64_t row, uint group, uint first, const uin
   else scale *= float(2u * ((byte_at(block + 106 + s / 2) >> (4 * (s & 1))) & 15u) + 1u);
   [[unroll]] for (uint i = 0; i < quads; ++i) {
     const uint quad = first + i, index = byte_of(q[0], q[1], quad);
-    if (type == kIQ3_XXS) w[i] = scale * with_signs(book_word(kIq3XxsBook + index), even_signs((rest >> (7 * (quad / 2))) & 127u) >> (4 * (quad & 1)));
+    const uint signs = even_signs((rest >> (7 * (quad / 2))) & 127u) >> (4 * (quad & 1));
+    if (type == kIQ3_XXS) w[i] = scale * with_signs(book_word(kIq3XxsBook + index), signs);
     else w[i] = scale * with_signs(book_word(kIq3SBook + (index | (((ninths >> quad) & 1u) << 8))), rest >> (4 * quad));
   }
 }

@@ -103,8 +103,9 @@ struct SuperDot {
     Weight::load(row, w);
     __m512i scales[4];
     spread_scales(w.scales, scales);
-    const Bytes<Weight::kSigned> bytes[4] = {Bytes<Weight::kSigned>(joined(w.quants[0], w.quants[1])), Bytes<Weight::kSigned>(joined(w.quants[2], w.quants[3])),
-                                             Bytes<Weight::kSigned>(joined(w.quants[4], w.quants[5])), Bytes<Weight::kSigned>(joined(w.quants[6], w.quants[7]))};
+    using Pair = Bytes<Weight::kSigned>;
+    const Pair bytes[4] = {Pair(joined(w.quants[0], w.quants[1])), Pair(joined(w.quants[2], w.quants[3])),
+                           Pair(joined(w.quants[4], w.quants[5])), Pair(joined(w.quants[6], w.quants[7]))};
     HOTSET_UNROLL
     for (uint32_t t = 0; t < T; ++t) {
       const auto& x = *reinterpret_cast<const SuperActivation*>(activation + t * act_stride);
