@@ -38,6 +38,7 @@ constexpr std::array kFamilies = {
     Family{"granitehybrid", {}, describe_granite_hybrid},
     Family{"granitemoe", {}, describe_granite},
     Family{"grok", {}, describe_grok},
+    Family{"grovemoe", {}, describe_grovemoe},
     Family{"hunyuan-moe", {.query_norms = true, .norm_after_rope = true, .wide_experts = true}},
     Family{"hy_v3", {.query_norms = true}},
     Family{"jamba", {}, describe_jamba},
