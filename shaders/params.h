@@ -32,6 +32,32 @@ struct ExpertTile {
   uint pair_count;
 };
 
+// Glu (runtime/compute/ops.h) without its function, part of push constants.
+struct GluNumbers {
+  float alpha;
+  float gate_low;
+  float gate_high;
+  float up_low;
+  float up_high;
+  float up_offset;
+};
+
+// map.comp. An operand: element i of row t at [t * stride + i / group % period]; 0: no such operand.
+struct MapPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS a;
+  HOTSET_ADDRESS b;
+  HOTSET_ADDRESS c;
+  HOTSET_ADDRESS out_;
+  uint strides[3];  // of a, b, c, in floats
+  uint groups[3];
+  uint periods[3];  // never 0
+  uint out_stride;
+  uint cols;
+  float scale;
+  GluNumbers glu;
+};
+
 // store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
 struct StoreKvPush {
   HOTSET_ADDRESS control;

@@ -17,6 +17,7 @@ extern const std::span<const uint32_t> expert_tiled;
 extern const std::span<const uint32_t> expert_up;
 extern const std::span<const uint32_t> expert_up_batch;
 extern const std::span<const uint32_t> export_stopped;
+extern const std::span<const uint32_t> map;
 extern const std::span<const uint32_t> matmul;
 extern const std::span<const uint32_t> matmul_tiled;
 extern const std::span<const uint32_t> matvec;

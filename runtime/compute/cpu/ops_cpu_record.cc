@@ -3,49 +3,21 @@
 
 #include "platform/bytes.h"
 #include "platform/check.h"
-#include "runtime/compute/cpu/ops_cpu.h"
+#include "runtime/compute/cpu/record.h"
 
 namespace hotset {
 
 using cpu::Activations;
+using cpu::bytes_of_row;
+using cpu::kMostPieces;
+using cpu::kProductsPerValue;
+using cpu::pointer;
 
 namespace {
 
-// Numbers that one core handles while two meet: fewer are not worth sharing out.
-constexpr uint64_t kAloneValues = 8192;
-// Products of quantised numbers for which a core needs the time of one other value.
-constexpr uint64_t kProductsPerValue = 8;
-
 constexpr uint32_t kBatchUnitRows = 64;
-// Several pieces a thread even out what disturbs one, but none is so small that taking it counts.
-constexpr uint64_t kPieceValues = 16384;
-constexpr uint64_t kMostPieces = 8;
-
-template <class T>
-T* pointer(uint64_t address) {
-  return reinterpret_cast<T*>(address);
-}
-template <class T>
-T* pointer(const Tensor& tensor) {
-  return reinterpret_cast<T*>(tensor.address);
-}
-
-uint64_t bytes_of_row(BlockType type, uint32_t cols) {
-  const auto bytes = row_bytes(type, cols);
-  HOTSET_CHECK(bytes.ok());
-  return *bytes;
-}
 
 }  // namespace
-
-template <class Work>
-void OpsCpu::push(const Work& work, uint64_t values, uint64_t own_bytes) {
-  HOTSET_CHECK(recording_ != nullptr);
-  const bool worth_it = values > kAloneValues || (always_shared_ && values != 0);
-  const uint64_t pieces = std::clamp<uint64_t>(values / pool_.threads() / kPieceValues, 1, kMostPieces);
-  recording_->push_back({work, pool_.threads() > 1 && worth_it ? static_cast<uint32_t>(pieces) : 0});
-  own_bytes_ = std::max(own_bytes_, own_bytes);
-}
 
 void OpsCpu::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
   push(cpu::EmbedStage{table, pointer<const uint32_t>(tokens), pointer<float>(out), n}, n == 1 ? 0 : uint64_t{n} * table.cols);
