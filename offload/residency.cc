@@ -19,7 +19,7 @@ PolicyShape policy_shape(const ExpertTable& table, uint32_t slots, uint32_t top_
 
 Status check_parts(const ResidencyParts& parts) {
   const ExpertTable& table = parts.table;
-  if (parts.top_k == 0 || parts.top_k > table.experts()) {
+  if (parts.top_k > table.experts() || (parts.top_k == 0 && table.count() != 0)) {
     return error(Code::kInvalidArgument, "%u experts used of %u: 1 to all of them work", parts.top_k, table.experts());
   }
   if (parts.device_table.size() != table.count()) {

@@ -51,6 +51,7 @@ void Residency::publish(const Promotion& promotion) {
 void Residency::promote() {
   if (serving_.promotion_bytes == 0 || candidates_.empty()) return;
   // What a token leaves may be used by the next, so that a budget below one expert still moves some.
+  if (table_.classes() == 0) return;
   const uint64_t largest = table_.class_record_bytes(SizeClassId{table_.classes() - 1});
   promotion_credit_bytes_ = std::min(promotion_credit_bytes_ + serving_.promotion_bytes, serving_.promotion_bytes + largest);
   std::sort(candidates_.begin(), candidates_.end(), [&](ExpertId a, ExpertId b) { return cache_.worth(a) > cache_.worth(b); });

@@ -21,12 +21,6 @@ constexpr double kDefaultRamShare = 0.8;
 // Stands for the address of a slab that has no memory; its slots are closed.
 constexpr uint64_t kNoAddress = kRecordAlignment;
 
-uint32_t largest_top_k(const ModelSpec& spec) {
-  uint32_t most = 0;
-  for (const LayerSpec& layer : spec.layers) most = std::max(most, layer.moe.route.used);
-  return most;
-}
-
 }  // namespace
 
 uint64_t resolve_ram_budget(const std::optional<ByteSize>& wanted, uint64_t all_bytes, uint64_t available_bytes) {
@@ -79,7 +73,7 @@ Status ExpertTiers::make_host() {
 
 void ExpertTiers::make_cpu_experts() {
   std::vector<ExpertShape> shapes;
-  for (const LayerSpec& layer : parts_.spec.layers) shapes.push_back(layer.moe.experts);
+  for (const MoeSpec& moe : parts_.spec.moes) shapes.push_back(moe.experts);
   cpu_experts_ = std::make_unique<CpuExperts>(resolve_threads(parts_.options.threads), shapes, largest_top_k(parts_.spec));
 }
 

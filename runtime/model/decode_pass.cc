@@ -9,7 +9,7 @@ namespace hotset {
 namespace {
 
 // Segments of one submit: a whole token's but for absurdly deep models.
-uint32_t most_segments(const ModelSpec& spec, const Ops& ops) { return static_cast<uint32_t>(std::min(spec.layers.size() + 1, ops.max_segments())); }
+uint32_t most_segments(const ModelSpec& spec, const Ops& ops) { return static_cast<uint32_t>(std::min(spec.moes.size() + 1, ops.max_segments())); }
 
 }  // namespace
 
@@ -17,12 +17,12 @@ DecodePass::DecodePass(const Model& model, Workspace& workspace)
     : model_(model),
       ws_(workspace),
       ops_(model.backend.make_ops(workspace.control.address)),
-      layers_(model_, workspace, *ops_),
-      rope_(model.spec.rope),
-      chosen_(model.spec.layers[0].moe.route.used),
-      served_(model.spec.layers.size()),
+      steps_(model_, workspace, *ops_),
+      positions_(model.spec, workspace),
+      chosen_(largest_top_k(model.spec)),
+      served_(model.spec.moes.size()),
       window_(most_segments(model.spec, *ops_)) {
-  run_.reserve(model.spec.layers.size() + 1);
+  run_.reserve(model.spec.moes.size() + 1);
   jobs_.reserve(chosen_.size());
 }
 
@@ -33,7 +33,7 @@ Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Works
 }
 
 Status DecodePass::record() {
-  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
+  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.moes.size());
   for (uint32_t i = 0; i <= layer_count; ++i) {
     HOTSET_ASSIGN(const SegmentId segment, record_segment(i, false));
     segments_.push_back(segment);
@@ -50,18 +50,17 @@ Status DecodePass::record() {
 Result<SegmentId> DecodePass::record_segment(uint32_t index, bool after_cpu) {
   HOTSET_ASSIGN(const SegmentId segment, ops_->new_segment());
   HOTSET_RETURN_IF_ERROR(ops_->begin(segment));
-  if (index == 0) layers_.embed(1);
-  else if (after_cpu) layers_.add_cpu_part();
-  else layers_.experts_decode(index - 1);
-  if (index < model_.spec.layers.size()) {
+  if (index != 0 && after_cpu) steps_.add_cpu_part(index - 1);
+  if (index != 0 && !after_cpu) steps_.experts_decode(index - 1);
+  steps_.stretch(index, 1, Phase::kDecode);
+  if (index < model_.spec.moes.size()) {
     const bool guess = model_.prefetch != nullptr && model_.prefetch->asks_router();
-    layers_.attention(index, 1, Phase::kDecode);
-    layers_.router(index, 1, Phase::kDecode, guess);
-    if (guess) layers_.guess_next(index);
-    layers_.route_decode(index);
-    if (model_.cpu_experts != nullptr) layers_.export_stopped(index);
+    steps_.router(index, 1, Phase::kDecode, guess);
+    if (guess) steps_.guess_next(index);
+    steps_.route_decode(index);
+    if (model_.cpu_experts != nullptr) steps_.export_stopped(index);
   } else {
-    layers_.head(0, 1, Phase::kDecode);
+    steps_.head(0, 1, Phase::kDecode);
   }
   HOTSET_RETURN_IF_ERROR(ops_->end());
   return segment;
@@ -70,7 +69,7 @@ Result<SegmentId> DecodePass::record_segment(uint32_t index, bool after_cpu) {
 Result<SegmentId> DecodePass::record_experts(uint32_t layer) {
   HOTSET_ASSIGN(const SegmentId segment, ops_->new_segment());
   HOTSET_RETURN_IF_ERROR(ops_->begin(segment));
-  layers_.experts_decode(layer);
+  steps_.experts_decode(layer);
   HOTSET_RETURN_IF_ERROR(ops_->end());
   return segment;
 }
@@ -86,7 +85,7 @@ Status DecodePass::run_segments(uint32_t token, uint32_t position) {
   auto& control = ws_.host<shaders::Control>(ws_.control)[0];
   control.position = position;
   ws_.host<uint32_t>(ws_.tokens)[0] = token;
-  rope_.fill(position, 1, ws_.host<float>(ws_.rope));
+  positions_.fill(position, 1);
   std::fill(served_.begin(), served_.end(), false);
   after_cpu_next_ = false;
   if (model_.prefetch) model_.prefetch->begin_token(token, model_.residency);
@@ -168,8 +167,8 @@ Status DecodePass::run_on_cpu(uint32_t layer) {
     ws_.host<shaders::Control>(ws_.control)[0].stop = 0;
     HOTSET_RETURN_IF_ERROR(ops_->submit({&experts_segments_[layer], 1}, model_.residency.copies_to_wait_for()).status());
   }
-  const ExpertShape& shape = layers_.expert_shape(layer);
-  model_.cpu_experts->run(shape, jobs_, ws_.host<float>(ws_.host_normed).subspan(0, shape.embd), ws_.host<float>(ws_.cpu_part));
+  const ExpertShape& shape = steps_.expert_shape(layer);
+  model_.cpu_experts->run(shape, jobs_, ws_.host<float>(ws_.host_input).subspan(0, shape.embd), ws_.host<float>(ws_.cpu_part));
   after_cpu_next_ = true;
   return ok_status();
 }

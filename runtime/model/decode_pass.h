@@ -1,7 +1,7 @@
 // DecodePass: one token through the model.
 //
-// The token's commands are recorded once as segments: segment i ends with the router of layer i; the last one ends with the
-// logits. A run of segments is one submit. Inside it the router looks each chosen expert up in the device table; at one
+// The token's commands are recorded once as segments: segment i ends with the router of the experts i (ModelSpec::moes; "layer" below
+// means that); the last one ends with the logits. A run of segments is one submit. Inside it the router looks each chosen expert up in the device table; at one
 // without an address it stops the pass on the device, the host sees to it, and the pass resumes with that layer's experts.
 // How many segments run ahead of the host adapts: all of them while every expert is found, fewer while experts are
 // missing, one while guesses for the next layer are worth more than running ahead.
@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "runtime/model/cpu_experts.h"
-#include "runtime/model/layers.h"
+#include "runtime/model/step_recorder.h"
 #include "runtime/model/model.h"
-#include "runtime/model/rope.h"
+#include "runtime/model/position_tables.h"
 #include "runtime/model/workspace.h"
 
 namespace hotset {
@@ -57,8 +57,8 @@ class DecodePass {
   const Model model_;
   Workspace& ws_;
   const std::unique_ptr<Ops> ops_;
-  Layers layers_;
-  RopeTable rope_;
+  StepRecorder steps_;
+  PositionTables positions_;
   std::vector<SegmentId> segments_;          // [layers + 1]
   std::vector<SegmentId> experts_segments_;  // [layers], with CpuExperts: the experts that have addresses, alone
   std::vector<SegmentId> after_cpu_;         // [layers + 1], with CpuExperts: segment i with the CPU's part in place of the experts

@@ -1,0 +1,100 @@
+// Blocks: the parts that families are composed of, written down in a Graph. Each reads the tensors of the graph's current layer by
+// their usual names and takes what the file has: biases, norms of heads, joined matrices, sinks.
+#pragma once
+
+#include <functional>
+
+#include "runtime/model/graph.h"
+
+namespace hotset {
+
+// ---- rotation
+
+// What the metadata says of the rotation of `dim` dims: base, linear or YaRN scaling, and the factors of rope_freqs.weight or
+// rope_factors_{short,long}.weight.
+RopeSpec rope_from_metadata(Graph& graph, uint32_t dim);
+RopeSpec rope_from_metadata(Graph& graph, uint32_t dim, float base);
+
+// ---- windows
+
+// Whether layer `layer` slides: attention.sliding_window_pattern as a list of bools, or as a period p: all but the last of p
+// layers (with dense_first: all but the first). No pattern in the file: `period` is taken; 0: none slides.
+bool slides(Graph& graph, uint32_t layer, uint32_t period, bool dense_first = false);
+
+// ---- attention
+
+enum class OutputGate { kNone, kChannel, kHead };  // sigmoid(attn_gate x), a number a channel or a head, times the output
+
+struct AttentionBlock {
+  uint32_t heads = 0;
+  uint32_t kv_heads = 0;
+  uint32_t head_dim = 0;
+  uint32_t value_dim = 0;
+  float scale = 0;
+  uint32_t rope_dim = 0;          // 0: no rotation
+  uint32_t rope_table = 0;
+  bool adjacent_pairs = false;
+  bool norm_after_rope = false;   // q and k norms
+  bool unit_norms = false;        // q and k are normed without weights where the file has none
+  uint32_t window = 0;
+  uint32_t chunk = 0;
+  float softcap = 0;
+  float clamp_qkv = 0;            // 0: none
+  float value_scale = 1;
+  uint32_t position_scale = Value::kNone;  // of q
+  OutputGate gate = OutputGate::kNone;
+};
+
+// Heads, dims and scale 1/sqrt(head_dim) as the metadata gives them for the current layer; rotation of all rope_dimensions.
+AttentionBlock attention_from_metadata(Graph& graph);
+
+// Grouped-query attention of x (normed): projections (attn_q, attn_k, attn_v, or joined attn_qkv), norms (attn_q_norm, attn_k_norm, of
+// heads or of whole vectors), rotation, cache, attention with attn_sinks. Before the output projection: [heads * value_dim].
+Value grouped_attention(Graph& graph, const Value& x, const AttentionBlock& block);
+
+// ---- feed-forward
+
+// out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on; without a gate tensor: down(f(up x)).
+void feed_forward(Graph& graph, const Value& x, const Value& out, uint32_t ff, const Glu& glu = {}, const std::string& suffix = "");
+// The same, not added to anything.
+Value feed_forward_alone(Graph& graph, const Value& x, uint32_t ff, const Glu& glu = {}, const std::string& suffix = "");
+
+struct MoeBlock {
+  Value router_input;             // none: the experts' input
+  Gating gating = Gating::kSoftmax;
+  bool renormalise = true;
+  float scale = 1;
+  uint32_t groups = 1;
+  uint32_t groups_used = 1;
+  float least_sum = 0;
+  Glu glu;
+  bool weight_on_input = false;
+  uint32_t ff = 0;                // of an expert
+};
+
+// Gating function, norm, scale, groups and width as the metadata gives them; what it leaves open is the family's habit.
+MoeBlock moe_from_metadata(Graph& graph, Gating gating, bool renormalise);
+
+// out += the routed experts of x: router ffn_gate_inp (with bias), choice bias exp_probs_b, experts ffn_{gate,up,down}_exps or joined
+// ffn_gate_up_exps, with biases and scales where the file has them.
+void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlock& block);
+
+// out += shared experts ffn_*_shexp of `ff`, where the file has them; times sigmoid(ffn_gate_inp_shexp x) where it has that.
+void shared_experts(Graph& graph, const Value& x, const Value& out, uint32_t ff, const Glu& glu = {});
+
+// The width of the current layer's shared experts: that of their tensor.
+uint32_t shared_width(const Graph& graph);
+
+// ---- the whole
+
+// Embedding, layers, output_norm, output. `layer` writes layer i, which changes x.
+struct DecoderBlock {
+  float embedding_scale = 1;
+  float logit_scale = 1;
+  float logit_softcap = 0;   // logits become cap * tanh(logits / cap)
+  uint32_t layers = 0;       // 0: config().layers less the next-token-prediction layers (nextn_predict_layers)
+};
+using LayerFunction = std::function<void(Graph& graph, uint32_t layer, const Value& x)>;
+void decoder(Graph& graph, const DecoderBlock& block, const LayerFunction& layer);
+
+}  // namespace hotset
