@@ -52,6 +52,33 @@ AttentionBlock attention_from_metadata(Graph& graph);
 // heads or of whole vectors), rotation, cache, attention with attn_sinks. Before the output projection: [heads * value_dim].
 Value grouped_attention(Graph& graph, const Value& x, const AttentionBlock& block);
 
+// Latent attention (DeepSeek-V2, section 2.1): keys and values are products of one latent vector of `latent` floats a token; the cache
+// holds that and a rotated part shared by all heads. Matrices of keys are absorbed into the queries.
+struct LatentBlock {
+  uint32_t heads = 0;
+  uint32_t plain_dim = 0;   // of q and k, without rotation
+  uint32_t rope_dim = 0;
+  uint32_t value_dim = 0;
+  uint32_t latent = 0;
+  uint32_t query_latent = 0;  // 0: q is one product
+  float scale = 0;
+  uint32_t rope_table = 0;
+  bool rotates = true;
+  bool adjacent_pairs = true;
+  uint32_t window = 0;
+  uint32_t position_scale = Value::kNone;
+  OutputGate gate = OutputGate::kNone;
+  Value mask;               // as AttendStep::mask
+};
+
+// Dims, ranks and scale as the metadata gives them (attention.kv_lora_rank, key_length_mla, ...; YaRN's multiplier squared in the scale).
+LatentBlock latent_from_metadata(Graph& graph);
+
+// The latent query, normed: what attn_q_b and an indexer read; none where q is one product.
+Value latent_query(Graph& graph, const Value& x, const LatentBlock& block);
+// Before the output projection: [heads * value_dim]. `query` is latent_query's.
+Value latent_attention(Graph& graph, const Value& x, const Value& query, const LatentBlock& block);
+
 // ---- feed-forward
 
 // out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on; without a gate tensor: down(f(up x)).

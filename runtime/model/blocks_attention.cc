@@ -148,7 +148,9 @@ RopeSpec rope_from_metadata(Graph& graph, uint32_t dim, float base) {
     rope.yarn = 1;
     rope.beta_fast = graph.real("rope.scaling.yarn_beta_fast", 32);
     rope.beta_slow = graph.real("rope.scaling.yarn_beta_slow", 1);
-    rope.magnitude *= 1 + 0.1f * std::log(rope.linear_factor);
+    // With a multiplier (stored times 0.1) the softmax is scaled as well, by the family.
+    const float spread = std::log(rope.linear_factor);
+    rope.magnitude *= (1 + 0.1f * spread) / (1 + graph.real("rope.scaling.yarn_log_multiplier", 0) * spread);
   }
   if (graph.file().find_tensor("rope_freqs.weight") != nullptr) rope.factors = graph.floats(graph.file().find_tensor("rope_freqs.weight"));
   if (graph.file().find_tensor("rope_factors_short.weight") != nullptr) {

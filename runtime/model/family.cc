@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "runtime/model/families/families.h"
 #include "runtime/model/families/plain.h"
 
 namespace hotset {
@@ -19,6 +20,7 @@ constexpr std::array kFamilies = {
     Family{"bailingmoe2", {}},
     Family{"dbrx", {.ffn_norm = "attn_output_norm"}},
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
+    Family{"deepseek2", {}, describe_deepseek2},
     Family{"dots1", {}},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},
     Family{"exaone-moe", {.window_period = 4, .turns = Turns::kSliding}},
@@ -30,6 +32,7 @@ constexpr std::array kFamilies = {
     Family{"mellum", {.window_period = 4}},
     Family{"mimo2", {.gating = Gating::kSigmoid}},
     Family{"minimax-m2", {.gating = Gating::kSigmoid}},
+    Family{"mistral4", {}, describe_deepseek2},
     Family{"olmoe", {.renormalise = false}},
     Family{"phimoe", {}},
     Family{"qwen2moe", {.renormalise = false}},

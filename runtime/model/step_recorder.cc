@@ -39,7 +39,9 @@ struct StepRecorder::Record {
     if (plain) r.ops_.rms_norm(r.tensor(s.x), vector(s.weight), r.tensor(s.out), n, s.shape.cols, s.shape.eps);
     else r.ops_.norm(s.shape, x, vector(s.weight), vector(s.bias), out, n);
   }
-  void operator()(const MapStep& s) const { r.ops_.map(s.glu, s.scale, r.operand(s.a), r.operand(s.b), r.operand(s.c), r.rows(s.out), n, s.out.width); }
+  void operator()(const MapStep& s) const { 
+    r.ops_.map(s.glu, s.scale, r.operand(s.a, s.fold), r.operand(s.b, s.fold), r.operand(s.c, s.fold), r.rows(s.out, s.fold), n * s.fold, s.out.width);
+  }
   void operator()(const MatmulStep& s) const {
     if (s.residual.exists() || s.products.size() == 1) {
       const Tensor residual = s.residual.exists() ? r.tensor(s.residual) : Tensor{};
@@ -100,10 +102,10 @@ void StepRecorder::head(uint32_t first_row, uint32_t n, Phase phase) {
   head_row_ = 0;
 }
 
-Rows StepRecorder::rows(const Value& value) const {
+Rows StepRecorder::rows(const Value& value, uint32_t fold) const {
   const uint32_t width = model_.spec.values[value.id];
   const uint64_t row = value.id == model_.spec.head_input.id ? head_row_ : 0;
-  return {ws_.value(value.id).address + (row * width + value.first) * sizeof(float), width};
+  return {ws_.value(value.id).address + (row * width + value.first) * sizeof(float), width / fold};
 }
 
 Tensor StepRecorder::tensor(const Value& value) const {
@@ -112,7 +114,7 @@ Tensor StepRecorder::tensor(const Value& value) const {
   return {ws_.value(value.id).address + skipped, ws_.value(value.id).size_bytes - skipped};
 }
 
-Operand StepRecorder::operand(const MapOperand& operand) const {
+Operand StepRecorder::operand(const MapOperand& operand, uint32_t fold) const {
   Operand out;
   out.group = operand.group;
   out.period = operand.period;
@@ -122,7 +124,7 @@ Operand StepRecorder::operand(const MapOperand& operand) const {
     out.address = ws_.position_scale(operand.position_scale).address;
     out.stride = 1;
   } else if (operand.value.exists()) {
-    const Rows found = rows(operand.value);
+    const Rows found = rows(operand.value, fold);
     out.address = found.address;
     out.stride = found.stride;
   }

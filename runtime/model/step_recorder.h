@@ -54,8 +54,8 @@ class StepRecorder {
   bool can_guess(uint32_t moe) const;
   RouteInputs route_inputs(const MoeSpec& moe) const;
   Tensor tensor(const Value& value) const;
-  Rows rows(const Value& value) const;
-  Operand operand(const MapOperand& operand) const;
+  Rows rows(const Value& value, uint32_t fold = 1) const;
+  Operand operand(const MapOperand& operand, uint32_t fold) const;
   AttentionShape with_session(AttentionShape shape) const;
 
   const Model& model_;

@@ -73,6 +73,8 @@ struct MapStep {
   MapOperand b;
   MapOperand c;
   Value out;
+  // Rows that a token's values are cut into, each worked on by itself: columns are then those of such a row.
+  uint32_t fold = 1;
 };
 
 struct ProductSpec {
