@@ -23,7 +23,8 @@ bool slides(Graph& graph, uint32_t layer, uint32_t period, bool dense_first = fa
 
 // ---- attention
 
-enum class OutputGate { kNone, kChannel, kHead };  // sigmoid(attn_gate x), a number a channel or a head, times the output
+// attn_gate x, through a function, times the output: a number a channel or a head, or as the tensor is shaped.
+enum class OutputGate { kNone, kChannel, kHead, kByTensor };
 
 struct AttentionBlock {
   uint32_t heads = 0;
@@ -42,7 +43,9 @@ struct AttentionBlock {
   float clamp_qkv = 0;            // 0: none
   float value_scale = 1;
   uint32_t position_scale = Value::kNone;  // of q
+  bool norm_values = false;       // v is normed without weights
   OutputGate gate = OutputGate::kNone;
+  Activation gate_function = Activation::kSigmoid;
 };
 
 // Heads, dims and scale 1/sqrt(head_dim) as the metadata gives them for the current layer; rotation of all rope_dimensions.

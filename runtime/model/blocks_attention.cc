@@ -127,9 +127,10 @@ void store_in_parts(Graph& graph, const Qkv& qkv, const AttentionBlock& b, NormF
 
 void gate_output(Graph& graph, const Value& x, const Value& attended, const AttentionBlock& b) {
   if (b.gate == OutputGate::kNone) return;
-  const bool by_head = b.gate == OutputGate::kHead;
+  const TensorInfo* tensor = graph.tensor("attn_gate.weight");
+  const bool by_head = b.gate == OutputGate::kHead || (b.gate == OutputGate::kByTensor && tensor != nullptr && tensor->dims[1] == b.heads);
   const Value gate = graph.linear(x, "attn_gate", by_head ? b.heads : b.heads * b.value_dim);
-  graph.map({.glu = {.f = Activation::kSigmoid}, .a = {.value = gate}, .b = {}, .c = {}, .out = gate});
+  graph.map({.glu = {.f = b.gate_function}, .a = {.value = gate}, .b = {}, .c = {}, .out = gate});
   graph.multiply_by(attended, {.value = gate, .group = by_head ? b.value_dim : 1});
 }
 
@@ -197,6 +198,9 @@ Value grouped_attention(Graph& graph, const Value& x, const AttentionBlock& bloc
     for (const Value& part : {qkv.q, qkv.k, qkv.v}) clamp(graph, part, block.clamp_qkv);
   }
   graph.scale(qkv.v, block.value_scale);
+  if (block.norm_values) {
+    graph.norm_into(qkv.v, {.groups = block.kv_heads, .cols = block.value_dim, .eps = graph.config().norm_epsilon}, nullptr, nullptr, qkv.v);
+  }
   const StateId keys = graph.cache(block.kv_heads * block.head_dim);
   const StateId values = graph.cache(block.kv_heads * block.value_dim);
   const NormForm q_norm = norm_form(graph, "attn_q_norm", block.heads, block.head_dim, block.unit_norms);

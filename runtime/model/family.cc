@@ -16,19 +16,30 @@ constexpr Glu kGptOssGlu = {.alpha = 1.702f, .gate_high = 7, .up_low = -7, .up_h
 constexpr uint32_t kRowGroup = 32;      // kernels of products walk rows in groups of this many values
 
 constexpr std::array kFamilies = {
+    Family{"afmoe", {}, describe_afmoe},
+    Family{"arctic", {}, describe_arctic},
     Family{"bailingmoe", {.adjacent_pairs = true}},
     Family{"bailingmoe2", {}},
+    Family{"cohere2moe", {}, describe_cohere2moe},
     Family{"dbrx", {.ffn_norm = "attn_output_norm"}},
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
     Family{"deepseek2", {}, describe_deepseek2},
     Family{"dots1", {}},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},
     Family{"exaone-moe", {.window_period = 4, .turns = Turns::kSliding}},
+    Family{"gemma4", {}, describe_gemma4},
     Family{"glm4moe", {.ffn_norm = "post_attention_norm"}},
     Family{"gpt-oss", {.ffn_norm = "post_attention_norm", .window_period = 2, .glu = kGptOssGlu}},
+    Family{"granite", {}, describe_granite},
+    Family{"granite_swa", {}, describe_granite},
+    Family{"granitemoe", {}, describe_granite},
+    Family{"grok", {}, describe_grok},
     Family{"hunyuan-moe", {.norm_after_rope = true}},
     Family{"hy_v3", {}},
+    Family{"laguna", {}, describe_laguna},
     Family{"llama", {.adjacent_pairs = true}},
+    Family{"llama4", {}, describe_llama4},
+    Family{"maple", {}, describe_maple},
     Family{"mellum", {.window_period = 4}},
     Family{"mimo2", {.gating = Gating::kSigmoid}},
     Family{"minimax-m2", {.gating = Gating::kSigmoid}},
@@ -38,6 +49,8 @@ constexpr std::array kFamilies = {
     Family{"qwen2moe", {.renormalise = false}},
     Family{"qwen3moe", {}},
     Family{"qwen3vlmoe", {}},  // the sections of its positions are one in text
+    Family{"smallthinker", {}, describe_smallthinker},
+    Family{"step35", {}, describe_step35},
 };
 
 Status check_attention(const AttentionShape& shape) {

@@ -8,4 +8,26 @@ namespace hotset {
 // deepseek.cc
 void describe_deepseek2(Graph& graph);
 
+// granite.cc
+void describe_granite(Graph& graph);
+// Parts that the hybrid form shares.
+void add_scaled(Graph& graph, const Value& part, float factor, const Value& x);
+AttentionBlock granite_attention(Graph& graph);
+void granite_feed_forward(Graph& graph, const Value& x, float residual_scale);
+DecoderBlock granite_decoder(Graph& graph);
+
+// grouped.cc
+void describe_arctic(Graph& graph);
+void describe_cohere2moe(Graph& graph);
+void describe_laguna(Graph& graph);
+void describe_llama4(Graph& graph);
+void describe_maple(Graph& graph);
+void describe_smallthinker(Graph& graph);
+void describe_step35(Graph& graph);
+
+// sandwich.cc
+void describe_afmoe(Graph& graph);
+void describe_gemma4(Graph& graph);
+void describe_grok(Graph& graph);
+
 }  // namespace hotset
