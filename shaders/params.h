@@ -263,6 +263,71 @@ struct ReadSumPush {
   uint steps;           // a workgroup's loads, each of WORKGROUP * kReadDepth neighbouring quads
 };
 
+// conv.comp: tokens that an invocation walks through.
+const uint kConvTokens = 16;
+// Taps of a convolution at most, so that only the first such walk reads the state. The known families have 3 or 4.
+const uint kMaxConvKernel = kConvTokens + 1;
+
+struct ConvPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS weight;  // float [channels][kernel]
+  HOTSET_ADDRESS bias;    // float [channels]; 0: none
+  HOTSET_ADDRESS state;   // float [kernel - 1][channels]
+  HOTSET_ADDRESS out_;
+  uint channels;
+  uint n;
+  uint x_stride;
+  uint out_stride;
+};
+
+// Numbers of Decay in runtime/compute/ops.h.
+const uint kDecayNone = 0;
+const uint kDecayHead = 1;
+const uint kDecayChannel = 2;
+const uint kDecayConstant = 3;
+
+struct LinearAttentionPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;      // head h reads key head h / key_group % key_heads
+  HOTSET_ADDRESS k;
+  HOTSET_ADDRESS v;
+  HOTSET_ADDRESS decay;
+  HOTSET_ADDRESS beta;   // 0: none
+  HOTSET_ADDRESS state;  // float [heads][key_dim][value_dim]
+  HOTSET_ADDRESS out_;
+  uint n;
+  uint key_heads;
+  uint key_group;
+  uint value_dim;
+  uint q_stride;  // floats from token to token
+  uint k_stride;
+  uint v_stride;
+  uint decay_stride;
+  uint beta_stride;
+  uint out_stride;
+  float scale;
+};
+
+struct SelectiveScanPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS dt;
+  HOTSET_ADDRESS b;
+  HOTSET_ADDRESS c;
+  HOTSET_ADDRESS a;      // float [channels][state_dim]
+  HOTSET_ADDRESS d;      // float [channels]
+  HOTSET_ADDRESS state;  // float [channels][state_dim]
+  HOTSET_ADDRESS out_;
+  uint channels;
+  uint n;
+  uint x_stride;
+  uint dt_stride;
+  uint b_stride;
+  uint c_stride;
+  uint out_stride;
+};
+
 #ifdef __cplusplus
 }  // namespace hotset::shaders
 #endif

@@ -10,6 +10,7 @@ extern const std::span<const uint32_t> add;
 extern const std::span<const uint32_t> attention;
 extern const std::span<const uint32_t> attention_merge;
 extern const std::span<const uint32_t> combine;
+extern const std::span<const uint32_t> conv;
 extern const std::span<const uint32_t> embed;
 extern const std::span<const uint32_t> expert_down;
 extern const std::span<const uint32_t> expert_down_batch;
@@ -18,12 +19,14 @@ extern const std::span<const uint32_t> expert_up;
 extern const std::span<const uint32_t> expert_up_batch;
 extern const std::span<const uint32_t> export_stopped;
 extern const std::span<const uint32_t> map;
+extern const std::span<const uint32_t> linear_attention;
 extern const std::span<const uint32_t> matmul;
 extern const std::span<const uint32_t> matmul_tiled;
 extern const std::span<const uint32_t> matvec;
 extern const std::span<const uint32_t> read_sum;
 extern const std::span<const uint32_t> rms_norm;
 extern const std::span<const uint32_t> route;
+extern const std::span<const uint32_t> selective_scan;
 extern const std::span<const uint32_t> store_kv;
 
 }  // namespace hotset::shaders

@@ -150,7 +150,7 @@ struct HeadsShape {
 // Causal convolution of each channel over the last `kernel` tokens: out = f(sum_j weight[c][j] * x[t - kernel + 1 + j][c] + bias[c]).
 struct ConvShape {
   uint32_t channels = 0;
-  uint32_t kernel = 0;
+  uint32_t kernel = 0;  // 1..kMaxConvKernel
   Activation f = Activation::kNone;
 };
 
@@ -163,12 +163,13 @@ enum class Decay : uint32_t {
 
 // A recurrence over tokens. For each head, S [key_dim][value_dim] float:
 //   S = exp(decay) * S;  with delta: u = beta * (v - k S), else u = beta * v (beta 1 where there is none);  S += k (x) u;  out = scale * q S.
-// Gated delta net, Kimi delta attention, Mamba-2 (k = B, v = dt x, q = C) and lightning attention are of this form.
+// Gated delta net, Kimi delta attention, Mamba-2 (k = B, v = x, q = C, beta = dt, decay = dt A; + D x by map) and lightning attention
+// are of this form.
 struct LinearAttentionShape {
   uint32_t heads = 0;       // of v and out
   uint32_t key_heads = 0;   // of q and k; divides heads
   bool tiled_heads = false; // head h reads key head h % key_heads, else h / (heads / key_heads)
-  uint32_t key_dim = 0;
+  uint32_t key_dim = 0;     // 1..256
   uint32_t value_dim = 0;
   Decay decay = Decay::kNone;
   bool delta = false;
@@ -178,7 +179,7 @@ struct LinearAttentionShape {
 // Mamba-1: for each channel c, S [state_dim]: S = exp(dt[c] * a[c]) * S + dt[c] * b * x[c];  out[c] = S . c_ + d[c] * x[c].
 struct SelectiveScanShape {
   uint32_t channels = 0;
-  uint32_t state_dim = 0;
+  uint32_t state_dim = 0;  // 1..256
 };
 
 enum class Gating : uint32_t { kSoftmax = 0, kSigmoid = 1, kSqrtSoftplus = 2 };
@@ -328,8 +329,8 @@ class Ops {
   // weight: float [channels][kernel], bias: float [channels] or 0. state: float [kernel - 1][channels], the last rows of x, read and
   // brought up to date; taken as zero when Control.position is 0. out must not be x.
   virtual void conv(const ConvShape& shape, const Rows& x, uint64_t weight, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) = 0;
-  // state: float [heads][key_dim][value_dim], brought up to date; taken as zero when Control.position is 0. decay: Rows (kConstant: an
-  // address); beta: float [n][heads] or address 0.
+  // q, k: [n][key_heads * key_dim]; v, out: [n][heads * value_dim]. state: float [heads][key_dim][value_dim], brought up to date; taken as
+  // zero when Control.position is 0. decay: Rows (kConstant: an address); beta: float [n][heads] or address 0.
   virtual void linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
                                 uint64_t state, const Rows& out, uint32_t n) = 0;
   // x, dt, out: [n][channels]; b, c: [n][state_dim]; a: float [channels][state_dim] (negative), d: float [channels]; state: float

@@ -15,6 +15,7 @@
 #include "offload/expert_pieces.h"
 #include "runtime/compute/cpu/dot.h"
 #include "runtime/compute/cpu/float_kernels.h"
+#include "runtime/compute/cpu/stages_recurrent.h"
 #include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
@@ -325,7 +326,7 @@ struct CombineStage {  // item: a token
 
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
-               ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage>
+               ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, ConvStage, LinearAttentionStage, SelectiveScanStage>
       work;
   uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 
