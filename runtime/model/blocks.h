@@ -24,7 +24,8 @@ bool slides(Graph& graph, uint32_t layer, uint32_t period, bool dense_first = fa
 // ---- attention
 
 // attn_gate x, through a function, times the output: a number a channel or a head, or as the tensor is shaped.
-enum class OutputGate { kNone, kChannel, kHead, kByTensor };
+// kInQuery: attn_q gives query and gate of each head, one after the other.
+enum class OutputGate { kNone, kChannel, kHead, kByTensor, kInQuery };
 
 struct AttentionBlock {
   uint32_t heads = 0;
@@ -82,6 +83,17 @@ Value latent_query(Graph& graph, const Value& x, const LatentBlock& block);
 // Before the output projection: [heads * value_dim]. `query` is latent_query's.
 Value latent_attention(Graph& graph, const Value& x, const Value& query, const LatentBlock& block);
 
+// ---- recurrent parts; what they give goes through the output projection (ssm_out, attn_output, shortconv.out_proj)
+
+// Qwen3-Next's gated delta net, with the sizes of ssm.*; head h reads key head h % key heads where they are tiled.
+Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads);
+Value kimi_delta_attention(Graph& graph, const Value& x);
+Value mamba2(Graph& graph, const Value& x);
+Value mamba1(Graph& graph, const Value& x);
+Value short_convolution(Graph& graph, const Value& x, uint32_t kernel);
+// Linear attention whose heads forget at fixed rates, scaled by `slope_scale` (MiniMax-01).
+Value lightning_attention(Graph& graph, const Value& x, float slope_scale);
+
 // ---- feed-forward
 
 // out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on; without a gate tensor: down(f(up x)).
@@ -125,6 +137,7 @@ struct DecoderBlock {
   float embedding_scale = 1;
   float logit_scale = 1;
   float logit_softcap = 0;   // logits become cap * tanh(logits / cap)
+  const char* output_norm = "output_norm";
   uint32_t layers = 0;       // 0: config().layers less the next-token-prediction layers (nextn_predict_layers)
 };
 using LayerFunction = std::function<void(Graph& graph, uint32_t layer, const Value& x)>;

@@ -11,15 +11,29 @@ struct Qkv {
   Value q;
   Value k;
   Value v;
+  Value gate;  // of the output, where the query's projection gives it
 };
 
+constexpr Glu kPlain = {.f = Activation::kNone};
+
+Qkv project_gated(Graph& graph, const Value& x, const AttentionBlock& b) {
+  const uint32_t rows = b.heads * b.head_dim;
+  const std::vector<Value> three = graph.linear_each(x, {{"attn_q", 2 * rows}, {"attn_k", b.kv_heads * b.head_dim}, {"attn_v", b.kv_heads * b.value_dim}});
+  const Qkv out = {graph.value(rows), three[1], three[2], graph.value(rows)};
+  const Value both = three[0];
+  graph.map({.glu = kPlain, .a = {.value = both.columns(0, b.head_dim)}, .b = {}, .c = {}, .out = out.q.columns(0, b.head_dim), .fold = b.heads});
+  graph.map({.glu = kPlain, .a = {.value = both.columns(b.head_dim, b.head_dim)}, .b = {}, .c = {}, .out = out.gate.columns(0, b.head_dim), .fold = b.heads});
+  return out;
+}
+
 Qkv project(Graph& graph, const Value& x, const AttentionBlock& b) {
+  if (b.gate == OutputGate::kInQuery) return project_gated(graph, x, b);
   const uint32_t q_rows = b.heads * b.head_dim;
   const uint32_t k_rows = b.kv_heads * b.head_dim;
   const uint32_t v_rows = b.kv_heads * b.value_dim;
   if (graph.has("attn_qkv.weight")) {
     const MatrixSpec all = graph.matrix("attn_qkv.weight", q_rows + k_rows + v_rows, x.width);
-    const Qkv out = {graph.value(q_rows), graph.value(k_rows), graph.value(v_rows)};
+    const Qkv out = {graph.value(q_rows), graph.value(k_rows), graph.value(v_rows), {}};
     graph.push(MatmulStep{{{{all.tensor, 0, q_rows, x.width}, out.q},
                            {{all.tensor, q_rows, k_rows, x.width}, out.k},
                            {{all.tensor, q_rows + k_rows, v_rows, x.width}, out.v}},
@@ -38,10 +52,10 @@ Qkv project(Graph& graph, const Value& x, const AttentionBlock& b) {
     const std::vector<Value> two = graph.linear_each(x, {{"attn_q", q_rows}, {"attn_k", k_rows}});
     const Value v = graph.value(k_rows);
     graph.copy(two[1], v);
-    return {two[0], two[1], v};
+    return {two[0], two[1], v, {}};
   }
   const std::vector<Value> three = graph.linear_each(x, {{"attn_q", q_rows}, {"attn_k", k_rows}, {"attn_v", v_rows}});
-  return {three[0], three[1], three[2]};
+  return {three[0], three[1], three[2], {}};
 }
 
 void clamp(Graph& graph, const Value& x, float limit) {
@@ -125,8 +139,12 @@ void store_in_parts(Graph& graph, const Qkv& qkv, const AttentionBlock& b, NormF
   graph.push(StoreRowsStep{qkv.v, values});
 }
 
-void gate_output(Graph& graph, const Value& x, const Value& attended, const AttentionBlock& b) {
+void gate_output(Graph& graph, const Value& x, const Value& in_query, const Value& attended, const AttentionBlock& b) {
   if (b.gate == OutputGate::kNone) return;
+  if (in_query.exists()) {
+    graph.map({.glu = {.f = b.gate_function}, .a = {.value = in_query}, .b = {.value = attended}, .c = {}, .out = attended});
+    return;
+  }
   const TensorInfo* tensor = graph.tensor("attn_gate.weight");
   const bool by_head = b.gate == OutputGate::kHead || (b.gate == OutputGate::kByTensor && tensor != nullptr && tensor->dims[1] == b.heads);
   const Value gate = graph.linear(x, "attn_gate", by_head ? b.heads : b.heads * b.value_dim);
@@ -211,7 +229,7 @@ Value grouped_attention(Graph& graph, const Value& x, const AttentionBlock& bloc
   AttendStep attend = {.shape = shape_of(graph, block), .q = qkv.q, .keys = keys, .values = values, .mask = {}, .out = graph.value(block.heads * block.value_dim)};
   attend.sinks = graph.vector_if("attn_sinks.weight", block.heads);
   graph.push(attend);
-  gate_output(graph, x, attend.out, block);
+  gate_output(graph, x, qkv.gate, attend.out, block);
   return attend.out;
 }
 

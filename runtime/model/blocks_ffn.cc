@@ -150,7 +150,7 @@ void decoder(Graph& graph, const DecoderBlock& block, const LayerFunction& layer
     layer(graph, i, x);
   }
   graph.begin_head(x);
-  const Value logits = graph.output(graph.norm(x, "output_norm"));
+  const Value logits = graph.output(graph.norm(x, block.output_norm));
   if (block.logit_softcap > 0) {
     graph.map({.glu = {.f = Activation::kTanh, .alpha = block.logit_scale / block.logit_softcap}, .scale = block.logit_softcap, .a = {.value = logits}, .b = {},
                .c = {}, .out = logits});

@@ -169,6 +169,11 @@ uint32_t Graph::position_scale(const PositionScale& scale) {
   return index;
 }
 
+uint32_t Graph::constant(std::vector<float> values) {
+  spec_.constants.push_back(std::move(values));
+  return static_cast<uint32_t>(spec_.constants.size() - 1);
+}
+
 Value Graph::embed() {
   const Value out = value(spec_.embd);
   push(EmbedStep{matrix("token_embd.weight", spec_.vocab, spec_.embd), out});

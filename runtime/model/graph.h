@@ -62,6 +62,7 @@ class Graph {
   StateId fixed_state(uint32_t floats);
   uint32_t rope_table(const RopeSpec& rope);
   uint32_t position_scale(const PositionScale& scale);
+  uint32_t constant(std::vector<float> values);
 
   // --- operations; what returns a Value makes a new one
   Value embed();

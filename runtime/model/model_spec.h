@@ -41,6 +41,7 @@ struct ModelSpec {
   std::vector<StateSpec> states;
   std::vector<RopeSpec> ropes;
   std::vector<PositionScale> position_scales;
+  std::vector<std::vector<float>> constants;  // vectors that follow from the metadata
   std::vector<MoeSpec> moes;
   std::vector<Step> steps;   // of all tokens, from their embedding on
   std::vector<Step> head;    // of the tokens whose logits are wanted: from head_input to logits

@@ -71,7 +71,7 @@ struct StepRecorder::Record {
   void operator()(const ConvStep& s) const { r.ops_.conv(s.shape, r.rows(s.x), vector(s.weight), vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n); }
   void operator()(const LinearAttentionStep& s) const {
     const Rows none;
-    const Rows decay = s.constant_decay != nullptr ? Rows{vector(s.constant_decay), 0} : s.decay.exists() ? r.rows(s.decay) : none;
+    const Rows decay = s.constant_decay != Value::kNone ? Rows{r.ws_.constant(s.constant_decay).address, 0} : s.decay.exists() ? r.rows(s.decay) : none;
     r.ops_.linear_attention(s.shape, r.rows(s.q), r.rows(s.k), r.rows(s.v), decay, s.beta.exists() ? r.rows(s.beta) : none, r.ws_.state(s.state),
                             r.rows(s.out), n);
   }

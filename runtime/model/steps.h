@@ -145,7 +145,7 @@ struct LinearAttentionStep {
   Value k;
   Value v;
   Value decay;
-  const TensorInfo* constant_decay = nullptr;
+  uint32_t constant_decay = Value::kNone;  // index in ModelSpec::constants
   Value beta;
   StateId state = 0;
   Value out;

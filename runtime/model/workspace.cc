@@ -88,6 +88,8 @@ WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& s
   for (const RopeSpec& rope : spec.ropes) ropes_.push_back(shared.floats(batch * rope.dim));
   position_scales_.clear();
   for (size_t i = 0; i < spec.position_scales.size(); ++i) position_scales_.push_back(shared.floats(batch));
+  constants_.clear();
+  for (const std::vector<float>& values : spec.constants) constants_.push_back(shared.floats(values.size()));
   addresses = shared.take(used * sizeof(uint64_t));
   cpu_part = shared.floats(embd);
   pairs = shared.take(batch * used * sizeof(uint32_t));
@@ -131,6 +133,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(DeviceMemory& memory, const
   }
   workspace->lay_out(&memory.limits(), spec, workspace->scratch_.address(), workspace->shared_.address(), workspace->readback_.address());
   std::memset(workspace->shared_.mapped().data(), 0, workspace->shared_.mapped().size());
+  for (size_t i = 0; i < spec.constants.size(); ++i) std::copy(spec.constants[i].begin(), spec.constants[i].end(), workspace->host<float>(workspace->constants_[i]).begin());
   return workspace;
 }
 

@@ -74,6 +74,8 @@ class Workspace {
   uint32_t logit_rows = 0;
   uint32_t max_tiles = 0;
 
+  const Tensor& constant(uint32_t index) const { return constants_[index]; }  // of ModelSpec::constants
+
   // The host's view of a tensor of the last two groups.
   template <class T>
   std::span<T> host(const Tensor& tensor) {
@@ -96,6 +98,7 @@ class Workspace {
   std::vector<Tensor> values_;
   std::vector<Tensor> ropes_;
   std::vector<Tensor> position_scales_;
+  std::vector<Tensor> constants_;
 };
 
 }  // namespace hotset

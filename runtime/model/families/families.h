@@ -25,6 +25,16 @@ void describe_maple(Graph& graph);
 void describe_smallthinker(Graph& graph);
 void describe_step35(Graph& graph);
 
+// hybrid.cc
+void describe_granite_hybrid(Graph& graph);
+void describe_jamba(Graph& graph);
+void describe_kimi_linear(Graph& graph);
+void describe_lfm2(Graph& graph);
+void describe_minimax01(Graph& graph);
+void describe_nemotron_h(Graph& graph);
+void describe_qwen35moe(Graph& graph);
+void describe_qwen3next(Graph& graph);
+
 // sandwich.cc
 void describe_afmoe(Graph& graph);
 void describe_gemma4(Graph& graph);
