@@ -9,7 +9,8 @@
 namespace hotset {
 namespace {
 
-constexpr uint32_t kMaxHeadDim = 256;   // shaders/attention.comp keeps a head's sums in registers
+constexpr uint32_t kMaxKeyDim = 576;    // what attention is tested with: latent attention has the largest heads
+constexpr uint32_t kMaxValueDim = 512;  // shaders/attention.comp keeps a head's sums in registers
 constexpr uint32_t kMaxExperts = 1024;  // shaders/route.comp
 // clamp(g, max 7) * sigmoid(1.702 g) * (clamp(u, -7, 7) + 1) (gpt-oss, "swiglu").
 constexpr Glu kGptOssGlu = {.alpha = 1.702f, .gate_high = 7, .up_low = -7, .up_high = 7, .up_offset = 1};
@@ -64,14 +65,17 @@ constexpr std::array kFamilies = {
     Family{"step35", {}, describe_step35},
 };
 
+Status check_head_size(uint32_t size, uint32_t most) {
+  if (size != 0 && size % 2 == 0 && size <= most) return ok_status();
+  return error(Code::kUnsupported, "attention heads of %u values cannot be run: even sizes up to %u can", size, most);
+}
+
 Status check_attention(const AttentionShape& shape) {
-  for (const uint32_t size : {shape.head_dim, shape.value_dim}) {
-    if (size != 0 && size % 8 == 0 && size <= kMaxHeadDim) continue;
-    return error(Code::kUnsupported, "attention heads of %u values cannot be run: multiples of 8 up to %u can", size, kMaxHeadDim);
-  }
-  return shape.kv_heads != 0 && shape.heads % shape.kv_heads == 0
-             ? ok_status()
-             : error(Code::kUnsupported, "attention of %u heads with %u key/value heads cannot be run", shape.heads, shape.kv_heads);
+  HOTSET_RETURN_IF_ERROR(check_head_size(shape.head_dim, kMaxKeyDim));
+  HOTSET_RETURN_IF_ERROR(check_head_size(shape.value_dim, kMaxValueDim));
+  if (shape.kv_heads == 0) return error(Code::kUnsupported, "attention without key/value heads cannot be run");
+  return shape.heads % shape.kv_heads == 0 ? ok_status()
+                                           : error(Code::kUnsupported, "attention of %u heads with %u key/value heads cannot be run", shape.heads, shape.kv_heads);
 }
 
 Status check_matmul(const MatmulStep& step) {
@@ -83,15 +87,35 @@ Status check_matmul(const MatmulStep& step) {
   return ok_status();
 }
 
-Status check_experts(const MoeSpec& moe) {
-  if (moe.route.experts > kMaxExperts) return error(Code::kUnsupported, "%u experts a layer cannot be run: at most %u", moe.route.experts, kMaxExperts);
-  if (moe.route.used > shaders::kMaxTopK) {
-    return error(Code::kUnsupported, "%u experts a token cannot be run: at most %u", moe.route.used, shaders::kMaxTopK);
-  }
+Status check_experts(uint32_t experts, uint32_t used) {
+  if (experts > kMaxExperts) return error(Code::kUnsupported, "%u experts a layer cannot be run: at most %u", experts, kMaxExperts);
+  return used <= shaders::kMaxTopK ? ok_status() : error(Code::kUnsupported, "%u experts a token cannot be run: at most %u", used, shaders::kMaxTopK);
+}
+
+Status check_moe(const MoeSpec& moe) {
+  HOTSET_RETURN_IF_ERROR(check_experts(moe.route.experts, moe.route.used));
+  if (!can_route(moe.route)) return error(Code::kUnsupported, "this routing of layer %u cannot be run", moe.model_layer);
   for (const uint32_t size : {moe.experts.embd, moe.experts.ff}) {
     if (size % kRowGroup != 0) return error(Code::kUnsupported, "experts with rows of %u values cannot be run: a multiple of %u can", size, kRowGroup);
   }
   return ok_status();
+}
+
+// What the metadata alone says that the kernels cannot do, before tensors are looked for.
+Status check_config(const ModelConfig& config) {
+  HOTSET_RETURN_IF_ERROR(check_head_size(config.key_length, kMaxKeyDim));
+  HOTSET_RETURN_IF_ERROR(check_head_size(config.value_length, kMaxValueDim));
+  if (config.heads * config.value_length % kRowGroup != 0) {
+    return error(Code::kUnsupported, "%u attention heads of %u values cannot be run: a multiple of %u values together can", config.heads,
+                 config.value_length, kRowGroup);
+  }
+  if (config.embedding % kRowGroup != 0) {
+    return error(Code::kUnsupported, "an embedding of %u values cannot be run: a multiple of %u can", config.embedding, kRowGroup);
+  }
+  if (config.expert_feed_forward % kRowGroup != 0) {
+    return error(Code::kUnsupported, "experts of %u hidden values cannot be run: a multiple of %u can", config.expert_feed_forward, kRowGroup);
+  }
+  return check_experts(config.experts, config.experts_used);
 }
 
 // What the kernels can do with any family.
@@ -100,7 +124,7 @@ Status check_kernel_limits(const ModelSpec& spec) {
     if (const auto* attend = std::get_if<AttendStep>(&step)) HOTSET_RETURN_IF_ERROR(check_attention(attend->shape));
     if (const auto* matmul = std::get_if<MatmulStep>(&step)) HOTSET_RETURN_IF_ERROR(check_matmul(*matmul));
   }
-  for (const MoeSpec& moe : spec.moes) HOTSET_RETURN_IF_ERROR(check_experts(moe));
+  for (const MoeSpec& moe : spec.moes) HOTSET_RETURN_IF_ERROR(check_moe(moe));
   return ok_status();
 }
 
@@ -114,6 +138,7 @@ Result<ModelSpec> describe_model(const GgufFile& file) {
   for (const Family& family : families()) {
     known += (known.empty() ? "" : ", ") + std::string(family.architecture);
     if (family.architecture != config.architecture) continue;
+    HOTSET_RETURN_IF_ERROR(check_config(config));
     Graph graph(file, config);
     if (family.describe != nullptr) family.describe(graph);
     else describe_plain(graph, family.style);
