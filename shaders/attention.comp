@@ -16,16 +16,18 @@ void main() {
   const uint element_bytes = kHalfCache != 0 ? 2 : 4;
   const uint64_t keys = push.keys + uint64_t(kv_head) * kKeyDim * element_bytes;
   const uint64_t values = push.values + uint64_t(kv_head) * kValueDim * element_bytes;
-  const uint key_stride = push.kv_heads * kKeyDim * element_bytes;
-  const uint value_stride = push.kv_heads * kValueDim * element_bytes;
+  const uint key_stride = push.key_stride * element_bytes;
+  const uint value_stride = push.value_stride * element_bytes;
 
   const uint last_token = min(first_token + kQueries, push.n) - 1;
   const uint total = min(control.position + last_token + 1, push.context_tokens);
-  uint first_key = 0;
+  // Whole blocks that the first token sees nothing of are left out; the others see nothing of them either.
+  const uint begin = kLimited != 0 ? min(first_seen(control.position + first_token), total) / kLanes * kLanes : 0;
+  uint first_key = begin;
   uint end_key = total;
   if (kSplits > 1) {
-    const uint per_split = (max((total + kSplits - 1) / kSplits, kMinSplitKeys) + kLanes - 1) / kLanes * kLanes;
-    first_key = gl_WorkGroupID.z * per_split;
+    const uint per_split = (max((total - begin + kSplits - 1) / kSplits, kMinSplitKeys) + kLanes - 1) / kLanes * kLanes;
+    first_key = begin + gl_WorkGroupID.z * per_split;
     end_key = min(first_key + per_split, total);
   }
 
@@ -39,12 +41,18 @@ void main() {
   }
   for (uint block = first_key; block < end_key; block += kLanes) {
     const uint key = block + lane;
+    if (kMasked != 0) {
+      bool any = false;
+      for (uint t = 0; t < kQueries; ++t) any = any || sees(first_token + t, control.position + first_token + t, key);
+      if (lanes_max(any ? 1 : 0) == 0) continue;
+    }
     float scores[kColumns];
     [[unroll]] for (uint c = 0; c < kColumns; ++c) scores[c] = 0;
     add_scores(keys + uint64_t(min(key, end_key - 1)) * key_stride, first_token, first_head, scores);
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-      const bool seen = key < end_key && key <= control.position + first_token + c / kHeads;
-      const float score = seen ? scores[c] * push.scale : kLowest;
+      const uint token = first_token + c / kHeads;
+      const bool seen = key < end_key && sees(token, control.position + token, key);
+      const float score = seen ? capped(scores[c] * push.scale) : kLowest;
       const float top = max(highest[c], lanes_max(score));
       const float shrink = top == highest[c] ? 1.0 : exp(highest[c] - top);
       // Shares below e^-60 cannot change a float sum; as 0 they make no subnormal products, which are slow on CPUs.
@@ -76,12 +84,19 @@ void main() {
   [[unroll]] for (uint c = 0; c < kColumns; ++c) {
     const uint token = first_token + c / kHeads;
     const uint row = token * push.heads + first_head + c % kHeads;
-    const float total_weight = lanes_sum(weight[c]);
+    float total_weight = lanes_sum(weight[c]);
     if (token >= push.n) continue;
     const bool part = kSplits > 1;
+    float shrink = 1;
+    if (!part && push.sinks != 0) {
+      const float sink = Floats(push.sinks).v[first_head + c % kHeads], top = max(highest[c], sink);
+      shrink = exp(highest[c] - top);
+      total_weight = total_weight * shrink + exp(sink - top);
+    }
     const uint64_t part_row = push.parts + (uint64_t(row) * kSplits + gl_WorkGroupID.z) * (kValueDim + 2) * 4;
     const uint64_t to = part ? part_row : push.out_values + uint64_t(row) * kValueDim * 4;
-    const float by = part ? 1.0 : 1.0 / total_weight;
+    // A token that sees nothing has a weight of 0.
+    const float by = part ? 1.0 : total_weight == 0 ? 0.0 : shrink / total_weight;
     [[unroll]] for (uint w = 0; w < kPairsPerLane; ++w) {
       const uint pair = w * kLanes + lane;
       if (pair >= kPairs) continue;

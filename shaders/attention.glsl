@@ -1,5 +1,6 @@
 // Constants of attention.comp, and how it reads queries, keys and values.
 #include "shaders/lanes.glsl"
+#include "shaders/activation.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kLanes = 8;
@@ -10,6 +11,9 @@ layout(constant_id = 4) const uint kHeads = 1;
 layout(constant_id = 5) const uint kQueries = 1;
 layout(constant_id = 6) const uint kSplits = 1;
 layout(constant_id = 7) const uint kBroadcast = 1;  // q reaches the lanes by shuffles (cheap on a CPU), else by uniform loads
+layout(constant_id = 8) const uint kLimited = 0;    // 1: a window or chunks
+layout(constant_id = 9) const uint kMasked = 0;
+layout(constant_id = 10) const uint kCapped = 0;
 const uint kColumns = kHeads * kQueries;
 const uint kPairs = kValueDim / 2;
 const uint kPairsPerLane = (kPairs + kLanes - 1) / kLanes;
@@ -24,7 +28,14 @@ vec2 load_pair(uint64_t values, uint pair) {
 }
 
 void load_keys(uint64_t key, uint from, out float k[8]) {
-  if (kHalfCache != 0) {
+  if (kKeyDim % 8 != 0) {
+    // One by one; past the last dim zeros.
+    [[unroll]] for (uint i = 0; i < 8; ++i) {
+      const uint d = min(from + i, kKeyDim - 1);
+      const float value = kHalfCache != 0 ? half_bits(half_at(key + 2 * d)) : Floats(key).v[d];
+      k[i] = from + i < kKeyDim ? value : 0.0;
+    }
+  } else if (kHalfCache != 0) {
     const uvec4 words = Quads(key).v[from / 8];
     [[unroll]] for (uint i = 0; i < 4; ++i) {
       const vec2 two = unpackHalf2x16(words[i]);
@@ -45,6 +56,9 @@ uint64_t query_address(uint c, uint first_token, uint first_head) {
   return push.q + (uint64_t(token) * push.heads + first_head + c % kHeads) * kKeyDim * 4;
 }
 
+// Dim d of a query; past the last one it is repeated, for keys of 0.
+float query_at(uint64_t query, uint d) { return Floats(query).v[kKeyDim % 8 != 0 ? min(d, kKeyDim - 1) : d]; }
+
 void add_scores(uint64_t key, uint first_token, uint first_head, inout float scores[kColumns]) {
   const uint lane = gl_LocalInvocationID.x;
   for (uint d = 0; d < kKeyDim; d += 8) {
@@ -55,14 +69,31 @@ void add_scores(uint64_t key, uint first_token, uint first_head, inout float sco
     float mine[kColumns];
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {
       sums[c] = scores[c];
-      mine[c] = kBroadcast != 0 ? Floats(query_address(c, first_token, first_head)).v[d + (lane & 7)] : 0.0;
+      mine[c] = kBroadcast != 0 ? query_at(query_address(c, first_token, first_head), d + (lane & 7)) : 0.0;
     }
     [[unroll]] for (uint i = 0; i < 8; ++i) {
       [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-        const float q = kBroadcast != 0 ? subgroupShuffle(mine[c], i) : Floats(query_address(c, first_token, first_head)).v[d + i];
+        const float q = kBroadcast != 0 ? subgroupShuffle(mine[c], i) : query_at(query_address(c, first_token, first_head), d + i);
         sums[c] = fma(q, k[i], sums[c]);
       }
     }
     [[unroll]] for (uint c = 0; c < kColumns; ++c) scores[c] = sums[c];
   }
 }
+
+// The first position that one at `position` sees.
+uint first_seen(uint position) {
+  uint first = 0;
+  if (push.window != 0 && position >= push.window) first = position - push.window + 1;
+  if (push.chunk != 0) first = max(first, position / push.chunk * push.chunk);
+  return first;
+}
+
+bool sees(uint token, uint position, uint key) {
+  if (key > position || kLimited != 0 && key < first_seen(position)) return false;
+  if (kMasked == 0) return true;
+  if (key / 32 >= push.mask_words || token >= push.n) return false;
+  return (Words(push.mask + 4ul * (uint64_t(token) * push.mask_words + key / 32)).v[0] >> (key % 32) & 1) != 0;
+}
+
+float capped(float score) { return kCapped != 0 ? push.softcap * tanh_of(score / push.softcap) : score; }

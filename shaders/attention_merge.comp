@@ -18,6 +18,11 @@ void main() {
   float top = Floats(parts).v[kValueDim];
   for (uint s = 1; s < kSplits; ++s) top = max(top, Floats(parts).v[s * (kValueDim + 2) + kValueDim]);
   float weight = 0;
+  if (push.sinks != 0) {
+    const float sink = Floats(push.sinks).v[row % push.heads];
+    top = max(top, sink);
+    weight = exp(sink - top);
+  }
   for (uint s = 0; s < kSplits; ++s) {
     const uint at = s * (kValueDim + 2) + kValueDim;
     weight += Floats(parts).v[at + 1] * exp(Floats(parts).v[at] - top);
@@ -28,6 +33,6 @@ void main() {
       const uint at = s * (kValueDim + 2);
       sum += Floats(parts).v[at + d] * exp(Floats(parts).v[at + kValueDim] - top);
     }
-    Floats(push.out_values + uint64_t(row) * kValueDim * 4).v[d] = sum / weight;
+    Floats(push.out_values + uint64_t(row) * kValueDim * 4).v[d] = weight == 0 ? 0.0 : sum / weight;
   }
 }

@@ -74,6 +74,58 @@ struct MapPush {
   GluNumbers glu;
 };
 
+// norm.comp
+struct NormPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS weight;  // float [cols], weight_stride from group to group; 0: none
+  HOTSET_ADDRESS bias;    // likewise
+  HOTSET_ADDRESS out_;
+  uint x_stride;  // floats from row to row
+  uint out_stride;
+  uint cols;  // of a group
+  uint weight_stride;
+  float eps;
+};
+
+// rope.comp
+struct RopePush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;      // turned in place
+  HOTSET_ADDRESS table;  // float [n][pairs][2]: cos, sin
+  uint x_stride;         // floats from row to row
+  uint heads;
+  uint head_stride;
+  uint first;
+  uint pairs;
+};
+
+// store_rows.comp
+struct StoreRowsPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS cache;
+  uint x_stride;    // floats from row to row
+  uint row_stride;  // elements from cache row to cache row
+  uint context_tokens;
+  uint cols;
+};
+
+// matmul_heads.comp and matmul_heads_transposed.comp. weight: [heads][rows][cols], or [heads][cols][rows].
+struct MatmulHeadsPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS weight;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS out_;
+  uint rows;  // outputs of a head
+  uint cols;  // inputs of a head
+  uint row_bytes;
+  uint x_stride;  // floats
+  uint x_head_stride;
+  uint out_stride;
+  uint out_head_stride;
+};
+
 // store_kv.comp: one workgroup (a subgroup) per head of q, k and v and per token.
 struct StoreKvPush {
   HOTSET_ADDRESS control;
@@ -92,6 +144,8 @@ struct StoreKvPush {
   uint rope_dim;
   uint context_tokens;
   float norm_eps;
+  uint key_stride;  // elements from cache row to cache row
+  uint value_stride;
 };
 
 // attention.comp and attention_merge.comp. parts: float [n][heads][splits][value_dim + 2]: sums, then maximum and weight.
@@ -102,11 +156,19 @@ struct AttentionPush {
   HOTSET_ADDRESS values;
   HOTSET_ADDRESS out_values;
   HOTSET_ADDRESS parts;
+  HOTSET_ADDRESS sinks;  // float [heads]; 0: none
+  HOTSET_ADDRESS mask;   // uint [n][mask_words]
   uint n;
   uint heads;
   uint kv_heads;
   uint context_tokens;
   float scale;
+  uint key_stride;  // elements from cache row to cache row
+  uint value_stride;
+  uint window;  // 0: none
+  uint chunk;   // 0: none
+  uint mask_words;
+  float softcap;
 };
 
 // Keys a split of attention takes at least.

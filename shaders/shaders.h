@@ -21,12 +21,17 @@ extern const std::span<const uint32_t> export_stopped;
 extern const std::span<const uint32_t> map;
 extern const std::span<const uint32_t> linear_attention;
 extern const std::span<const uint32_t> matmul;
+extern const std::span<const uint32_t> matmul_heads;
+extern const std::span<const uint32_t> matmul_heads_transposed;
 extern const std::span<const uint32_t> matmul_tiled;
 extern const std::span<const uint32_t> matvec;
+extern const std::span<const uint32_t> norm;
 extern const std::span<const uint32_t> read_sum;
 extern const std::span<const uint32_t> rms_norm;
+extern const std::span<const uint32_t> rope;
 extern const std::span<const uint32_t> route;
 extern const std::span<const uint32_t> selective_scan;
 extern const std::span<const uint32_t> store_kv;
+extern const std::span<const uint32_t> store_rows;
 
 }  // namespace hotset::shaders

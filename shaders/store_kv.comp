@@ -3,6 +3,7 @@
 // heads, then v heads), y: token. Each lane owns whole rotation pairs, so q can be rotated in place.
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/lanes.glsl"
+#include "shaders/cache_element.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kLanes = 8;
@@ -10,25 +11,6 @@ layout(constant_id = 1) const uint kHalfCache = 1;
 layout(constant_id = 2) const uint kAdjacentPairs = 0;  // 0: pairs (i, i + rope_dim / 2); 1: pairs (2 i, 2 i + 1)
 
 layout(push_constant, scalar) uniform Push { StoreKvPush push; };
-
-// Round to nearest, ties to even, as half.h does: a driver's own conversion may truncate.
-uint to_half(float value) {
-  const uint bits = floatBitsToUint(value);
-  const uint sign = bits >> 16 & 0x8000u;
-  const uint magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return sign | 0x7e00u;
-  if (magnitude >= 0x477ff000u) return sign | 0x7c00u;
-  if (magnitude < 113u << 23) return sign | (floatBitsToUint(uintBitsToFloat(magnitude) + 0.5) - 0x3f000000u);
-  return sign | (magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
-}
-
-void store(uint64_t address, uint index, bool as_half, float value) {
-  if (as_half) {
-    Halves(address).v[index] = uint16_t(to_half(value));
-  } else {
-    Floats(address).v[index] = value;
-  }
-}
 
 // Where the two members of pair i lie; pairs past the rotated dims are (2 i, 2 i + 1).
 uvec2 pair_dims(uint i) {
@@ -78,12 +60,12 @@ void main() {
   if (position >= push.context_tokens) return;
   if (head < push.heads + push.kv_heads) {
     const uint64_t from = (uint64_t(token) * push.kv_heads + head - push.heads) * push.head_dim * 4;
-    const uint64_t to = (uint64_t(position) * push.kv_heads + head - push.heads) * push.head_dim * element_bytes;
+    const uint64_t to = (uint64_t(position) * push.key_stride + (head - push.heads) * push.head_dim) * element_bytes;
     store_head(push.k + from, push.keys + to, kHalfCache != 0, push.head_dim, push.k_norm, rope);
     return;
   }
   const uint kv_head = head - push.heads - push.kv_heads;
   const uint64_t from = (uint64_t(token) * push.kv_heads + kv_head) * push.value_dim * 4;
-  const uint64_t to = (uint64_t(position) * push.kv_heads + kv_head) * push.value_dim * element_bytes;
+  const uint64_t to = (uint64_t(position) * push.value_stride + kv_head * push.value_dim) * element_bytes;
   store_head(push.v + from, push.values + to, kHalfCache != 0, push.value_dim, 0, 0);
 }

@@ -33,16 +33,16 @@ enum class Phase { kDecode, kBatch };
 struct AttentionShape {
   uint32_t heads = 0;
   uint32_t kv_heads = 0;
-  uint32_t head_dim = 0;       // of q and k
-  uint32_t value_dim = 0;      // of v
+  uint32_t head_dim = 0;       // of q and k; even
+  uint32_t value_dim = 0;      // of v; even
   uint32_t rope_dim = 0;       // leading dims of each head that rotate; pairs (i, i + rope_dim/2), or (2 i, 2 i + 1) when adjacent
   uint32_t context_tokens = 0; // rows of the cache
   KvElement kv = KvElement::kF16;
   float norm_eps = 0;          // of the q/k norms
   float scale = 0;             // of q.k; 1/sqrt(head_dim)
   bool adjacent_pairs = false;
-  uint32_t key_stride = 0;     // elements from one cache row to the next; 0: kv_heads * head_dim
-  uint32_t value_stride = 0;   // likewise; 0: kv_heads * value_dim
+  uint32_t key_stride = 0;     // elements from one cache row to the next; 0: kv_heads * head_dim. Whole 16 bytes where head_dim % 8 is 0
+  uint32_t value_stride = 0;   // likewise, even; 0: kv_heads * value_dim. Values may be columns of the keys
   uint32_t window = 0;         // a token sees the last `window` positions, its own among them; 0: all
   uint32_t chunk = 0;          // a token sees its own chunk of so many positions only; 0: all
   float softcap = 0;           // scores become softcap * tanh(score / softcap); 0: none
@@ -51,7 +51,7 @@ struct AttentionShape {
 // What some kinds of attention read besides.
 struct AttentionInputs {
   uint64_t sinks = 0;  // float [heads]: one more score of each head, whose share of the softmax is dropped; 0: none
-  uint64_t mask = 0;   // uint32 [n][mask_words]: bit p % 32 of word p / 32 is set where token t may see position p; 0: all
+  uint64_t mask = 0;   // uint32 [n][mask_words]: bit p % 32 of word p / 32 is set where token t may see position p, none past mask_words; 0: all
   uint32_t mask_words = 0;
 };
 
@@ -289,7 +289,8 @@ class Ops {
   // the cache at Control.position + t. q [n][heads*head_dim] in place. rope: float2 (cos, sin) [n][rope_dim/2].
   virtual void store_kv(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v, uint64_t q_norm, uint64_t k_norm,
                         uint64_t rope, const KvCacheView& cache, uint32_t n) = 0;
-  // Causal attention of token t over cache rows 0..Control.position + t. out: [n][heads*value_dim]. Decode: `scratch`
+  // Causal attention of token t over cache rows 0..Control.position + t, those of them that window, chunk and mask leave; a token that
+  // sees nothing gets zeros. Sinks are neither scaled nor capped. out: [n][heads*value_dim]. Decode: `scratch`
   // holds n times attention_scratch_bytes() (which may be 0).
   virtual void attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor& scratch, uint32_t n,
                          Phase phase, const AttentionInputs& inputs = {}) = 0;
@@ -314,7 +315,7 @@ class Ops {
   // out[t] += sum over s, in order, of weights[t][s] * parts[t*used + s] (weights of 1 with weight_on_input).
   virtual void combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) = 0;
   // --- the parts that families are composed of; activations are Rows, which may be columns of a wider value
-  // out = norm of each group of x, times weight, plus bias (float [cols] or [groups][cols]; 0: none). out may be x.
+  // out = norm of each group of x, times weight, plus bias (float [cols] or [groups][cols]; 0: none of either). out may be x.
   virtual void norm(const NormShape& shape, const Rows& x, uint64_t weight, uint64_t bias, const Rows& out, uint32_t n) = 0;
   // out[t][i] = scale * f(clamp(a)) * (clamp(b) + up_offset) + c, i < cols, with glu's f, clamps and offset; a absent: 0, b absent: no factor,
   // c absent: no summand. out may be any operand that reads element i for element i.
@@ -324,7 +325,8 @@ class Ops {
   // Row Control.position + t of the cache = the first `cols` floats of row t of x; rows past context_tokens are dropped. Cache rows are
   // row_stride elements apart.
   virtual void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) = 0;
-  // out of each head = that head's matrix times its x. w.rows = heads * (transposed ? cols : rows), w.cols the other.
+  // out of each head = that head's matrix times its x. w.rows = heads * (transposed ? cols : rows), w.cols the other. Not transposed and
+  // with cols of whole fours, the x of every row and head lies at a multiple of 16 bytes.
   virtual void matmul_heads(const HeadsShape& shape, const Weight& w, const Rows& x, const Rows& out, uint32_t n) = 0;
   // weight: float [channels][kernel], bias: float [channels] or 0. state: float [kernel - 1][channels], the last rows of x, read and
   // brought up to date; taken as zero when Control.position is 0. out must not be x.

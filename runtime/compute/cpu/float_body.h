@@ -177,6 +177,14 @@ void score(const float* queries, uint32_t columns, const HeadRows& keys, uint32_
   });
 }
 
+void cap(float most, float* x, uint32_t count) {
+  for_lanes(count, [&](uint32_t i, uint32_t lanes) {
+    // tanh(y) = 1 - 2 / (exp(2 y) + 1)
+    const Floats power = exp_of(load(x + i, lanes) * (2.0f / most));
+    store(x + i, most - 2.0f * most / (power + 1.0f), lanes);
+  });
+}
+
 float soften(float* scores, uint32_t count, SoftmaxState& state) {
   const uint32_t whole = (count + kLanes - 1) / kLanes * kLanes;
   for (uint32_t i = count; i < whole; ++i) scores[i] = kLowest;
@@ -239,7 +247,7 @@ void gather(const float* shares, const float* shrink, uint32_t columns, const He
 }
 
 constexpr FloatKernels make_set(const char* name) {
-  return {name, rms_norm, turn_head, gate_up, add, add_scaled, exps, widen, narrow, score, soften, gather, {convolve, linear_attention, selective_scan}};
+  return {name, rms_norm, turn_head, gate_up, add, add_scaled, exps, widen, narrow, score, cap, soften, gather, {convolve, linear_attention, selective_scan}};
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ struct FloatKernels {
   // Attention. Queries lie [columns][dims]; dims are a multiple of 16.
   // scores[c][k] = query c . key k, for k < keys.count <= kKeyBlock; what follows up to kKeyBlock is undefined.
   void (*score)(const float* queries, uint32_t columns, const HeadRows& keys, uint32_t dims, float* scores);
+  // x = cap * tanh(x / cap)
+  void (*cap)(float cap, float* x, uint32_t count);
   // Turns the scores of one query into shares exp(score - highest) after raising `state` by them; shares below e^-60 are 0.
   // Returns what earlier sums shrink by.
   float (*soften)(float* scores, uint32_t count, SoftmaxState& state);

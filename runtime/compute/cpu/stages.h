@@ -13,21 +13,12 @@
 #include <variant>
 
 #include "offload/expert_pieces.h"
-#include "runtime/compute/cpu/dot.h"
-#include "runtime/compute/cpu/float_kernels.h"
+#include "runtime/compute/cpu/stage_context.h"
+#include "runtime/compute/cpu/stages_parts.h"
 #include "runtime/compute/cpu/stages_recurrent.h"
 #include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
-
-// What a run of items sees.
-struct StageContext {
-  const Kernels& dot;
-  const FloatKernels& floats;
-  shaders::Control& control;
-  std::byte* shared = nullptr;  // of all threads, 64-byte aligned
-  std::byte* own = nullptr;     // of this thread, 64-byte aligned
-};
 
 // Prepared activations: at `direct`, or in shared memory.
 struct Activations {
@@ -156,13 +147,15 @@ struct StoreKvStage {  // item: a token
   void run(uint32_t first, uint32_t end, const StageContext& context) const;
 
  private:
-  void store(uint64_t cache_rows, uint32_t dims, uint64_t row, const float* head, const StageContext& context) const;
+  void turn(const float* head, const float* norm, const float* turns, float* out, const StageContext& context) const;
+  void store(uint64_t cache_rows, uint32_t dims, uint64_t at, const float* head, const StageContext& context) const;
 };
 
 // What AttendStage and MergeStage share. In decode a long context is split, so that threads share it; where it is split follows
 // from the token's position alone.
 struct AttendShape {
   AttentionShape shape;
+  AttentionInputs inputs;
   const float* q;
   KvCacheView cache;
   float* out;
@@ -174,15 +167,27 @@ struct AttendShape {
   static constexpr uint32_t kSplitKeys = 512;  // of one split at least
 
   uint32_t group() const { return shape.heads / shape.kv_heads; }
+  bool limited() const { return shape.window != 0 || shape.chunk != 0; }
+  // Keys before this one are not seen by `token`; and the first key of the block that it lies in, where its walk begins.
+  uint32_t first_seen(uint32_t token, const StageContext& context) const;
+  uint32_t first_key(uint32_t token, const StageContext& context) const { return first_seen(token, context) / kKeyBlock * kKeyBlock; }
+  // Keys from 0 to the token's own position, and those of them that it walks.
   uint32_t keys_of(uint32_t token, const StageContext& context) const;
+  uint32_t walked_keys(uint32_t token, const StageContext& context) const { return keys_of(token, context) - first_key(token, context); }
+  // Bit i: `token` sees key block + i. For keys up to the token's own.
+  uint64_t seen_of(uint32_t token, uint32_t block, const StageContext& context) const;
   uint32_t split_keys(uint32_t keys) const;
   uint32_t splits_of(uint32_t keys) const { return split ? (keys + split_keys(keys) - 1) / split_keys(keys) : 1; }
+  // Of the token with the most.
+  uint32_t splits_of_all(const StageContext& context) const;
   uint32_t most_splits() const { return std::min(kMaxSplits, (shape.context_tokens + kSplitKeys - 1) / kSplitKeys); }
   uint32_t part_floats() const { return shape.value_dim + 2; }
   float* part(const StageContext& context, uint32_t token, uint32_t head, uint32_t split_index) const {
     const uint64_t index = (uint64_t{token} * shape.heads + head) * most_splits() + split_index;
     return reinterpret_cast<float*>(context.shared + parts_offset) + index * part_floats();
   }
+  // The score of the head's sink raises `highest` and the weight; what sums shrink by.
+  float add_sink(uint32_t head, float& highest, float& weight) const;
   uint64_t parts_bytes() const { return split ? uint64_t{n} * shape.heads * most_splits() * part_floats() * sizeof(float) : 0; }
 };
 
@@ -202,7 +207,9 @@ struct AttendStage {  // item: a run of tokens with the query heads of one key h
   void attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint32_t end_key, const StageContext& context) const;
   void keep_part(const Tile& tile, uint32_t kv_head, uint32_t split_index, const StageContext& context) const;
   void finish(const Tile& tile, uint32_t kv_head) const;
-  void attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t keys, const StageContext& context) const;
+  void attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t block, uint32_t keys, const StageContext& context) const;
+  bool any_sees(const Tile& tile, uint32_t block, const StageContext& context) const;
+  void soften(Tile& tile, uint32_t column, uint32_t block, uint32_t keys, const StageContext& context) const;
 };
 
 struct MergeStage {  // item: a head of a token; none while no token's context is split
@@ -326,7 +333,8 @@ struct CombineStage {  // item: a token
 
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
-               ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, ConvStage, LinearAttentionStage, SelectiveScanStage>
+               ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, GroupNormStage, MapStage, RopeStage, StoreRowsStage, PrepareHeadsStage,
+               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage>
       work;
   uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 
