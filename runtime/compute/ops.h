@@ -317,8 +317,8 @@ class Ops {
   // --- the parts that families are composed of; activations are Rows, which may be columns of a wider value
   // out = norm of each group of x, times weight, plus bias (float [cols] or [groups][cols]; 0: none of either). out may be x.
   virtual void norm(const NormShape& shape, const Rows& x, uint64_t weight, uint64_t bias, const Rows& out, uint32_t n) = 0;
-  // out[t][i] = scale * f(clamp(a)) * (clamp(b) + up_offset) + c, i < cols, with glu's f, clamps and offset; a absent: 0, b absent: no factor,
-  // c absent: no summand. out may be any operand that reads element i for element i.
+  // out[t][i] = scale * f(clamp(a)) * (clamp(b) + up_offset) + c, i < cols, with glu's f, clamps and offset; b absent: no factor, c absent:
+  // no summand. out may be any operand that reads element i for element i.
   virtual void map(const Glu& glu, float scale, const Operand& a, const Operand& b, const Operand& c, const Rows& out, uint32_t n, uint32_t cols) = 0;
   // Turns heads of x in place. table: float2 (cos, sin) [n][dim/2].
   virtual void rope(const RopeShape& shape, const Rows& x, uint64_t table, uint32_t n) = 0;

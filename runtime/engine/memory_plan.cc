@@ -31,7 +31,7 @@ class Charges {
 // Prefill spreads tokens, and tiles of (token, slot) pairs, over the y of a grid, and keeps its activations in one buffer.
 bool fits_device(const DeviceLimits& limits, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
   const uint32_t tiles = ExpertBatch::max_tiles(experts.experts(), shape.batch_tokens * largest_top_k(spec), Ops::kTilePairs);
-  return std::max(shape.batch_tokens, tiles) <= limits.max_workgroups_y &&
+  return std::max(uint64_t{shape.batch_tokens} * largest_fold(spec), uint64_t{tiles}) <= limits.max_workgroups_y &&
          Workspace::plan(&limits, spec, shape).scratch <= limits.max_allocation_bytes;
 }
 

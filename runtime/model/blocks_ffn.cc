@@ -7,6 +7,11 @@ namespace {
 Value hidden_of(Graph& graph, const Value& x, uint32_t ff, const Glu& glu, const std::string& suffix) {
   const std::string gate = "ffn_gate" + suffix;
   const std::string up = "ffn_up" + suffix;
+  const TensorInfo* only_up = graph.has(gate + ".weight") ? nullptr : graph.tensor(up + ".weight");
+  if (only_up != nullptr && only_up->dims[1] == 2 * uint64_t{ff}) {  // both in one, the gate first
+    const Value both = graph.linear(x, up, 2 * ff);
+    return graph.glu(glu, both.columns(0, ff), both.columns(ff, ff));
+  }
   if (!graph.has(gate + ".weight")) {
     const Value hidden = graph.linear(x, up, ff);
     graph.map({.glu = {.f = glu.f, .alpha = glu.alpha}, .a = {.value = hidden}, .b = {}, .c = {}, .out = hidden});
@@ -114,8 +119,8 @@ void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlo
 }
 
 uint32_t shared_width(const Graph& graph) {
-  const TensorInfo* up = graph.tensor("ffn_up_shexp.weight");
-  return up == nullptr ? 0 : static_cast<uint32_t>(up->dims[1]);
+  const TensorInfo* down = graph.tensor("ffn_down_shexp.weight");
+  return down == nullptr ? 0 : static_cast<uint32_t>(down->dims[0]);
 }
 
 void shared_experts(Graph& graph, const Value& x, const Value& out, uint32_t ff, const Glu& glu) {

@@ -36,7 +36,7 @@ constexpr std::array kFamilies = {
     Family{"granitehybrid", {}, describe_granite_hybrid},
     Family{"granitemoe", {}, describe_granite},
     Family{"grok", {}, describe_grok},
-    Family{"hunyuan-moe", {.norm_after_rope = true}},
+    Family{"hunyuan-moe", {.norm_after_rope = true, .wide_experts = true}},
     Family{"hy_v3", {}},
     Family{"jamba", {}, describe_jamba},
     Family{"kimi-linear", {}, describe_kimi_linear},

@@ -170,8 +170,10 @@ uint32_t Graph::position_scale(const PositionScale& scale) {
 }
 
 uint32_t Graph::constant(std::vector<float> values) {
-  spec_.constants.push_back(std::move(values));
-  return static_cast<uint32_t>(spec_.constants.size() - 1);
+  const auto found = std::find(spec_.constants.begin(), spec_.constants.end(), values);
+  const uint32_t index = static_cast<uint32_t>(found - spec_.constants.begin());
+  if (found == spec_.constants.end()) spec_.constants.push_back(std::move(values));
+  return index;
 }
 
 Value Graph::embed() {
@@ -289,7 +291,7 @@ void Graph::add_vector(const Value& x, const TensorInfo* bias) {
 
 void Graph::copy(const Value& x, const Value& out) { push(MapStep{.glu = kPlain, .a = {.value = x}, .b = {}, .c = {}, .out = out}); }
 
-void Graph::fill_zero(const Value& out) { push(MapStep{.glu = kPlain, .a = {}, .b = {}, .c = {}, .out = out}); }
+void Graph::fill_zero(const Value& out) { push(MapStep{.glu = kPlain, .a = {.constant = constant({0}), .period = 1}, .b = {}, .c = {}, .out = out}); }
 
 void Graph::rope(const RopeShape& shape, const Value& x, uint32_t table) {
   if (shape.dim != 0) push(RopeStep{shape, x, table});

@@ -51,6 +51,15 @@ struct ModelSpec {
   bool recurrent = false;    // has fixed states, so that a timeline cannot be cut short without feeding it anew
 };
 
+// The most rows that a step cuts a token's values into.
+inline uint32_t largest_fold(const ModelSpec& spec) {
+  uint32_t most = 1;
+  for (const Step& step : spec.steps) {
+    if (const auto* map = std::get_if<MapStep>(&step)) most = map->fold > most ? map->fold : most;
+  }
+  return most;
+}
+
 // The largest top-k of its layers; 0 without experts.
 inline uint32_t largest_top_k(const ModelSpec& spec) {
   uint32_t most = 0;

@@ -123,6 +123,8 @@ Operand StepRecorder::operand(const MapOperand& operand, uint32_t fold) const {
   } else if (operand.position_scale != Value::kNone) {
     out.address = ws_.position_scale(operand.position_scale).address;
     out.stride = 1;
+  } else if (operand.constant != Value::kNone) {
+    out.address = ws_.constant(operand.constant).address;
   } else if (operand.value.exists()) {
     const Rows found = rows(operand.value, fold);
     out.address = found.address;

@@ -43,12 +43,13 @@ struct StateSpec {
 
 using StateId = uint32_t;
 
-// An operand of MapStep: a value, a vector of the model, or a number of the token's position; nothing when none is set.
+// An operand of MapStep: a value, a vector of the model or a constant one, or a number of the token's position; nothing when none is set.
 struct MapOperand {
   Value value;
   const TensorInfo* vector = nullptr;
   uint32_t vector_first = 0;                  // float of the vector that is element 0
   uint32_t position_scale = Value::kNone;     // index in ModelSpec::position_scales
+  uint32_t constant = Value::kNone;           // index in ModelSpec::constants
   uint32_t group = 1;                         // neighbours that read the same float
   uint32_t period = 0;                        // 0: no modulo
 };

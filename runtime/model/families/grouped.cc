@@ -33,12 +33,12 @@ Glu clamped_glu(Graph& g, const char* key) {
 
 // A dense network on x after attention, experts on x before it.
 void describe_arctic(Graph& graph) {
-  decoder(graph, {}, [](Graph& g, uint32_t layer, const Value& x) {
+  decoder(graph, {}, [](Graph& g, uint32_t, const Value& x) {
     AttentionBlock attention = attention_from_metadata(g);
     attention.adjacent_pairs = true;
     const Value before = g.norm(x, "ffn_norm_exps");
     attend(g, x, attention);
-    feed_forward(g, g.norm(x, "ffn_norm"), x, g.config().layer_feed_forward[layer]);
+    feed_forward(g, g.norm(x, "ffn_norm"), x, x.width);
     routed_experts(g, before, x, moe_from_metadata(g, Gating::kSoftmax, true));
   });
 }

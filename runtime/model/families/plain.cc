@@ -21,6 +21,7 @@ void describe_plain(Graph& graph, const PlainStyle& style) {
     g.linear_add(grouped_attention(g, g.norm(x, "attn_norm"), attention), "attn_output", x);
     MoeBlock experts = moe_from_metadata(g, style.gating, style.renormalise);
     experts.glu = style.glu;
+    if (style.wide_experts) experts.ff = g.config().feed_forward;
     experts_or_dense(g, g.norm(x, style.ffn_norm), x, experts);
   });
 }

@@ -17,6 +17,7 @@ struct PlainStyle {
   Turns turns = Turns::kAlways;
   OutputGate gate = OutputGate::kNone;
   Glu glu = {};
+  bool wide_experts = false;     // experts are as wide as feed_forward_length says, whatever expert_feed_forward_length does
 };
 
 void describe_plain(Graph& graph, const PlainStyle& style);
