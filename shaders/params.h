@@ -343,6 +343,9 @@ struct ConvPush {
   uint out_stride;
 };
 
+// Key dims of a head of linear attention, and state of a scan's channel: what registers hold.
+const uint kMaxStateDim = 256;
+
 // Numbers of Decay in runtime/compute/ops.h.
 const uint kDecayNone = 0;
 const uint kDecayHead = 1;

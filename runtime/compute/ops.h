@@ -169,7 +169,7 @@ struct LinearAttentionShape {
   uint32_t heads = 0;       // of v and out
   uint32_t key_heads = 0;   // of q and k; divides heads
   bool tiled_heads = false; // head h reads key head h % key_heads, else h / (heads / key_heads)
-  uint32_t key_dim = 0;     // 1..256
+  uint32_t key_dim = 0;     // 1..kMaxStateDim
   uint32_t value_dim = 0;
   Decay decay = Decay::kNone;
   bool delta = false;
@@ -179,7 +179,7 @@ struct LinearAttentionShape {
 // Mamba-1: for each channel c, S [state_dim]: S = exp(dt[c] * a[c]) * S + dt[c] * b * x[c];  out[c] = S . c_ + d[c] * x[c].
 struct SelectiveScanShape {
   uint32_t channels = 0;
-  uint32_t state_dim = 0;  // 1..256
+  uint32_t state_dim = 0;  // 1..kMaxStateDim
 };
 
 enum class Gating : uint32_t { kSoftmax = 0, kSigmoid = 1, kSqrtSoftplus = 2 };

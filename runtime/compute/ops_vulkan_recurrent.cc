@@ -8,9 +8,6 @@ namespace {
 
 // Columns of a head that a subgroup of linear attention keeps: that many floats for each of a lane's keys.
 constexpr uint32_t kMostColumns = 8;
-// What a lane may hold of S and of a scan's state: bounds registers, and the compile time on software devices.
-constexpr uint32_t kMaxKeyDim = 256;
-constexpr uint32_t kMaxStateDim = 256;
 
 static_assert(static_cast<uint32_t>(Decay::kNone) == shaders::kDecayNone && static_cast<uint32_t>(Decay::kHead) == shaders::kDecayHead &&
               static_cast<uint32_t>(Decay::kChannel) == shaders::kDecayChannel && static_cast<uint32_t>(Decay::kConstant) == shaders::kDecayConstant);
@@ -49,15 +46,15 @@ void OpsVulkan::conv(const ConvShape& shape, const Rows& x, uint64_t weight, uin
 
 void OpsVulkan::linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
                                  uint64_t state, const Rows& out, uint32_t n) {
-  HOTSET_CHECK(n > 0 && shape.key_heads > 0 && shape.heads % shape.key_heads == 0 && shape.key_dim <= kMaxKeyDim);
+  HOTSET_CHECK(n > 0 && shape.key_heads > 0 && shape.heads % shape.key_heads == 0 && shape.key_dim > 0 && shape.key_dim <= shaders::kMaxStateDim);
   const uint32_t lanes = device_.limits().subgroup_size, columns = std::min(kMostColumns, lanes);
   const Program* attend = program({"linear_attention", shaders::linear_attention,
                                    {lanes, shape.key_dim, columns, static_cast<uint32_t>(shape.decay), shape.delta}});
   if (attend == nullptr) return;
   const uint32_t key_cols = shape.key_heads * shape.key_dim, value_cols = shape.heads * shape.value_dim;
   const Tensor memory = floats_at(state, uint64_t{shape.key_dim} * value_cols);
-  order({span_of(q, n, key_cols), span_of(k, n, key_cols), span_of(v, n, value_cols), decays_of(shape, decay, n), span_of(beta, n, shape.heads), memory},
-        {span_of(out, n, value_cols), memory});
+  const Tensor keys = span_of(k, n, key_cols), values = span_of(v, n, value_cols), factors = span_of(beta, n, shape.heads);
+  order({span_of(q, n, key_cols), keys, values, decays_of(shape, decay, n), factors, memory}, {span_of(out, n, value_cols), memory});
   shaders::LinearAttentionPush push = {control_, q.address, k.address, v.address, decay.address, beta.address, state, out.address};
   push.n = n;
   push.key_heads = shape.key_heads;
@@ -75,7 +72,7 @@ void OpsVulkan::linear_attention(const LinearAttentionShape& shape, const Rows& 
 
 void OpsVulkan::selective_scan(const SelectiveScanShape& shape, const Rows& x, const Rows& dt, const Rows& b, const Rows& c, uint64_t a, uint64_t d,
                                uint64_t state, const Rows& out, uint32_t n) {
-  HOTSET_CHECK(n > 0 && shape.state_dim > 0 && shape.state_dim <= kMaxStateDim);
+  HOTSET_CHECK(n > 0 && shape.state_dim > 0 && shape.state_dim <= shaders::kMaxStateDim);
   const uint32_t lanes = device_.limits().subgroup_size;
   const Program* scan = program({"selective_scan", shaders::selective_scan, {lanes, shape.state_dim}});
   if (scan == nullptr) return;

@@ -148,7 +148,9 @@ double activated(Activation f, double x) {
 
 Expected expect_conv(const ConvShape& shape, const Start& start, const Wide& x, const std::vector<float>& weight, const std::vector<float>& bias) {
   const uint32_t channels = shape.channels, kernel = shape.kernel;
-  const auto input = [&](int64_t row, uint32_t c) { return row >= 0 ? x.at(0, uint32_t(row), c) : start.at(size_t(row + kernel - 1) * channels + c); };
+  const auto input = [&](int64_t row, uint32_t c) {
+    return row >= 0 ? x.at(0, static_cast<uint32_t>(row), c) : start.at(static_cast<size_t>(row + kernel - 1) * channels + c);
+  };
   Expected want;
   for (uint32_t t = 0; t < x.n; ++t) {
     for (uint32_t c = 0; c < channels; ++c) {
@@ -296,9 +298,10 @@ TEST_CASE("recurrent conv: kernels, activations, state, any split") {
         CAPTURE(position);
         const Start start = start_at(position, size_t{c.shape.kernel - 1} * c.shape.channels);
         const Expected want = expect_conv(c.shape, start, x, weight, bias);
-        check_runs(rig, start, c.n, c.shape.channels, want, c.shape.kernel + 8, [&](Ops& ops, uint64_t state, const Rows& out, uint32_t first, uint32_t n) {
+        const auto record = [&](Ops& ops, uint64_t state, const Rows& out, uint32_t first, uint32_t n) {
           ops.conv(c.shape, x.rows(in, 0, first), taps.address(), c.has_bias ? added.address() : 0, state, out, n);
-        });
+        };
+        check_runs(rig, start, c.n, c.shape.channels, want, c.shape.kernel + 8, record);
       }
     }
   });
@@ -314,12 +317,12 @@ TEST_CASE("recurrent linear attention: decays, delta, heads, odd sizes, state, a
         CAPTURE(position);
         const Start start = start_at(position, size_t{c.shape.heads} * c.shape.key_dim * c.shape.value_dim);
         const Expected want = expect_heads(c, start, in);
-        const uint32_t cols = c.shape.heads * c.shape.value_dim;
-        check_runs(rig, start, c.n, cols, want, c.shape.key_dim + 4 * c.n + 8, [&](Ops& ops, uint64_t state, const Rows& out, uint32_t first, uint32_t n) {
+        const auto record = [&](Ops& ops, uint64_t state, const Rows& out, uint32_t first, uint32_t n) {
           const Rows decay = in.rows(memory, 3, c.shape.decay == Decay::kConstant ? 0 : first);
           ops.linear_attention(c.shape, in.rows(memory, 0, first), in.rows(memory, 1, first), in.rows(memory, 2, first),
                                c.shape.decay == Decay::kNone ? Rows{} : decay, c.has_beta ? in.rows(memory, 4, first) : Rows{}, state, out, n);
-        });
+        };
+        check_runs(rig, start, c.n, c.shape.heads * c.shape.value_dim, want, c.shape.key_dim + 4 * c.n + 8, record);
       }
     }
   });
@@ -346,10 +349,11 @@ TEST_CASE("recurrent selective scan: odd sizes, state, any split") {
         CAPTURE(position);
         const Start start = start_at(position, size_t{channels} * state_dim);
         const Expected want = expect_scan(c.shape, start, in, decays, skips);
-        check_runs(rig, start, c.n, channels, want, state_dim + 4 * c.n + 8, [&](Ops& ops, uint64_t state, const Rows& out, uint32_t first, uint32_t n) {
-          ops.selective_scan(c.shape, in.rows(memory, 0, first), in.rows(memory, 1, first), in.rows(memory, 2, first), in.rows(memory, 3, first), a.address(),
-                             d.address(), state, out, n);
-        });
+        const auto record = [&](Ops& ops, uint64_t state, const Rows& out, uint32_t first, uint32_t n) {
+          ops.selective_scan(c.shape, in.rows(memory, 0, first), in.rows(memory, 1, first), in.rows(memory, 2, first), in.rows(memory, 3, first),
+                             a.address(), d.address(), state, out, n);
+        };
+        check_runs(rig, start, c.n, channels, want, state_dim + 4 * c.n + 8, record);
       }
     }
   });

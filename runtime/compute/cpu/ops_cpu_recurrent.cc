@@ -27,7 +27,7 @@ void OpsCpu::conv(const ConvShape& shape, const Rows& x, uint64_t weight, uint64
 
 void OpsCpu::linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
                               uint64_t state, const Rows& out, uint32_t n) {
-  HOTSET_CHECK(n > 0 && shape.key_heads > 0 && shape.heads % shape.key_heads == 0);
+  HOTSET_CHECK(n > 0 && shape.key_heads > 0 && shape.heads % shape.key_heads == 0 && shape.key_dim > 0 && shape.key_dim <= shaders::kMaxStateDim);
   const cpu::LinearAttentionStage stage = {shape, rows_at(q), rows_at(k), rows_at(v), decays_at(shape.decay, decay), rows_at(beta),
                                            pointer<float>(state), pointer<float>(out.address), out.stride, n};
   push(stage, uint64_t{n} * shape.heads * shape.key_dim * shape.value_dim / cpu::kProductsPerValue, stage.own_bytes());
@@ -35,7 +35,7 @@ void OpsCpu::linear_attention(const LinearAttentionShape& shape, const Rows& q, 
 
 void OpsCpu::selective_scan(const SelectiveScanShape& shape, const Rows& x, const Rows& dt, const Rows& b, const Rows& c, uint64_t a, uint64_t d,
                             uint64_t state, const Rows& out, uint32_t n) {
-  HOTSET_CHECK(n > 0);
+  HOTSET_CHECK(n > 0 && shape.state_dim > 0 && shape.state_dim <= shaders::kMaxStateDim);
   const cpu::SelectiveScanStage stage = {shape, rows_at(x), rows_at(dt), rows_at(b), rows_at(c), pointer<const float>(a), pointer<const float>(d),
                                          pointer<float>(state), pointer<float>(out.address), out.stride, n};
   push(stage, uint64_t{n} * shape.channels * shape.state_dim);

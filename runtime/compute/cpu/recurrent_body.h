@@ -43,8 +43,9 @@ void attend_columns(const HeadRun& run, uint32_t column) {
   find_factors(run, 0, factors);
   Floats found[kVectors] = {};
   for (uint32_t i = 0; kDelta && i < keys; ++i) {
+    const Floats k = splat(row_of(run.k, 0)[i]);
 #pragma GCC unroll 4
-    for (uint32_t j = 0; j < kVectors; ++j) found[j] = fma(splat(row_of(run.k, 0)[i]), load(s + i * kStateColumns + j * kLanes) * factors[i], found[j]);
+    for (uint32_t j = 0; j < kVectors; ++j) found[j] = fma(k, load(s + i * kStateColumns + j * kLanes) * factors[i], found[j]);
   }
   for (uint32_t t = 0; t < run.n; ++t) {
     const uint32_t next = t < last ? t + 1 : last;

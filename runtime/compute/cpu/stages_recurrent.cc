@@ -24,7 +24,9 @@ void ConvStage::run_channels(uint32_t channel, uint32_t count, const StageContex
   for (uint32_t j = 0; j < shape.kernel; ++j) {
     for (uint32_t i = 0; i < count; ++i) taps[j * count + i] = weight[uint64_t{channel + i} * shape.kernel + j];
   }
-  for (uint32_t j = 0; context.control.position == 0 && j + 1 < shape.kernel; ++j) std::fill_n(state + uint64_t{j} * shape.channels + channel, count, 0.0f);
+  for (uint32_t j = 0; context.control.position == 0 && j + 1 < shape.kernel; ++j) {
+    std::fill_n(state + uint64_t{j} * shape.channels + channel, count, 0.0f);
+  }
   const bool silu = shape.f == Activation::kSilu;
   std::array<const float*, shaders::kMaxConvKernel> rows = {};
   for (uint32_t t = 0; t < n; ++t) {

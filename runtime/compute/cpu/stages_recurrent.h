@@ -12,7 +12,7 @@ namespace hotset::cpu {
 struct StageContext;
 
 struct ConvStage {  // item: kChannels channels
-  static constexpr uint32_t kChannels = 64;
+  static constexpr uint32_t kChannels = 256;  // a kilobyte of each row, as rows lie in pages far apart
   ConvShape shape;
   TokenRows x;
   const float* weight;
