@@ -8,6 +8,7 @@ namespace {
 
 constexpr float kLlama4Temperature = 0.1f;
 constexpr uint32_t kLlama4Chunk = 8192;  // positions; also the floor of the temperature
+constexpr uint32_t kSmallThinkerPeriod = 4;  // its first layer sees all and does not turn, but in a model of one period
 constexpr uint32_t kLlama4LargeExperts = 128;  // Maverick, which does not norm q and k
 
 void attend(Graph& g, const Value& x, const AttentionBlock& attention) {
@@ -107,8 +108,8 @@ void describe_laguna(Graph& graph) {
 void describe_smallthinker(Graph& graph) {
   decoder(graph, {}, [](Graph& g, uint32_t layer, const Value& x) {
     AttentionBlock attention = attention_from_metadata(g);
-    if (slides(g, layer, 4, true)) attention.window = g.config().sliding_window;
-    else if (g.config().sliding_window != 0) attention.rope_dim = 0;
+    if (slides(g, layer, kSmallThinkerPeriod, true)) attention.window = g.config().sliding_window;
+    else if (g.config().sliding_window != 0 && g.config().layers != kSmallThinkerPeriod) attention.rope_dim = 0;
     const Value before = g.value(x.width);
     g.copy(x, before);
     attend(g, x, attention);
