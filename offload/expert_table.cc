@@ -120,7 +120,6 @@ Status ExpertTableBuilder::assign_classes() {
 }
 
 Result<ExpertTable> ExpertTableBuilder::build() && {
-  if (table_.layers() == 0) return error(Code::kCorrupt, "the model has no layer with experts");
   HOTSET_RETURN_IF_ERROR(check_overlaps());
   HOTSET_RETURN_IF_ERROR(assign_classes());
   table_.parts_ = static_cast<uint32_t>(part_sizes_bytes_.size());

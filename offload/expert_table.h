@@ -77,7 +77,7 @@ class ExpertTableBuilder {
   // is no multiple of `experts`.
   Status add_stacked_layer(uint32_t experts, std::span<const ByteRange> tensors);
 
-  // Errors: no layers, ranges that overlap, sizes beyond 63 bits.
+  // A model without experts has a table without layers. Errors: ranges that overlap, sizes beyond 63 bits.
   Result<ExpertTable> build() &&;
 
  private:

@@ -51,6 +51,7 @@ void Residency::publish(const Promotion& promotion) {
 void Residency::promote() {
   if (serving_.promotion_bytes == 0 || candidates_.empty()) return;
   // What a token leaves may be used by the next, so that a budget below one expert still moves some.
+  if (table_.classes() == 0) return;
   const uint64_t largest = table_.class_record_bytes(SizeClassId{table_.classes() - 1});
   promotion_credit_bytes_ = std::min(promotion_credit_bytes_ + serving_.promotion_bytes, serving_.promotion_bytes + largest);
   std::sort(candidates_.begin(), candidates_.end(), [&](ExpertId a, ExpertId b) { return cache_.worth(a) > cache_.worth(b); });
@@ -102,11 +103,17 @@ bool Residency::promote(ExpertId id) {
   return true;
 }
 
-Status Residency::close_slab(SlabId slab) {
+Status Residency::finish_copies() {
+  if (link_ == nullptr) return ok_status();
   uint64_t last_value = 0;
   for (const Promotion& promotion : promoting_) last_value = std::max(last_value, promotion.value);
   HOTSET_RETURN_IF_ERROR(link_->wait(std::max(last_value, visible_value_)));
   publish_finished(last_value);
+  return ok_status();
+}
+
+Status Residency::close_slab(SlabId slab) {
+  HOTSET_RETURN_IF_ERROR(finish_copies());
   for (uint32_t i = 0; i < cache_.slots(); ++i) {
     const SlotId slot{i};
     if (cache_.place(slot).slab != slab || cache_.closed(slot)) continue;

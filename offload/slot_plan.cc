@@ -70,7 +70,7 @@ uint64_t least_slot_bytes(const ExpertTable& table, uint32_t top_k) {
 }
 
 Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budget_bytes, uint32_t top_k) {
-  if (top_k == 0 || top_k > table.experts()) {
+  if (top_k > table.experts() || (top_k == 0 && table.count() != 0)) {
     return error(Code::kInvalidArgument, "%u experts used of %u: 1 to all of them work", top_k, table.experts());
   }
   const uint64_t least = least_slot_bytes(table, top_k);

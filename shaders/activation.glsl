@@ -11,6 +11,7 @@ const uint kSigmoid = 6;
 const uint kSoftplus = 7;
 const uint kTanh = 8;
 const uint kExp = 9;
+const uint kSitu = 10;
 
 // tanh by exp of what is negative: a driver's own may overflow to NaN.
 float tanh_of(float x) {
@@ -60,11 +61,17 @@ float activate(const uint f, float alpha, float x) {
     case kSoftplus: return softplus(x);
     case kTanh: return tanh_of(alpha * x);
     case kExp: return exp(alpha * x);
+    case kSitu: return tanh_of(alpha * x) / (alpha * (1 + exp(-x)));
   }
   return x;
 }
 
+// What up contributes: clamped, with kSitu limited by tanh.
+float up_factor(const uint f, GluNumbers by, float up) {
+  return (f == kSitu ? by.up_high * tanh_of(up / by.up_high) : clamp(up, by.up_low, by.up_high)) + by.up_offset;
+}
+
 // f(clamp(gate)) * (clamp(up) + up_offset)
 float glu(const uint f, GluNumbers by, float gate, float up) {
-  return activate(f, by.alpha, clamp(gate, by.gate_low, by.gate_high)) * (clamp(up, by.up_low, by.up_high) + by.up_offset);
+  return activate(f, by.alpha, clamp(gate, by.gate_low, by.gate_high)) * up_factor(f, by, up);
 }

@@ -7,6 +7,7 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kLanes = 8;
 layout(constant_id = 1) const uint kRuns = 8;
+layout(constant_id = 2) const uint FORM = 0;  // bits of kExpert...
 
 layout(push_constant, scalar) uniform Push { CombinePush push; };
 
@@ -19,7 +20,7 @@ void main() {
   float sums[kRuns];
   [[unroll]] for (uint run = 0; run < kRuns; ++run) sums[run] = 0;
   for (uint s = 0; s < push.used; ++s) {
-    const float weight = Floats(weights).v[s];
+    const float weight = (FORM & kExpertWeightedInput) != 0 ? 1.0 : Floats(weights).v[s];
     const uint64_t part = parts + uint64_t(s) * push.embd * 4;
     [[unroll]] for (uint run = 0; run < kRuns; ++run) sums[run] = fma(weight, Floats(part).v[min(first + run * kLanes, push.embd - 1)], sums[run]);
   }

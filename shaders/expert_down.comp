@@ -1,9 +1,11 @@
-// out += sum over the slots s that have an address, in order, of weights[s] * (down_s hidden[s]). x = a run of rows.
+// out += sum over the slots s that have an address, in order, of weights[s] * (down_s hidden[s] + bias). x = a run of rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/dots.glsl"
+#include "shaders/expert_form.glsl"
 
 layout(constant_id = 6) const uint TYPE = kF32;
+layout(constant_id = 9) const uint FORM = 0;
 layout(push_constant, scalar) uniform Push { ExpertDownPush p; };
 
 void main() {
@@ -22,7 +24,12 @@ void main() {
       sums[r] = 0;
     }
     dot_rows(TYPE, ROWS, rows, p.hidden + 4ul * slot * p.ff, p.ff, sums);
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) totals[r] = fma(Floats(p.weights).v[slot], sums[r], totals[r]);
+    const float weight = (FORM & kExpertWeightedInput) != 0 ? 1.0 : Floats(p.weights).v[slot];
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      const uint row = min(first + r * lane_rows(), p.embd - 1);
+      if ((FORM & kExpertDownBias) != 0) sums[r] += Floats(expert + p.down_bias_offset).v[row];
+      totals[r] = fma(weight, sums[r], totals[r]);
+    }
   }
   [[unroll]] for (uint r = 0; r < ROWS; ++r) {
     const uint row = first + r * lane_rows();

@@ -1,9 +1,11 @@
 #version 460
-// parts[pair] = down hidden[pair] for the pairs of one expert tile.
+// parts[pair] = down hidden[pair] + bias for the pairs of one expert tile.
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/expert_batch.glsl"
+#include "shaders/expert_form.glsl"
 
 layout(constant_id = 3) const uint kType = kQ4_K;
+layout(constant_id = 6) const uint FORM = 0;
 
 void main() {
   if (stopped(push.control)) return;
@@ -26,7 +28,9 @@ void main() {
     [[unroll]] for (uint r = 0; r < kRows; ++r) {
       const uint row = first_row + r * kLanes;
       if (row >= push.rows || t >= tile.pair_count) continue;
-      Floats(push.out_values + uint64_t(pairs[t]) * push.rows * 4).v[row] = sums[t][r];
+      float value = sums[t][r];
+      if ((FORM & kExpertDownBias) != 0) value += Floats(tile.expert + push.bias_offset).v[row];
+      Floats(push.out_values + uint64_t(pairs[t]) * push.rows * 4).v[row] = value;
     }
   }
 }

@@ -1,13 +1,16 @@
 #version 460
 // expert_up_batch.comp and expert_down_batch.comp for GPUs. Workgroup: kInvocations; x: row tile, y: expert tile. When going
-// up, the even rows of an invocation are of gate and the odd ones are the same rows of up.
+// up, the even rows of an invocation are of gate and the odd ones are the same rows of up; without a gate all are of up.
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/tiled.glsl"
+#include "shaders/expert_form.glsl"
 
 layout(constant_id = 4) const uint kGoesUp = 1;
 layout(constant_id = 5) const uint kFirstType = kQ4_K;
 layout(constant_id = 6) const uint kSecondType = kQ4_K;
-const uint kMatrices = kGoesUp != 0 ? 2 : 1;
+layout(constant_id = 7) const uint ACTIVATION = 0;
+layout(constant_id = 8) const uint FORM = 0;
+layout(constant_id = 9) const uint kMatrices = 2;  // gate and up, or the only one
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Tiles { ExpertTile v[]; };
 
@@ -48,12 +51,17 @@ void main() {
   }
   [[unroll]] for (uint t = 0; t < kTokensEach; ++t) {
     const uint in_tile = token_group() * kTokensEach + t;
-    const uint64_t at = push.out_values + uint64_t(pair_at(tile, in_tile)) * push.rows * 4;
+    const uint pair = pair_at(tile, in_tile);
+    const uint64_t at = push.out_values + uint64_t(pair) * push.rows * 4;
+    const float weight = input_weight(FORM, push.weights, pair);
     [[unroll]] for (uint r = 0; r < kRows; r += kMatrices) {
       const uint row = matrix_row(r, row_group());
       if (row >= push.rows || in_tile >= tile.pair_count) continue;
+      const float gate_bias = bias_at((FORM & kExpertGateBias) != 0, tile.expert + push.gate_bias_offset, row);
+      const float bias = bias_at((FORM & (kExpertUpBias | kExpertDownBias)) != 0, tile.expert + push.bias_offset, row);
       float value = sums[r][t];
-      if (kMatrices == 2) value = value / (1 + exp(-value)) * sums[r + 1][t];
+      if (kGoesUp != 0) value = hidden_of(FORM, ACTIVATION, push.glu, weight, value, gate_bias, sums[r + kMatrices - 1][t], bias);
+      else if ((FORM & kExpertDownBias) != 0) value += bias;
       Floats(at).v[row] = value;
     }
   }

@@ -1,10 +1,14 @@
 #version 460
-// hidden[pair] = silu(gate x[token]) * (up x[token]) for the pairs of one expert tile. A lane owns one row of gate and up.
+// hidden[pair] = silu(gate x[token]) * (up x[token]), or what FORM makes of it, for the pairs of one expert tile. A lane owns
+// one row of gate and up, of up alone (kRows = 1, as the first matrix) where there is no gate.
 #extension GL_GOOGLE_include_directive : require
 #include "shaders/expert_batch.glsl"
+#include "shaders/expert_form.glsl"
 
 layout(constant_id = 3) const uint kGateType = kQ4_K;
 layout(constant_id = 4) const uint kUpType = kQ4_K;
+layout(constant_id = 5) const uint ACTIVATION = 0;
+layout(constant_id = 6) const uint FORM = 0;
 
 void main() {
   if (stopped(push.control)) return;
@@ -31,7 +35,10 @@ void main() {
   }
   [[unroll]] for (uint t = 0; t < kTokens; ++t) {
     if (row >= push.rows || t >= tile.pair_count) continue;
-    const float gated = sums[t][0] / (1 + exp(-sums[t][0]));
-    Floats(push.out_values + uint64_t(pairs[t]) * push.rows * 4).v[row] = gated * sums[t][1];
+    const float weight = input_weight(FORM, push.weights, pairs[t]);
+    const float gate_bias = bias_at((FORM & kExpertGateBias) != 0, tile.expert + push.gate_bias_offset, row);
+    const float up_bias = bias_at((FORM & kExpertUpBias) != 0, tile.expert + push.bias_offset, row);
+    const float hidden = hidden_of(FORM, ACTIVATION, push.glu, weight, sums[t][0], gate_bias, sums[t][kRows - 1], up_bias);
+    Floats(push.out_values + uint64_t(pairs[t]) * push.rows * 4).v[row] = hidden;
   }
 }

@@ -19,7 +19,7 @@ void main() {
   if (stopped(p.control) || i >= p.cols) return;
   const float a = operand(p.a, 0, token, i);
   float value = activate(ACTIVATION, p.glu.alpha, clamp(a, p.glu.gate_low, p.glu.gate_high));
-  if (p.b != 0) value *= clamp(operand(p.b, 1, token, i), p.glu.up_low, p.glu.up_high) + p.glu.up_offset;
+  if (p.b != 0) value *= up_factor(ACTIVATION, p.glu, operand(p.b, 1, token, i));
   value *= p.scale;
   if (p.c != 0) value += operand(p.c, 2, token, i);
   Floats(p.out_ + 4ul * token * p.out_stride).v[i] = value;

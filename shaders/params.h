@@ -16,6 +16,22 @@ using uint = uint32_t;
 
 // Most experts a token may use; the largest top-k of the known families is 22.
 const uint kMaxTopK = 32;
+// Most groups that experts may be chosen by; known families have 8.
+const uint kMaxRouteGroups = 32;
+
+// What a router reads beside its scores: bits of a specialisation constant of route.comp.
+const uint kRouteLogitBias = 1;
+const uint kRouteChoiceBias = 2;
+const uint kRouteExpertScales = 4;
+const uint kRouteTokenTable = 8;
+
+// How experts differ from plain SwiGLU ones: bits of a specialisation constant of the expert shaders.
+const uint kExpertGlu = 1;            // a function and numbers of its own
+const uint kExpertGateless = 2;
+const uint kExpertWeightedInput = 4;  // the weight multiplies the input, not the output
+const uint kExpertGateBias = 8;
+const uint kExpertUpBias = 16;
+const uint kExpertDownBias = 32;
 
 // Lives in memory that host and device share. One per session.
 struct Control {
@@ -171,13 +187,14 @@ struct MatmulPush {
   uint n;
 };
 
-// expert_up_batch.comp (first: gate, second: up) and expert_down_batch.comp (first: down).
+// expert_up_batch.comp (first: gate, second: up; without a gate first: up) and expert_down_batch.comp (first: down).
 struct ExpertBatchPush {
   HOTSET_ADDRESS control;
   HOTSET_ADDRESS tiles;       // ExpertTile [tiles]
   HOTSET_ADDRESS pairs;       // uint: token * used + slot
   HOTSET_ADDRESS x;           // float: up: [n][cols] by token; down: [n * used][cols] by pair
   HOTSET_ADDRESS out_values;  // float [n * used][rows] by pair
+  HOTSET_ADDRESS weights;     // float [n * used] by pair; read where they multiply the input
   uint rows;
   uint cols;
   uint used;
@@ -185,6 +202,9 @@ struct ExpertBatchPush {
   uint first_row_bytes;
   uint second_offset;
   uint second_row_bytes;
+  uint gate_bias_offset;  // float [rows]
+  uint bias_offset;       // of up or of down: float [rows]
+  GluNumbers glu;
 };
 
 // combine.comp
@@ -236,11 +256,17 @@ struct RoutePush {
   HOTSET_ADDRESS weights;    // float [n][used]
   HOTSET_ADDRESS table;      // address [experts]; 0: none
   HOTSET_ADDRESS addresses;  // address [used]
+  HOTSET_ADDRESS logit_bias;     // float [experts]
+  HOTSET_ADDRESS choice_bias;    // float [experts]
+  HOTSET_ADDRESS expert_scales;  // float [experts]
+  HOTSET_ADDRESS tokens;         // uint [n]
+  HOTSET_ADDRESS token_experts;  // uint [vocab][used]
   uint experts;
   uint used;
   uint renormalise;
   float scale;
   uint stop_value;
+  float least_sum;
 };
 
 struct ExpertUpPush {
@@ -248,12 +274,16 @@ struct ExpertUpPush {
   HOTSET_ADDRESS addresses;  // address [used]
   HOTSET_ADDRESS x;          // float [embd]
   HOTSET_ADDRESS hidden;     // float [used][ff]
+  HOTSET_ADDRESS weights;    // float [used]; read where they multiply the input
   uint embd;
   uint ff;
   uint gate_offset;
   uint up_offset;
   uint gate_row_bytes;
   uint up_row_bytes;
+  uint gate_bias_offset;  // float [ff]
+  uint up_bias_offset;
+  GluNumbers glu;
 };
 
 struct ExpertDownPush {
@@ -267,6 +297,7 @@ struct ExpertDownPush {
   uint used;
   uint down_offset;
   uint down_row_bytes;
+  uint down_bias_offset;  // float [embd]
 };
 
 struct AddPush {
@@ -292,6 +323,74 @@ struct ReadSumPush {
   HOTSET_ADDRESS out_;  // uint [workgroups][subgroups]
   uint quads;
   uint steps;           // a workgroup's loads, each of WORKGROUP * kReadDepth neighbouring quads
+};
+
+// conv.comp: tokens that an invocation walks through.
+const uint kConvTokens = 16;
+// Taps of a convolution at most, so that only the first such walk reads the state. The known families have 3 or 4.
+const uint kMaxConvKernel = kConvTokens + 1;
+
+struct ConvPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS weight;  // float [channels][kernel]
+  HOTSET_ADDRESS bias;    // float [channels]; 0: none
+  HOTSET_ADDRESS state;   // float [kernel - 1][channels]
+  HOTSET_ADDRESS out_;
+  uint channels;
+  uint n;
+  uint x_stride;
+  uint out_stride;
+};
+
+// Key dims of a head of linear attention, and state of a scan's channel: what registers hold.
+const uint kMaxStateDim = 256;
+
+// Numbers of Decay in runtime/compute/ops.h.
+const uint kDecayNone = 0;
+const uint kDecayHead = 1;
+const uint kDecayChannel = 2;
+const uint kDecayConstant = 3;
+
+struct LinearAttentionPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;      // head h reads key head h / key_group % key_heads
+  HOTSET_ADDRESS k;
+  HOTSET_ADDRESS v;
+  HOTSET_ADDRESS decay;
+  HOTSET_ADDRESS beta;   // 0: none
+  HOTSET_ADDRESS state;  // float [heads][key_dim][value_dim]
+  HOTSET_ADDRESS out_;
+  uint n;
+  uint key_heads;
+  uint key_group;
+  uint value_dim;
+  uint q_stride;  // floats from token to token
+  uint k_stride;
+  uint v_stride;
+  uint decay_stride;
+  uint beta_stride;
+  uint out_stride;
+  float scale;
+};
+
+struct SelectiveScanPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS dt;
+  HOTSET_ADDRESS b;
+  HOTSET_ADDRESS c;
+  HOTSET_ADDRESS a;      // float [channels][state_dim]
+  HOTSET_ADDRESS d;      // float [channels]
+  HOTSET_ADDRESS state;  // float [channels][state_dim]
+  HOTSET_ADDRESS out_;
+  uint channels;
+  uint n;
+  uint x_stride;
+  uint dt_stride;
+  uint b_stride;
+  uint c_stride;
+  uint out_stride;
 };
 
 #ifdef __cplusplus

@@ -93,6 +93,7 @@ enum class Activation : uint32_t {
   kSoftplus = 7,      // log(1 + exp(x)), x where it is above 20
   kTanh = 8,          // tanh(alpha x)
   kExp = 9,           // exp(alpha x)
+  kSitu = 10,         // tanh(alpha x) / alpha * sigmoid(x); in a Glu, up becomes up_high * tanh(up / up_high) in place of its clamp
 };
 
 // f(clamp(gate)) * (clamp(up) + up_offset): the middle of gated feed-forward networks, and what `map` does to its operands.
@@ -104,7 +105,19 @@ struct Glu {
   float up_low = -INFINITY;
   float up_high = INFINITY;
   float up_offset = 0;
+
+  bool operator==(const Glu&) const = default;
 };
+
+// The gate_high with which silu(gate) is at most `limit` > 0: for families that clamp behind the function.
+inline float silu_inverse(float limit) {
+  double x = static_cast<double>(limit) + 0.5;  // silu is convex from 0 to 2.4 and has a slope near 1 above: Newton converges
+  for (int i = 0; i < 50; ++i) {
+    const double s = 1 / (1 + std::exp(-x));
+    x -= (x * s - static_cast<double>(limit)) / (s * (1 + x * (1 - s)));
+  }
+  return static_cast<float>(x);
+}
 
 // An operand of map: element i of row t is the float at address[t * stride + (i / group) % period]. address 0: there is none.
 struct Operand {
@@ -137,7 +150,7 @@ struct HeadsShape {
 // Causal convolution of each channel over the last `kernel` tokens: out = f(sum_j weight[c][j] * x[t - kernel + 1 + j][c] + bias[c]).
 struct ConvShape {
   uint32_t channels = 0;
-  uint32_t kernel = 0;
+  uint32_t kernel = 0;  // 1..kMaxConvKernel
   Activation f = Activation::kNone;
 };
 
@@ -150,12 +163,13 @@ enum class Decay : uint32_t {
 
 // A recurrence over tokens. For each head, S [key_dim][value_dim] float:
 //   S = exp(decay) * S;  with delta: u = beta * (v - k S), else u = beta * v (beta 1 where there is none);  S += k (x) u;  out = scale * q S.
-// Gated delta net, Kimi delta attention, Mamba-2 (k = B, v = dt x, q = C) and lightning attention are of this form.
+// Gated delta net, Kimi delta attention, Mamba-2 (k = B, v = x, q = C, beta = dt, decay = dt A; + D x by map) and lightning attention
+// are of this form.
 struct LinearAttentionShape {
   uint32_t heads = 0;       // of v and out
   uint32_t key_heads = 0;   // of q and k; divides heads
   bool tiled_heads = false; // head h reads key head h % key_heads, else h / (heads / key_heads)
-  uint32_t key_dim = 0;
+  uint32_t key_dim = 0;     // 1..kMaxStateDim
   uint32_t value_dim = 0;
   Decay decay = Decay::kNone;
   bool delta = false;
@@ -165,7 +179,7 @@ struct LinearAttentionShape {
 // Mamba-1: for each channel c, S [state_dim]: S = exp(dt[c] * a[c]) * S + dt[c] * b * x[c];  out[c] = S . c_ + d[c] * x[c].
 struct SelectiveScanShape {
   uint32_t channels = 0;
-  uint32_t state_dim = 0;
+  uint32_t state_dim = 0;  // 1..kMaxStateDim
 };
 
 enum class Gating : uint32_t { kSoftmax = 0, kSigmoid = 1, kSqrtSoftplus = 2 };
@@ -173,17 +187,26 @@ enum class Gating : uint32_t { kSoftmax = 0, kSigmoid = 1, kSqrtSoftplus = 2 };
 // How scores become weights: gating of all experts (softmax: over all of them), the top-k of gate + choice bias, their gates as
 // weights; divided by their sum when renormalise; times scale (and the chosen expert's own scale).
 // With groups: experts lie in `groups` equal runs; a run's score is the sum of its two best biased gates, and only those of the
-// best `groups_used` runs may be chosen.
+// best `groups_used` runs may be chosen. Where no bias is added for the choice, scores stand for gates in it, whose order they
+// have without rounding. NaN ranks below all, the lower id (or run) first among equals.
 struct RouteShape {
   uint32_t experts = 0;
   uint32_t used = 0;
   bool renormalise = true;
   float scale = 1;
   Gating gating = Gating::kSoftmax;
-  uint32_t groups = 1;
+  uint32_t groups = 1;       // at most shaders::kMaxRouteGroups
   uint32_t groups_used = 1;
-  float least_sum = 0;  // the divisor of renormalise is at least this
+  float least_sum = 0;       // the divisor of renormalise is at least this
+  uint32_t id_divisor = 1;   // ids are the choice divided by this (an id may then come twice), weights the gates of such ids
 };
+
+// Whether a router can have this shape.
+inline bool can_route(const RouteShape& shape) {
+  if (shape.used == 0 || shape.used > shaders::kMaxTopK || shape.used > shape.experts || shape.id_divisor == 0) return false;
+  if (shape.groups == 0 || shape.groups > shaders::kMaxRouteGroups || shape.experts % shape.groups != 0) return false;
+  return shape.groups_used <= shape.groups && shape.used <= uint64_t{shape.groups_used} * (shape.experts / shape.groups);
+}
 
 // What some routers read besides; 0: not there.
 struct RouteInputs {
@@ -191,7 +214,7 @@ struct RouteInputs {
   uint64_t choice_bias = 0;    // float [experts], added to the gates for the choice only
   uint64_t expert_scales = 0;  // float [experts], of the weights in the end
   uint64_t tokens = 0;         // uint32 [n], and
-  uint64_t token_experts = 0;  // int32 [vocab][used]: the choice of each token, in place of the top-k
+  uint64_t token_experts = 0;  // int32 [vocab][used]: the choice of each token, in place of the top-k; ids past the last count as it
 };
 
 // A matrix and where its product goes.
@@ -204,6 +227,7 @@ struct MatrixProduct {
 // in that of another: gate and up joined.
 struct ExpertShape {
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kMaxPieces = 8;
 
   uint32_t embd = 0;  // width of input and output
   uint32_t ff = 0;
@@ -289,7 +313,7 @@ class Ops {
   // Batch: parts: [n*used][embd] by pair = down hidden + bias.
   virtual void expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
                                  const Tensor& parts) = 0;
-  // out[t] += sum over s, in order, of weights[t][s] * parts[t*used + s].
+  // out[t] += sum over s, in order, of weights[t][s] * parts[t*used + s] (weights of 1 with weight_on_input).
   virtual void combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) = 0;
   // --- the parts that families are composed of; activations are Rows, which may be columns of a wider value
   // out = norm of each group of x, times weight, plus bias (float [cols] or [groups][cols]; 0: none of either). out may be x.
@@ -308,8 +332,8 @@ class Ops {
   // weight: float [channels][kernel], bias: float [channels] or 0. state: float [kernel - 1][channels], the last rows of x, read and
   // brought up to date; taken as zero when Control.position is 0. out must not be x.
   virtual void conv(const ConvShape& shape, const Rows& x, uint64_t weight, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) = 0;
-  // state: float [heads][key_dim][value_dim], brought up to date; taken as zero when Control.position is 0. decay: Rows (kConstant: an
-  // address); beta: float [n][heads] or address 0.
+  // q, k: [n][key_heads * key_dim]; v, out: [n][heads * value_dim]. state: float [heads][key_dim][value_dim], brought up to date; taken as
+  // zero when Control.position is 0. decay: Rows (kConstant: an address); beta: float [n][heads] or address 0.
   virtual void linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
                                 uint64_t state, const Rows& out, uint32_t n) = 0;
   // x, dt, out: [n][channels]; b, c: [n][state_dim]; a: float [channels][state_dim] (negative), d: float [channels]; state: float

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "platform/check.h"
+#include "runtime/compute/expert_form.h"
+#include "runtime/compute/glu_numbers.h"
 #include "runtime/compute/ops_vulkan.h"
 #include "shaders/shaders.h"
 
@@ -53,33 +55,41 @@ void OpsVulkan::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out
   dispatch(*multiply, push, together, ceil_div(w.rows, lanes * batch_.lane_rows), ceil_div(tiles, together));
 }
 
-void OpsVulkan::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor&, const Tensor& x,
+void OpsVulkan::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights, const Tensor& x,
                                 const Tensor& hidden) {
   HOTSET_CHECK(shape.embd % 32 == 0);
   if (tile_count == 0) return;
-  const uint32_t lanes = device_.limits().subgroup_size, gate = number(shape.gate_type), up = number(shape.up_type);
-  const Program* rise = batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 1, gate, up}})
-                                            : program({"expert_up_batch", shaders::expert_up_batch, {lanes, 2, kTilePairs, gate, up}});
+  const uint32_t lanes = device_.limits().subgroup_size, matrices = shape.has_gate ? 2 : 1;
+  const BlockType first_type = shape.has_gate ? shape.gate_type : shape.up_type;
+  const uint32_t first = number(first_type), up = number(shape.up_type), f = expert_activation(shape), form = expert_up_form(shape);
+  const Program* rise =
+      batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 1, first, up, f, form, matrices}})
+                          : program({"expert_up_batch", shaders::expert_up_batch, {lanes, matrices, kTilePairs, first, up, f, form}});
   if (rise == nullptr) return;
-  order({x}, {hidden});
-  shaders::ExpertBatchPush push = {control_, tiles, pairs, x.address, hidden.address};
+  const Tensor factors = shape.weight_on_input ? weights : Tensor{};
+  order({x, factors}, {hidden});
+  shaders::ExpertBatchPush push = {control_, tiles, pairs, x.address, hidden.address, factors.address};
   push.rows = shape.ff;
   push.cols = shape.embd;
   push.used = shape.used;
-  push.first_offset = shape.gate_offset;
-  push.first_row_bytes = row_bytes_of(shape.gate_type, shape.embd);
+  push.first_offset = shape.has_gate ? shape.gate_offset : shape.up_offset;
+  push.first_row_bytes = row_bytes_of(first_type, shape.embd);
   push.second_offset = shape.up_offset;
   push.second_row_bytes = row_bytes_of(shape.up_type, shape.embd);
-  dispatch(*rise, push, ceil_div(shape.ff, batch_.shared_tiles ? kSharedRows / 2 : lanes), tile_count);
+  push.gate_bias_offset = shape.gate_bias_offset;
+  push.bias_offset = shape.up_bias_offset;
+  push.glu = glu_numbers(shape.glu);
+  dispatch(*rise, push, ceil_div(shape.ff, batch_.shared_tiles ? kSharedRows / matrices : lanes), tile_count);
 }
 
 void OpsVulkan::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden, const Tensor& parts) {
   HOTSET_CHECK(shape.ff % 32 == 0);
   if (tile_count == 0) return;
   const uint32_t lanes = device_.limits().subgroup_size, type = number(shape.down_type);
-  const Program* down = batch_.shared_tiles
-                            ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 0, type, type}})
-                            : program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, type}});
+  const uint32_t form = expert_down_form(shape) & shaders::kExpertDownBias;
+  const Program* down =
+      batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 0, type, type, 0, form, 1}})
+                          : program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, type, 0, 0, form}});
   if (down == nullptr) return;
   order({hidden}, {parts});
   shaders::ExpertBatchPush push = {control_, tiles, pairs, hidden.address, parts.address};
@@ -88,12 +98,14 @@ void OpsVulkan::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint
   push.used = shape.used;
   push.first_offset = shape.down_offset;
   push.first_row_bytes = row_bytes_of(shape.down_type, shape.ff);
+  push.bias_offset = shape.down_bias_offset;
   dispatch(*down, push, ceil_div(shape.embd, batch_.shared_tiles ? kSharedRows : lanes * batch_.lane_rows), tile_count);
 }
 
 void OpsVulkan::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {
   const uint32_t lanes = device_.limits().subgroup_size;
-  const Program* add = program({"combine", shaders::combine, {lanes, kCombineRuns}});
+  const uint32_t form = expert_down_form(shape) & shaders::kExpertWeightedInput;
+  const Program* add = program({"combine", shaders::combine, {lanes, kCombineRuns, form}});
   if (add == nullptr) return;
   order({weights, parts, out}, {out});
   const shaders::CombinePush push = {control_, weights.address, parts.address, out.address, shape.used, shape.embd};

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "platform/check.h"
+#include "runtime/compute/expert_form.h"
+#include "runtime/compute/glu_numbers.h"
 #include "runtime/compute/ops_vulkan.h"
 #include "runtime/compute/tuning.h"
 #include "shaders/shaders.h"
@@ -24,6 +26,12 @@ Tensor floats(const Tensor& tensor, uint64_t count) { return {tensor.address, co
 std::array<uint32_t, 12> constants_of(const tuning::Matvec& tuned, BlockType type, BlockType second = BlockType::kF32) {
   return {tuned.lanes,      tuned.workgroup, tuned.subgroup,              tuned.step_words,
           tuned.wide,       tuned.rows,      static_cast<uint32_t>(type), static_cast<uint32_t>(second)};
+}
+
+// The bits of kRoute...
+uint32_t form_of(const RouteInputs& inputs) {
+  return (inputs.logit_bias == 0 ? 0 : shaders::kRouteLogitBias) | (inputs.choice_bias == 0 ? 0 : shaders::kRouteChoiceBias) |
+         (inputs.expert_scales == 0 ? 0 : shaders::kRouteExpertScales) | (inputs.token_experts == 0 ? 0 : shaders::kRouteTokenTable);
 }
 
 }  // namespace
@@ -77,43 +85,62 @@ void OpsVulkan::matmul_decode(std::span<const MatrixProduct> products, const Ten
 }
 
 void OpsVulkan::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
-                const Tensor* addresses, uint32_t stop_value, const RouteInputs&) {
-  HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
+                const Tensor* addresses, uint32_t stop_value, const RouteInputs& inputs) {
+  HOTSET_CHECK(can_route(shape) && (inputs.tokens == 0) == (inputs.token_experts == 0));
   HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
-  const Program* made = program({"route", shaders::route, {device_.limits().subgroup_size}});
+  const Program* made = program({"route", shaders::route, {device_.limits().subgroup_size, static_cast<uint32_t>(shape.gating), form_of(inputs),
+                                                           shape.groups, shape.groups_used, shape.id_divisor}});
   if (!made) return;
   const uint64_t chosen = uint64_t{n} * shape.used;
   const Tensor found = addresses ? Tensor{addresses->address, chosen * sizeof(uint64_t)} : Tensor{};
-  order({floats(scores, uint64_t{n} * shape.experts), {table, table ? shape.experts * sizeof(uint64_t) : 0}},
+  order({floats(scores, uint64_t{n} * shape.experts), {table, table ? shape.experts * sizeof(uint64_t) : 0}, {inputs.tokens, n * sizeof(uint32_t)}},
         {floats(ids, chosen), floats(weights, chosen), found});
-  const shaders::RoutePush push = {control_,      scores.address, ids.address, weights.address,   table,       found.address,
-                                   shape.experts, shape.used,     shape.renormalise ? 1u : 0u, shape.scale, stop_value};
+  const shaders::RoutePush push = {control_,          scores.address,     ids.address,          weights.address, table,
+                                   found.address,     inputs.logit_bias,  inputs.choice_bias,   inputs.expert_scales,
+                                   inputs.tokens,     inputs.token_experts, shape.experts,      shape.used,
+                                   shape.renormalise ? 1u : 0u, shape.scale, stop_value,        shape.least_sum};
   dispatch(*made, push, n);
 }
 
-void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor&, const Tensor& x, const Tensor& hidden) {
+void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& x, const Tensor& hidden) {
   tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.ff, shape.embd);
   tuned.rows = std::max(1u, tuned.rows / 2);  // of gate and of up each
-  const Program* made = program({"expert_up", shaders::expert_up, constants_of(tuned, shape.gate_type, shape.up_type)});
+  auto constants = constants_of(tuned, shape.gate_type, shape.up_type);
+  constants[8] = expert_activation(shape);
+  constants[9] = expert_up_form(shape);
+  const Program* made = program({"expert_up", shaders::expert_up, constants});
   if (!made) return;
-  order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(x, shape.embd)}, {floats(hidden, uint64_t{shape.used} * shape.ff)});
-  const shaders::ExpertUpPush push = {control_,          addresses.address, x.address,
-                                      hidden.address,    shape.embd,        shape.ff,
-                                      shape.gate_offset, shape.up_offset,   row_bytes_of(shape.gate_type, shape.embd),
-                                      row_bytes_of(shape.up_type, shape.embd)};
+  const Tensor factors = shape.weight_on_input ? floats(weights, shape.used) : Tensor{};
+  order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(x, shape.embd), factors}, {floats(hidden, uint64_t{shape.used} * shape.ff)});
+  const shaders::ExpertUpPush push = {control_,
+                                      addresses.address,
+                                      x.address,
+                                      hidden.address,
+                                      factors.address,
+                                      shape.embd,
+                                      shape.ff,
+                                      shape.gate_offset,
+                                      shape.up_offset,
+                                      row_bytes_of(shape.gate_type, shape.embd),
+                                      row_bytes_of(shape.up_type, shape.embd),
+                                      shape.gate_bias_offset,
+                                      shape.up_bias_offset,
+                                      glu_numbers(shape.glu)};
   dispatch(*made, push, groups_of(shape.ff, tuned.rows_per_workgroup()), shape.used);
 }
 
 void OpsVulkan::expert_down(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& hidden, const Tensor& out) {
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd, shape.ff);
-  const Program* made = program({"expert_down", shaders::expert_down, constants_of(tuned, shape.down_type)});
+  auto constants = constants_of(tuned, shape.down_type);
+  constants[9] = expert_down_form(shape);
+  const Program* made = program({"expert_down", shaders::expert_down, constants});
   if (!made) return;
   const Tensor sum = floats(out, shape.embd);
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(weights, shape.used), floats(hidden, uint64_t{shape.used} * shape.ff), sum},
         {sum});
   const shaders::ExpertDownPush push = {control_,   addresses.address, weights.address,   hidden.address,
                                         out.address, shape.embd,       shape.ff,          shape.used,
-                                        shape.down_offset, row_bytes_of(shape.down_type, shape.ff)};
+                                        shape.down_offset, row_bytes_of(shape.down_type, shape.ff), shape.down_bias_offset};
   dispatch(*made, push, groups_of(shape.embd, tuned.rows_per_workgroup()));
 }
 

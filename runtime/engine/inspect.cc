@@ -104,15 +104,17 @@ Status add_geometry(const GgufFile& file, const ModelSpec& spec, ModelReport& re
   report.moe_layers = experts.layers();
   report.experts = experts.experts();
   report.experts_used = spec.config.experts_used;
-  report.expert_bytes_min = experts.class_record_bytes(SizeClassId{0});
-  report.expert_bytes_max = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  if (experts.classes() != 0) {
+    report.expert_bytes_min = experts.class_record_bytes(SizeClassId{0});
+    report.expert_bytes_max = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  }
   report.all_expert_bytes = experts.total_bytes();
   for (const uint64_t bytes : DenseWeights::plan_slabs(spec, kMaxSlabBytes)) report.dense_bytes += bytes;
   HOTSET_ASSIGN(const uint32_t context, pick_context(0, spec.config));
   const WorkspaceShape shape = {context, kLeastBatchTokens, KvElement::kF16};
   const WorkspaceBytes workspace = Workspace::plan(nullptr, spec, shape);
   report.workspace_bytes = workspace.scratch + workspace.shared + workspace.readback;
-  const uint64_t kv_bytes = workspace.kv_layer * spec.layers.size();
+  const uint64_t kv_bytes = workspace.all_states();
   report.kv_bytes_per_token = kv_bytes / context;
   const uint64_t fixed = report.dense_bytes + report.workspace_bytes + kv_bytes + experts.count() * sizeof(uint64_t);
   report.least_vram_bytes = fixed + least_slot_bytes(experts, spec.config.experts_used);

@@ -37,9 +37,10 @@ Result<ExpertTable> build_expert_table(const GgufFile& file, const ModelSpec& sp
   std::vector<uint64_t> part_sizes;
   for (size_t i = 0; i < file.part_count(); ++i) part_sizes.push_back(file.part(i).size_bytes());
   ExpertTableBuilder builder(std::move(part_sizes));
-  for (const LayerSpec& layer : spec.layers) {
-    const ByteRange tensors[] = {range_of(layer.moe.gate), range_of(layer.moe.up), range_of(layer.moe.down)};
-    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(layer.moe.route.experts, tensors));
+  for (const MoeSpec& moe : spec.moes) {
+    std::vector<ByteRange> tensors;
+    for (const TensorInfo* piece : moe.pieces) tensors.push_back(range_of(piece));
+    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(moe.route.experts, tensors));
   }
   return std::move(builder).build();
 }
@@ -113,7 +114,7 @@ std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options)
 
 Status LoadedModel::allocate() {
   HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
-  HOTSET_ASSIGN(device_table_, memory_->allocate(experts_->count() * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
+  HOTSET_ASSIGN(device_table_, memory_->allocate(std::max<uint64_t>(experts_->count(), 1) * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
   if (memory_->of_host()) return ok_status();
   HOTSET_ASSIGN(slab_plan_, plan_all_slabs(*experts_, plan_.slots_per_class, spec_.config.experts_used, max_slot_slab_bytes(memory_->limits(), *experts_)));
   for (size_t i = 0; i < slab_plan_.slab_bytes.size(); ++i) {

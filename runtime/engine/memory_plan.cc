@@ -28,16 +28,10 @@ class Charges {
   Status status_;
 };
 
-uint32_t largest_top_k(const ModelSpec& spec) {
-  uint32_t most = 0;
-  for (const LayerSpec& layer : spec.layers) most = std::max(most, layer.moe.route.used);
-  return most;
-}
-
 // Prefill spreads tokens, and tiles of (token, slot) pairs, over the y of a grid, and keeps its activations in one buffer.
 bool fits_device(const DeviceLimits& limits, const ModelSpec& spec, const ExpertTable& experts, const WorkspaceShape& shape) {
   const uint32_t tiles = ExpertBatch::max_tiles(experts.experts(), shape.batch_tokens * largest_top_k(spec), Ops::kTilePairs);
-  return std::max(shape.batch_tokens, tiles) <= limits.max_workgroups_y &&
+  return std::max(uint64_t{shape.batch_tokens} * largest_fold(spec), uint64_t{tiles}) <= limits.max_workgroups_y &&
          Workspace::plan(&limits, spec, shape).scratch <= limits.max_allocation_bytes;
 }
 
@@ -52,8 +46,7 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
   charges.add(plan.workspace_bytes, workspace.scratch, MemoryKind::kDevice);
   charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
   charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);
-  charges.add(plan.kv_bytes, workspace.kv_layer, MemoryKind::kDevice);
-  plan.kv_bytes *= spec.layers.size();
+  for (const uint64_t bytes : workspace.states) charges.add(plan.kv_bytes, bytes, MemoryKind::kDevice);
   charges.add(plan.table_bytes, experts.count() * sizeof(uint64_t), MemoryKind::kShared);
   HOTSET_RETURN_IF_ERROR(charges.status());
   return plan;
@@ -101,7 +94,7 @@ uint64_t max_slab_bytes(const DeviceLimits& limits) { return std::min(kMaxSlabBy
 
 uint64_t max_slot_slab_bytes(const DeviceLimits& limits, const ExpertTable& experts) {
   constexpr uint64_t kSteps = 16;
-  const uint64_t largest = experts.class_record_bytes(SizeClassId{experts.classes() - 1});
+  const uint64_t largest = experts.classes() == 0 ? 0 : experts.class_record_bytes(SizeClassId{experts.classes() - 1});
   return std::min(max_slab_bytes(limits) - kSlabPadding, std::max(largest, experts.total_bytes() / kSteps));
 }
 

@@ -63,7 +63,24 @@ Status SessionImpl::check(std::span<const TokenId> tokens) const {
 Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink) {
   if (tokens.empty()) return ok_status();
   HOTSET_RETURN_IF_ERROR(check(tokens));
-  return tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
+  HOTSET_RETURN_IF_ERROR(restore_state());
+  const Status fed = tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
+  if (!loaded_.spec().recurrent) return fed;
+  if (fed.ok()) fed_.insert(fed_.end(), tokens.begin(), tokens.end());
+  else state_is_stale_ = true;
+  return fed;
+}
+
+Status SessionImpl::restore_state() {
+  if (!state_is_stale_) return ok_status();
+  const size_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
+  for (size_t done = 0; done < fed_.size(); done += chunk_tokens) {
+    const auto chunk = std::span<const TokenId>(fed_).subspan(done, std::min(chunk_tokens, fed_.size() - done));
+    const std::lock_guard guard(loaded_.lock());
+    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, static_cast<uint32_t>(done), false, {}));
+  }
+  state_is_stale_ = false;
+  return ok_status();
 }
 
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
@@ -162,7 +179,7 @@ Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32
       break;
     }
     if (max_tokens != 0 && count + 1 == max_tokens) break;  // the last token's successor is not asked for
-    const Status next = feed_one(token, {});
+    const Status next = feed({&token, 1}, {});
     if (next.code() == Code::kCancelled) return StopReason::kRequested;
     HOTSET_RETURN_IF_ERROR(next);
   }
@@ -176,7 +193,7 @@ Status SessionImpl::trace_to(const std::string& path) {
   prefill_->set_route_sink({});
   if (path.empty()) return ok_status();
   const ModelSpec& spec = loaded_.spec();
-  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.layers.size()), spec.config.experts, spec.config.experts_used};
+  const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used};
   HOTSET_ASSIGN(trace_, TraceWriter::create(path, shape));
   prefill_->set_route_sink([this](uint32_t layer, std::span<const uint32_t> ids) {
     if (layer == 0) routing_.clear();
@@ -188,7 +205,7 @@ Status SessionImpl::trace_to(const std::string& path) {
 void SessionImpl::trace_decode() {
   if (!trace_) return;
   routing_.clear();
-  for (uint32_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+  for (uint32_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
     const std::span<const uint16_t> ids = decode_->chosen(layer);
     routing_.insert(routing_.end(), ids.begin(), ids.end());
   }
@@ -201,7 +218,7 @@ void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
   std::vector<uint16_t> ids;
   for (size_t token = 0; token < tokens; ++token) {
     ids.clear();
-    for (size_t layer = 0; layer < loaded_.spec().layers.size(); ++layer) {
+    for (size_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
       const auto first = routing_.begin() + static_cast<std::ptrdiff_t>((layer * tokens + token) * used);
       ids.insert(ids.end(), first, first + static_cast<std::ptrdiff_t>(used));
     }
@@ -214,6 +231,9 @@ void SessionImpl::rewind(uint32_t position) {
   if (trace_) trace_->next_sequence();
   position_ = position;
   has_logits_ = false;
+  if (!loaded_.spec().recurrent) return;
+  fed_.resize(position);
+  state_is_stale_ = position != 0;  // at position 0 the state begins anew by itself
 }
 
 void SessionImpl::add_tier_stats(SessionStats& stats) const {
@@ -233,7 +253,7 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
   stats.limiting_link = estimate.limit;
   const Prefetch* prefetch = loaded_.tiers().prefetch();
   if (!prefetch) return;
-  stats.prefetch.active = prefetch->active();
+  stats.prefetch.active = prefetch->in_use();
   stats.prefetch.reads = host.hinted - host_start_.hinted;
   stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
   stats.prefetch.late = host.hint_late - host_start_.hint_late;

@@ -37,6 +37,8 @@ class SessionImpl final : public Session {
   SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
   Status check(std::span<const TokenId> tokens) const;
   Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
+  // Brings the state of a recurrent model to the first position_ tokens, after a rewind or an error.
+  Status restore_state();
   Status feed_one(TokenId token, const LogitsSink& sink);
   std::span<const float> first_logits() const;
   void trace_decode();
@@ -55,6 +57,8 @@ class SessionImpl final : public Session {
   std::unique_ptr<TraceWriter> trace_;
   std::vector<uint16_t> routing_;  // with a trace: of the chunk under way [layers][tokens][used]
   uint32_t position_ = 0;
+  std::vector<TokenId> fed_;     // [position_], of a recurrent model: its state cannot be cut short, only made anew
+  bool state_is_stale_ = false;  // the recurrent state is not that of the first position_ tokens
   bool has_logits_ = false;
   SessionStats stats_;          // what is counted here; stats() adds the rest
   ResidencyStats residency_start_;  // of the engine when the session began

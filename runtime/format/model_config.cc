@@ -180,8 +180,9 @@ Status ConfigReader::read_rope() {
 // Old files give a linear factor as rope.scale_linear and no type; a factor without a type is linear too.
 Status ConfigReader::read_rope_scaling() {
   HOTSET_ASSIGN(const std::string_view type, file_.get_string_or(key("rope.scaling.type"), "linear"));
-  if (type == "none") return ok_status();
-  if (type != "linear") {
+  config_.rope_yarn = type == "yarn";
+  if (type == "none" || type == "longrope") return ok_status();
+  if (type != "linear" && type != "yarn") {
     return error(Code::kUnsupported, "rope scaling '%s' is not supported yet", printable(type).c_str());
   }
   const char* suffix = has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";

@@ -38,11 +38,12 @@ struct ModelConfig {
   float norm_epsilon = 0;
   bool rms_norm = true;
 
-  // Rotary embedding. Positions are to be divided by rope_position_scale (linear scaling; 1 without). Other scalings are
-  // refused when the file is read.
+  // Rotary embedding. Positions are to be divided by rope_position_scale (linear scaling; 1 without); factors of
+  // single dimensions are tensors.
   float rope_base = 10000;
   uint32_t rope_dimensions = 0;  // even, at most key_length; key_length when the file does not say
   float rope_position_scale = 1;
+  bool rope_yarn = false;  // rope_position_scale is that of YaRN (rope.scaling.type)
 
   // Feed-forward. Without experts (a dense model) the expert fields are 0.
   uint32_t feed_forward = 0;                  // of a dense layer; 0 when the file does not say; the largest of a per-layer list
@@ -61,7 +62,7 @@ struct ModelConfig {
 };
 
 // Errors, each naming the key: missing (kNotFound); of a wrong type, zero, not finite, absurdly large or contradicting
-// another (kCorrupt); rope scaling other than none and linear (kUnsupported).
+// another (kCorrupt); rope scaling that is none of none, linear, yarn and longrope (kUnsupported).
 Result<ModelConfig> read_model_config(const GgufFile& file);
 
 }  // namespace hotset

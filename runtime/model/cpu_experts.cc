@@ -9,9 +9,28 @@
 namespace hotset {
 namespace {
 
+static_assert(sizeof(ExpertPieces::piece) == ExpertShape::kMaxPieces * sizeof(std::byte*));
+
 constexpr uint64_t kAlignment = 64;  // of prepared activations and scratch
 
-cpu::ExpertLayout layout_of(const ExpertShape& shape) { return {shape.embd, shape.ff, shape.gate_type, shape.up_type, shape.down_type}; }
+cpu::ExpertLayout layout_of(const ExpertShape& shape) {
+  return {shape.embd, shape.ff, shape.gate_type, shape.up_type, shape.down_type, shape.glu, shape.has_gate, shape.weight_on_input};
+}
+
+const float* bias_of(const ExpertPieces& pieces, uint32_t piece) {
+  return piece == ExpertShape::kNone ? nullptr : reinterpret_cast<const float*>(pieces.piece[piece]);
+}
+
+cpu::ChosenExpert chosen_of(const ExpertShape& shape, const CpuExperts::Job& job) {
+  const auto& piece = job.pieces.piece;
+  return {shape.has_gate ? piece[shape.gate_piece] : nullptr,
+          piece[shape.up_piece] + shape.up_piece_offset,
+          piece[shape.down_piece],
+          job.weight,
+          bias_of(job.pieces, shape.gate_bias_piece),
+          bias_of(job.pieces, shape.up_bias_piece),
+          bias_of(job.pieces, shape.down_bias_piece)};
+}
 
 }  // namespace
 
@@ -45,11 +64,12 @@ CpuExperts::~CpuExperts() = default;
 void CpuExperts::run(const ExpertShape& shape, std::span<const Job> jobs, std::span<const float> x, std::span<float> out) {
   State& s = *state_;
   std::byte* const for_gate = s.aligned(0);
-  std::byte* const for_up = cpu::same_activation(shape.gate_type, shape.up_type) ? for_gate : s.aligned(s.activation_bytes);
-  cpu::kernels().prepare(shape.gate_type, x.data(), shape.embd, for_gate);
-  if (for_up != for_gate) cpu::kernels().prepare(shape.up_type, x.data(), shape.embd, for_up);
+  const bool same = shape.has_gate && cpu::same_activation(shape.gate_type, shape.up_type);
+  std::byte* const for_up = same ? for_gate : s.aligned(s.activation_bytes);
+  if (shape.has_gate) cpu::kernels().prepare(shape.gate_type, x.data(), shape.embd, for_gate);
+  if (!same) cpu::kernels().prepare(shape.up_type, x.data(), shape.embd, for_up);
   s.chosen.clear();
-  for (const Job& job : jobs) s.chosen.push_back({job.pieces.piece[0], job.pieces.piece[1], job.pieces.piece[2], job.weight});
+  for (const Job& job : jobs) s.chosen.push_back(chosen_of(shape, job));
   std::fill_n(out.begin(), shape.embd, 0.0f);
   cpu::run_experts(s.pool, layout_of(shape), s.chosen, {for_gate, for_up}, out.data(), s.aligned(2 * s.activation_bytes));
 }

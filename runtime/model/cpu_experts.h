@@ -18,7 +18,7 @@ namespace hotset {
 class CpuExperts {
  public:
   struct Job {
-    ExpertPieces pieces;  // gate, up, down
+    ExpertPieces pieces;  // by the numbers of ExpertShape
     float weight = 0;
   };
 
@@ -26,7 +26,7 @@ class CpuExperts {
   CpuExperts(uint32_t threads, std::span<const ExpertShape> shapes, uint32_t most_jobs);
   ~CpuExperts();
 
-  // out = sum over the jobs, in order, of weight * down(silu(gate x) * (up x)). x, out: float [shape.embd].
+  // out = sum over the jobs, in order, of weight * (down hidden + bias), hidden as Ops::expert_up says. x, out: float [shape.embd].
   void run(const ExpertShape& shape, std::span<const Job> jobs, std::span<const float> x, std::span<float> out);
 
  private:

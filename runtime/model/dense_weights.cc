@@ -11,25 +11,6 @@ namespace {
 constexpr uint64_t kTensorAlignment = 256;
 constexpr uint64_t kChunkBytes = 8u << 20;  // read from the file and uploaded at a time
 
-// The tensors of the spec that live on the device, each once, in the order of use.
-std::vector<const TensorInfo*> dense_tensors(const ModelSpec& spec) {
-  std::vector<const TensorInfo*> tensors;
-  const auto add = [&](const TensorInfo* tensor) {
-    if (tensor && std::find(tensors.begin(), tensors.end(), tensor) == tensors.end()) tensors.push_back(tensor);
-  };
-  add(spec.embedding.tensor);
-  for (const LayerSpec& layer : spec.layers) {
-    const AttentionSpec& attention = layer.attention;
-    for (const TensorInfo* tensor : {layer.attention_norm, attention.q.tensor, attention.k.tensor, attention.v.tensor, attention.q_norm,
-                                     attention.k_norm, attention.output.tensor, layer.ffn_norm, layer.moe.router.tensor}) {
-      add(tensor);
-    }
-  }
-  add(spec.output_norm);
-  add(spec.output.tensor);
-  return tensors;
-}
-
 uint64_t padded_bytes(const TensorInfo* tensor) { return align_up(tensor->size_bytes + kTensorAlignment, kTensorAlignment); }
 
 // Which slab a tensor goes to when they are placed in order.
@@ -54,14 +35,14 @@ std::vector<Placement> place(const std::vector<const TensorInfo*>& tensors, uint
 
 std::vector<uint64_t> DenseWeights::plan_slabs(const ModelSpec& spec, uint64_t max_slab_bytes) {
   std::vector<uint64_t> slab_bytes;
-  place(dense_tensors(spec), max_slab_bytes, slab_bytes);
+  place(spec.tensors, max_slab_bytes, slab_bytes);
   return slab_bytes;
 }
 
 Result<std::unique_ptr<DenseWeights>> DenseWeights::load(const GgufFile& file, const ModelSpec& spec, DeviceMemory& memory, Uploader& uploader,
                                                          uint64_t max_slab_bytes, const std::function<bool(uint64_t)>& progress) {
   std::unique_ptr<DenseWeights> weights(new DenseWeights());
-  const auto tensors = dense_tensors(spec);
+  const std::vector<const TensorInfo*>& tensors = spec.tensors;
   std::vector<uint64_t> slab_bytes;
   const auto placements = place(tensors, max_slab_bytes, slab_bytes);
   for (const uint64_t bytes : slab_bytes) {

@@ -1,7 +1,7 @@
-// ModelSpec: a model as the decoder runs it: which tensor plays which part, and the shapes.
+// ModelSpec: a model as the decoder runs it: its steps, values and states, and the experts that it routes to.
 //
-// Made by a family (family.h) from a file, checked while it is made, immutable after. It points at the TensorInfos of the
-// GgufFile it came from, which must outlive it. Any thread may read it.
+// Made by a family (family.h) from a file through a Graph, checked while it is made, immutable after. It points at the TensorInfos
+// of the GgufFile it came from, which must outlive it. Any thread may read it.
 #pragma once
 
 #include <cstdint>
@@ -10,60 +10,61 @@
 #include "runtime/compute/ops.h"
 #include "runtime/format/model_config.h"
 #include "runtime/format/tensor_info.h"
+#include "runtime/model/rope.h"
+#include "runtime/model/steps.h"
 
 namespace hotset {
 
-// Rows of a weight matrix; `rows` of them from `first_row` on (joined tensors hold several matrices).
-struct MatrixSpec {
-  const TensorInfo* tensor = nullptr;
-  uint32_t first_row = 0;
-  uint32_t rows = 0;
-  uint32_t cols = 0;
-};
-
-// Rotation angles: position * base^(-2i/dim) / linear_factor for the pair i.
-struct RopeSpec {
-  uint32_t dim = 0;
-  float base = 10000;
-  float linear_factor = 1;
-};
-
-struct AttentionSpec {
-  AttentionShape shape;  // but context_tokens and kv, which the session decides
-  MatrixSpec q;          // [heads*head_dim][embd]
-  MatrixSpec k;          // [kv_heads*head_dim][embd]
-  MatrixSpec v;          // [kv_heads*value_dim][embd]
-  MatrixSpec output;     // [embd][heads*value_dim]
-  const TensorInfo* q_norm = nullptr;  // float [head_dim]; nullptr: none
-  const TensorInfo* k_norm = nullptr;
-};
-
+// One layer of routed experts: scores = router `router_input`, the choice, then out += the weighted experts of `input`. A layer of
+// the expert table. Index: among the layers that have experts.
 struct MoeSpec {
+  uint32_t model_layer = 0;  // block of the model, for messages
   RouteShape route;
-  ExpertShape experts;  // but the record offsets, which the expert table decides
-  MatrixSpec router;    // [experts][embd]
-  const TensorInfo* gate = nullptr;  // [experts][ff][embd]
-  const TensorInfo* up = nullptr;
-  const TensorInfo* down = nullptr;  // [experts][embd][ff]
-};
-
-struct LayerSpec {
-  const TensorInfo* attention_norm = nullptr;  // float [embd]
-  AttentionSpec attention;
-  const TensorInfo* ffn_norm = nullptr;
-  MoeSpec moe;
+  ExpertShape experts;       // but the record offsets, which the expert table decides
+  MatrixSpec router;         // [experts][router_input.width]
+  Value router_input;        // a whole value
+  Value input;               // a whole value, as wide as experts.embd
+  Value out;                 // likewise; experts are added to it
+  const TensorInfo* logit_bias = nullptr;     // float [experts], as RouteInputs
+  const TensorInfo* choice_bias = nullptr;
+  const TensorInfo* expert_scales = nullptr;
+  const TensorInfo* token_experts = nullptr;  // int32 [vocab][used]
+  // Stacked tensors [experts][...]: the pieces of a record in order. experts.*_piece says which is what.
+  std::vector<const TensorInfo*> pieces;
 };
 
 struct ModelSpec {
   ModelConfig config;
   uint32_t embd = 0;
   uint32_t vocab = 0;
-  float norm_eps = 0;
-  RopeSpec rope;
-  MatrixSpec embedding;  // [vocab][embd]
-  std::vector<LayerSpec> layers;
-  const TensorInfo* output_norm = nullptr;
-  MatrixSpec output;  // [vocab][embd]; the embedding itself where the file ties them
+  std::vector<uint32_t> values;  // widths in floats, by id
+  std::vector<StateSpec> states;
+  std::vector<RopeSpec> ropes;
+  std::vector<PositionScale> position_scales;
+  std::vector<std::vector<float>> constants;  // vectors that follow from the metadata
+  std::vector<MoeSpec> moes;
+  std::vector<Step> steps;   // of all tokens, from their embedding on
+  std::vector<Step> head;    // of the tokens whose logits are wanted: from head_input to logits
+  Value head_input;          // rows of it are what `head` reads
+  Value logits;              // [vocab]
+  std::vector<const TensorInfo*> tensors;  // all but the experts' pieces, each once, in the order of use
+  bool recurrent = false;    // has fixed states, so that a timeline cannot be cut short without feeding it anew
 };
+
+// The most rows that a step cuts a token's values into.
+inline uint32_t largest_fold(const ModelSpec& spec) {
+  uint32_t most = 1;
+  for (const Step& step : spec.steps) {
+    if (const auto* map = std::get_if<MapStep>(&step)) most = map->fold > most ? map->fold : most;
+  }
+  return most;
+}
+
+// The largest top-k of its layers; 0 without experts.
+inline uint32_t largest_top_k(const ModelSpec& spec) {
+  uint32_t most = 0;
+  for (const MoeSpec& moe : spec.moes) most = moe.route.used > most ? moe.route.used : most;
+  return most;
+}
 
 }  // namespace hotset

@@ -12,8 +12,8 @@ PrefillPass::PrefillPass(const Model& model, Workspace& workspace, const std::at
       ws_(workspace),
       stop_(stop),
       ops_(model.backend.make_ops(workspace.control.address)),
-      layers_(model_, workspace, *ops_),
-      rope_(model.spec.rope),
+      steps_(model_, workspace, *ops_),
+      positions_(model.spec, workspace),
       batch_(model.experts.experts(), static_cast<uint32_t>(workspace.pairs.size_bytes / sizeof(uint32_t))) {}
 
 Result<std::unique_ptr<PrefillPass>> PrefillPass::create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop) {
@@ -34,15 +34,15 @@ Status PrefillPass::make_programs() {
   static_cast<void>(entry);  // recorded and never submitted
   // Kernels are cut differently for few and for many tokens.
   for (const uint32_t n : {1u, ws_.shape().batch_tokens}) {
-    layers_.embed(n);
-    for (uint32_t i = 0; i < model_.spec.layers.size(); ++i) {
-      layers_.attention(i, n, Phase::kBatch);
-      layers_.router(i, n, Phase::kBatch);
-      layers_.route_batch(i, n);
-      layers_.experts_batch(i, 0, 1);
-      layers_.combine(i, n);
+    for (uint32_t i = 0; i < model_.spec.moes.size(); ++i) {
+      steps_.stretch(i, n, Phase::kBatch);
+      steps_.router(i, n, Phase::kBatch);
+      steps_.route_batch(i, n);
+      steps_.experts_batch(i, 0, 1);
+      steps_.combine(i, n);
     }
-    layers_.head(0, std::min(n, ws_.logit_rows), Phase::kBatch);
+    steps_.stretch(steps_.stretches() - 1, n, Phase::kBatch);
+    steps_.head(0, std::min(n, ws_.logit_rows), Phase::kBatch);
   }
   return ops_->end();
 }
@@ -74,12 +74,13 @@ Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, boo
   control.position = position;
   control.stop = 0;
   std::transform(tokens.begin(), tokens.end(), ws_.host<uint32_t>(ws_.tokens).begin(), [](int32_t token) { return static_cast<uint32_t>(token); });
-  rope_.fill(position, n, ws_.host<float>(ws_.rope));
-  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.layers.size());
+  positions_.fill(position, n);
+  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.moes.size());
   for (uint32_t i = 0; i < layer_count; ++i) HOTSET_RETURN_IF_ERROR(layer(i, n));
   HOTSET_ASSIGN(RingEntry* entry, next_entry());
-  layers_.combine(layer_count - 1, n);
-  if (last && !each) layers_.head(n - 1, 1, Phase::kBatch);
+  if (layer_count != 0) steps_.combine(layer_count - 1, n);
+  steps_.stretch(layer_count, n, Phase::kBatch);
+  if (last && !each) steps_.head(n - 1, 1, Phase::kBatch);
   HOTSET_RETURN_IF_ERROR(submit(*entry));
   HOTSET_RETURN_IF_ERROR(drain_waves(0));
   HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));
@@ -89,18 +90,17 @@ Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, boo
 Status PrefillPass::layer(uint32_t layer, uint32_t n) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
   HOTSET_ASSIGN(RingEntry* entry, next_entry());
-  if (layer == 0) layers_.embed(n);
-  else layers_.combine(layer - 1, n);
-  layers_.attention(layer, n, Phase::kBatch);
-  layers_.router(layer, n, Phase::kBatch);
-  layers_.route_batch(layer, n);
+  if (layer != 0) steps_.combine(layer - 1, n);
+  steps_.stretch(layer, n, Phase::kBatch);
+  steps_.router(layer, n, Phase::kBatch);
+  steps_.route_batch(layer, n);
   HOTSET_RETURN_IF_ERROR(submit(*entry));
   HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));
   return expert_waves(layer, n);
 }
 
 Status PrefillPass::expert_waves(uint32_t layer, uint32_t n) {
-  const uint32_t used = model_.spec.layers[layer].moe.route.used;
+  const uint32_t used = model_.spec.moes[layer].route.used;
   const std::span<const uint32_t> ids = ws_.host<uint32_t>(ws_.ids).subspan(0, size_t{n} * used);
   if (route_sink_) route_sink_(layer, ids);
   // Residents first: a newcomer may take the place of one that is still to be used.
@@ -128,7 +128,7 @@ Status PrefillPass::wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t
   }
   auto submitted = [&]() -> Result<uint64_t> {
     HOTSET_ASSIGN(RingEntry* entry, next_entry());
-    layers_.experts_batch(layer, first_tile, tile_cursor - first_tile);
+    steps_.experts_batch(layer, first_tile, tile_cursor - first_tile);
     HOTSET_RETURN_IF_ERROR(submit(*entry));
     return entry->value;
   }();
@@ -153,7 +153,7 @@ Status PrefillPass::read_logits(uint32_t n, uint32_t position, const LogitsFunct
   for (uint32_t first = 0; first < n; first += ws_.logit_rows) {
     const uint32_t rows = std::min(ws_.logit_rows, n - first);
     HOTSET_ASSIGN(RingEntry* entry, next_entry());
-    layers_.head(first, rows, Phase::kBatch);
+    steps_.head(first, rows, Phase::kBatch);
     HOTSET_RETURN_IF_ERROR(submit(*entry));
     HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));
     const std::span<float> logits = ws_.host<float>(ws_.logits);

@@ -15,9 +15,9 @@
 #include <span>
 
 #include "runtime/model/expert_batch.h"
-#include "runtime/model/layers.h"
+#include "runtime/model/step_recorder.h"
 #include "runtime/model/model.h"
-#include "runtime/model/rope.h"
+#include "runtime/model/position_tables.h"
 #include "runtime/model/workspace.h"
 
 namespace hotset {
@@ -68,8 +68,8 @@ class PrefillPass {
   Workspace& ws_;
   const std::atomic<bool>& stop_;
   const std::unique_ptr<Ops> ops_;
-  Layers layers_;
-  RopeTable rope_;
+  StepRecorder steps_;
+  PositionTables positions_;
   ExpertBatch batch_;
   std::array<RingEntry, kRing> ring_ = {};
   uint32_t ring_next_ = 0;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "platform/bytes.h"
 #include "runtime/model/expert_batch.h"
+#include "runtime/model/value_layout.h"
 
 namespace hotset {
 namespace {
@@ -26,74 +28,91 @@ struct Carver {
   Tensor floats(uint64_t count) { return take(count * sizeof(float)); }
 };
 
-// The largest value over all layers.
+// The largest value over all layers of experts; 0 without any.
 template <class Get>
 uint64_t largest(const ModelSpec& spec, Get get) {
   uint64_t most = 0;
-  for (const LayerSpec& layer : spec.layers) most = std::max<uint64_t>(most, get(layer));
+  for (const MoeSpec& moe : spec.moes) most = std::max<uint64_t>(most, get(moe));
   return most;
 }
 
-uint64_t kv_half_bytes(const ModelSpec& spec, const WorkspaceShape& shape, bool values) {
-  const uint64_t width = largest(spec, [&](const LayerSpec& layer) {
-    const AttentionShape& s = layer.attention.shape;
-    return s.kv_heads * (values ? s.value_dim : s.head_dim);
-  });
-  return align_up(width * shape.context_tokens * kv_element_bytes(shape.kv), kAlignment);
+uint64_t state_bytes_of(const StateSpec& state, const WorkspaceShape& shape) {
+  if (state.kind == StateKind::kFixed) return align_up(uint64_t{state.width} * sizeof(float), kAlignment);
+  const uint64_t rows = (uint64_t{shape.context_tokens} + state.every - 1) / state.every;
+  return align_up(rows * state.width * kv_element_bytes(shape.kv), kAlignment);
+}
+
+// Scratch that the attention of any layer needs.
+uint64_t scratch_of_attention(const DeviceLimits* limits, const ModelSpec& spec, const WorkspaceShape& shape) {
+  uint64_t most = kAlignment;
+  for (const Step& step : spec.steps) {
+    const auto* attend = std::get_if<AttendStep>(&step);
+    if (attend == nullptr || limits == nullptr) continue;
+    AttentionShape with_context = attend->shape;
+    with_context.context_tokens = shape.context_tokens;
+    with_context.kv = shape.kv;
+    most = std::max(most, attention_scratch_bytes(*limits, with_context));
+  }
+  return most;
 }
 
 }  // namespace
 
 WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& spec, uint64_t scratch_base, uint64_t shared_base, uint64_t readback_base) {
   const uint64_t batch = shape_.batch_tokens;
-  const auto attention = [&](auto get) { return largest(spec, [&](const LayerSpec& layer) { return uint64_t{get(layer.attention.shape)}; }); };
-  const uint64_t used = largest(spec, [](const LayerSpec& layer) { return layer.moe.route.used; });
-  const uint64_t experts = largest(spec, [](const LayerSpec& layer) { return layer.moe.route.experts; });
-  const uint64_t ff = largest(spec, [](const LayerSpec& layer) { return layer.moe.experts.ff; });
+  const uint64_t used = largest(spec, [](const MoeSpec& moe) { return moe.route.used; });
+  const uint64_t experts = largest(spec, [](const MoeSpec& moe) { return moe.route.experts; });
+  const uint64_t ff = largest(spec, [](const MoeSpec& moe) { return moe.experts.ff; });
+  const uint64_t embd = largest(spec, [](const MoeSpec& moe) { return moe.experts.embd; });
 
   Carver scratch{scratch_base, 0};
-  x = scratch.floats(batch * spec.embd);
-  normed = scratch.floats(batch * spec.embd);
-  q = scratch.floats(batch * attention([](const AttentionShape& s) { return s.heads * s.head_dim; }));
-  k = scratch.floats(batch * attention([](const AttentionShape& s) { return s.kv_heads * s.head_dim; }));
-  v = scratch.floats(batch * attention([](const AttentionShape& s) { return s.kv_heads * s.value_dim; }));
-  attended = scratch.floats(batch * attention([](const AttentionShape& s) { return s.heads * s.value_dim; }));
-  attention_scratch = scratch.take(largest(spec, [&](const LayerSpec& layer) {
-    AttentionShape with_context = layer.attention.shape;
-    with_context.context_tokens = shape_.context_tokens;
-    with_context.kv = shape_.kv;
-    return std::max<uint64_t>(limits ? attention_scratch_bytes(*limits, with_context) : 0, kAlignment);
-  }));
+  const ValueLayout layout = lay_out_values(spec, shape_.batch_tokens, kAlignment);
+  values_.clear();
+  for (uint32_t id = 0; id < spec.values.size(); ++id) {
+    values_.push_back({scratch_base + layout.offsets[id], batch * spec.values[id] * sizeof(float)});
+  }
+  scratch.take(layout.size_bytes);
+  attention_scratch = scratch.take(scratch_of_attention(limits, spec, shape_));
   scores = scratch.floats(batch * experts);
   weights = scratch.floats(batch * used);
   guess_scores = scratch.floats(experts);
   guess_weights = scratch.floats(used);
   hidden = scratch.floats(batch * used * ff);
-  parts = scratch.floats(batch * used * spec.embd);
+  parts = scratch.floats(batch * used * embd);
 
   Carver shared{shared_base, 0};
   max_tiles = ExpertBatch::max_tiles(static_cast<uint32_t>(experts), static_cast<uint32_t>(batch * used), Ops::kTilePairs);
   control = shared.take(sizeof(shaders::Control));
   tokens = shared.take(batch * sizeof(uint32_t));
-  rope = shared.floats(batch * spec.rope.dim);
+  ropes_.clear();
+  for (const RopeSpec& rope : spec.ropes) ropes_.push_back(shared.floats(batch * rope.dim));
+  position_scales_.clear();
+  for (size_t i = 0; i < spec.position_scales.size(); ++i) position_scales_.push_back(shared.floats(batch));
+  constants_.clear();
+  for (const std::vector<float>& values : spec.constants) constants_.push_back(shared.floats(values.size()));
   addresses = shared.take(used * sizeof(uint64_t));
-  cpu_part = shared.floats(spec.embd);
+  cpu_part = shared.floats(embd);
   pairs = shared.take(batch * used * sizeof(uint32_t));
   tiles = shared.take(max_tiles * sizeof(shaders::ExpertTile));
 
   Carver readback{readback_base, 0};
   logit_rows = static_cast<uint32_t>(std::clamp<uint64_t>(kLogitsBytes / (uint64_t{spec.vocab} * sizeof(float)), 1, kMaxLogitRows));
   logit_rows = std::min(logit_rows, shape_.batch_tokens);
-  route_log = readback.take(spec.layers.size() * used * sizeof(uint32_t));
+  route_log = readback.take(spec.moes.size() * used * sizeof(uint32_t));
   ids = readback.take(batch * used * sizeof(uint32_t));
-  guess_log = readback.take(spec.layers.size() * used * sizeof(uint32_t));
-  host_normed = readback.floats(spec.embd);
+  guess_log = readback.take(spec.moes.size() * used * sizeof(uint32_t));
+  host_input = readback.floats(embd);
   host_weights = readback.floats(used);
   logits = readback.floats(uint64_t{logit_rows} * spec.vocab);
 
-  values_offset_ = kv_half_bytes(spec, shape_, false);
-  return {scratch.used, shared.used, readback.used, values_offset_ + kv_half_bytes(spec, shape_, true)};
+  values_[spec.logits.id] = logits;
+
+  WorkspaceBytes bytes = {scratch.used, shared.used, readback.used, {}};
+  for (const StateSpec& state : spec.states) bytes.states.push_back(state_bytes_of(state, shape_));
+  return bytes;
 }
+
+uint64_t WorkspaceBytes::all_states() const { return std::accumulate(states.begin(), states.end(), uint64_t{0}); }
 
 WorkspaceBytes Workspace::plan(const DeviceLimits* limits, const ModelSpec& spec, const WorkspaceShape& shape) {
   Workspace imagined;
@@ -108,20 +127,19 @@ Result<std::unique_ptr<Workspace>> Workspace::create(DeviceMemory& memory, const
   HOTSET_ASSIGN(workspace->scratch_, memory.allocate(bytes.scratch, MemoryKind::kDevice, "activations"));
   HOTSET_ASSIGN(workspace->shared_, memory.allocate(bytes.shared, MemoryKind::kShared, "shared blocks"));
   HOTSET_ASSIGN(workspace->readback_, memory.allocate(bytes.readback, MemoryKind::kReadback, "logits"));
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    HOTSET_ASSIGN(Buffer layer, memory.allocate(bytes.kv_layer, MemoryKind::kDevice, "KV cache"));
-    workspace->kv_.push_back(std::move(layer));
+  for (const uint64_t size_bytes : bytes.states) {
+    HOTSET_ASSIGN(Buffer state, memory.allocate(size_bytes, MemoryKind::kDevice, "KV cache"));
+    workspace->states_.push_back(std::move(state));
   }
   workspace->lay_out(&memory.limits(), spec, workspace->scratch_.address(), workspace->shared_.address(), workspace->readback_.address());
   std::memset(workspace->shared_.mapped().data(), 0, workspace->shared_.mapped().size());
+  for (size_t i = 0; i < spec.constants.size(); ++i) std::copy(spec.constants[i].begin(), spec.constants[i].end(), workspace->host<float>(workspace->constants_[i]).begin());
   return workspace;
 }
 
-KvCacheView Workspace::kv(uint32_t layer) const { return {kv_[layer].address(), kv_[layer].address() + values_offset_}; }
-
-uint64_t Workspace::kv_bytes() const {
+uint64_t Workspace::state_bytes() const {
   uint64_t bytes = 0;
-  for (const Buffer& buffer : kv_) bytes += buffer.size_bytes();
+  for (const Buffer& buffer : states_) bytes += buffer.size_bytes();
   return bytes;
 }
 

@@ -27,7 +27,9 @@ struct WorkspaceBytes {
   uint64_t scratch = 0;   // MemoryKind::kDevice
   uint64_t shared = 0;    // MemoryKind::kShared
   uint64_t readback = 0;  // MemoryKind::kReadback
-  uint64_t kv_layer = 0;  // MemoryKind::kDevice, one buffer a layer
+  std::vector<uint64_t> states;  // MemoryKind::kDevice, a buffer each: KV caches and recurrent states
+
+  uint64_t all_states() const;
 };
 
 class Workspace {
@@ -37,16 +39,15 @@ class Workspace {
   static Result<std::unique_ptr<Workspace>> create(DeviceMemory& memory, const ModelSpec& spec, const WorkspaceShape& shape);
 
   const WorkspaceShape& shape() const { return shape_; }
-  KvCacheView kv(uint32_t layer) const;
-  uint64_t kv_bytes() const;
+  // Where a state begins.
+  uint64_t state(StateId id) const { return states_[id].address(); }
+  uint64_t state_bytes() const;
+  // Float [batch][width] of a value; of the logits [logit_rows][vocab]. What shares its memory is never alive at the same time.
+  const Tensor& value(uint32_t id) const { return values_[id]; }
+  const Tensor& rope(uint32_t table) const { return ropes_[table]; }                           // float [batch][dim/2][2]
+  const Tensor& position_scale(uint32_t index) const { return position_scales_[index]; }       // float [batch]
 
   // Activations, device only. [batch] is shape().batch_tokens; decode uses the first row.
-  Tensor x;                  // float [batch][embd]: the residual stream
-  Tensor normed;             // float [batch][embd]
-  Tensor q;                  // float [batch][heads*head_dim]
-  Tensor k;                  // float [batch][kv_heads*head_dim]
-  Tensor v;                  // float [batch][kv_heads*value_dim]
-  Tensor attended;           // float [batch][heads*value_dim]
   Tensor attention_scratch;  // attention_scratch_bytes
   Tensor scores;             // float [batch][experts]
   Tensor weights;            // float [batch][used]
@@ -58,21 +59,22 @@ class Workspace {
   // Written by the host before a submit; `addresses` also by the GPU.
   Tensor control;    // shaders::Control
   Tensor tokens;     // uint32 [batch]
-  Tensor rope;       // float [batch][rope_dim/2][2]
   Tensor addresses;  // uint64 [used]
-  Tensor cpu_part;   // float [embd]: what the CPU adds to x
+  Tensor cpu_part;   // float [embd]: what the CPU adds to the output of experts
   Tensor pairs;      // uint32 [batch*used]
   Tensor tiles;      // shaders::ExpertTile [max_tiles]
 
   // Read by the host after a submit.
-  Tensor route_log;  // uint32 [layers][used], decode
+  Tensor route_log;  // uint32 [expert layers][used], decode
   Tensor ids;        // uint32 [batch][used], prefill
-  Tensor guess_log;     // uint32 [layers][used]: guessed at each layer for the one after it, decode
-  Tensor host_normed;   // float [embd], of a pass that stopped
+  Tensor guess_log;     // uint32 [expert layers][used]: guessed at each layer for the one after it, decode
+  Tensor host_input;    // float [embd]: of the experts of a pass that stopped
   Tensor host_weights;  // float [used], likewise
   Tensor logits;        // float [logit_rows][vocab]
   uint32_t logit_rows = 0;
   uint32_t max_tiles = 0;
+
+  const Tensor& constant(uint32_t index) const { return constants_[index]; }  // of ModelSpec::constants
 
   // The host's view of a tensor of the last two groups.
   template <class T>
@@ -89,11 +91,14 @@ class Workspace {
   }
 
   WorkspaceShape shape_;
-  uint64_t values_offset_ = 0;  // of the values in a layer's KV buffer
   Buffer scratch_;
   Buffer shared_;
   Buffer readback_;
-  std::vector<Buffer> kv_;  // [layers]
+  std::vector<Buffer> states_;
+  std::vector<Tensor> values_;
+  std::vector<Tensor> ropes_;
+  std::vector<Tensor> position_scales_;
+  std::vector<Tensor> constants_;
 };
 
 }  // namespace hotset

@@ -93,8 +93,8 @@ const std::vector<Broken> kBrokenMetadata = {
     {"an embedding that is no multiple of 32", [](SmallModel& m) { m.u32("embedding_length", 48); }, {"embedding of 48 values", "multiple of 32"}},
     {"experts whose width is no multiple of 32", [](SmallModel& m) { m.u32("expert_feed_forward_length", 40); },
      {"experts of 40 hidden values", "multiple of 32"}},
-    {"sigmoid routing", [](SmallModel& m) { m.u32("expert_gating_func", 2); }, {"gating function 2"}},
-    {"shared experts", [](SmallModel& m) { m.u32("expert_shared_count", 1); }, {"shared experts"}},
+    {"unknown routing", [](SmallModel& m) { m.u32("expert_gating_func", 7); }, {"gating function 7"}},
+    {"groups that do not divide the experts", [](SmallModel& m) { m.u32("expert_group_count", 3); }, {"expert groups"}},
     {"more tokens than rows", [](SmallModel& m) { m.tokens(27); }, {"'token_embd.weight' is 32 x 26", "wants 32 x 27"}},
     {"fewer tokens than rows", [](SmallModel& m) { m.tokens(25); }, {"'token_embd.weight' is 32 x 26", "wants 32 x 25"}},
     {"a layer more than there is", [](SmallModel& m) { m.u32("block_count", 3); }, {"'blk.2.attn_norm.weight' is missing"}},
@@ -106,6 +106,20 @@ const std::vector<Broken> kBrokenMetadata = {
 
 }  // namespace
 
+// The matrices of each product, in order.
+static std::vector<std::vector<MatrixSpec>> products_of(const ModelSpec& spec) {
+  std::vector<std::vector<MatrixSpec>> all;
+  for (const std::vector<Step>* steps : {&spec.steps, &spec.head}) {
+    for (const Step& step : *steps) {
+      const auto* matmul = std::get_if<MatmulStep>(&step);
+      if (matmul == nullptr) continue;
+      all.emplace_back();
+      for (const ProductSpec& product : matmul->products) all.back().push_back(product.matrix);
+    }
+  }
+  return all;
+}
+
 TEST_CASE("family: the small model is described as it is") {
   const test::TempFolder folder;
   const std::string path = SmallModel().write(folder);
@@ -115,17 +129,18 @@ TEST_CASE("family: the small model is described as it is") {
   REQUIRE_MESSAGE(spec.ok(), spec.status().message());
   CHECK(spec->embd == 32);
   CHECK(spec->vocab == 26);
-  CHECK(spec->layers.size() == 2);
-  CHECK(spec->output.tensor->name == "output.weight");
-  const LayerSpec& layer = spec->layers[1];
-  CHECK(layer.attention_norm->name == "blk.1.attn_norm.weight");
-  CHECK(layer.attention.k.tensor->name == "blk.1.attn_k.weight");
-  CHECK(layer.attention.k.rows == 32);
-  CHECK(layer.attention.shape.scale == 0.25f);
-  CHECK(layer.moe.down->name == "blk.1.ffn_down_exps.weight");
-  CHECK(layer.moe.route.experts == 4);
-  CHECK(layer.moe.route.used == 2);
-  CHECK(layer.moe.route.renormalise);
+  REQUIRE(spec->moes.size() == 2);
+  CHECK(products_of(*spec).back()[0].tensor->name == "output.weight");
+  const MoeSpec& moe = spec->moes[1];
+  CHECK(moe.model_layer == 1);
+  CHECK(moe.router.tensor->name == "blk.1.ffn_gate_inp.weight");
+  CHECK(moe.pieces[moe.experts.down_piece]->name == "blk.1.ffn_down_exps.weight");
+  CHECK(moe.route.experts == 4);
+  CHECK(moe.route.used == 2);
+  CHECK(moe.route.renormalise);
+  for (const Step& step : spec->steps) {
+    if (const auto* attend = std::get_if<AttendStep>(&step)) CHECK(attend->shape.scale == 0.25f);
+  }
   const auto report = inspect_model(path);
   REQUIRE_MESSAGE(report.ok(), report.status().message());
   CHECK_MESSAGE(report->runnable, report->why_not);
@@ -141,15 +156,15 @@ TEST_CASE("family: tied output and joined q, k, v") {
   REQUIRE_MESSAGE(file.ok(), file.status().message());
   const auto spec = describe_model(**file);
   REQUIRE_MESSAGE(spec.ok(), spec.status().message());
-  CHECK(spec->output.tensor == spec->embedding.tensor);
-  const AttentionSpec& attention = spec->layers[1].attention;
-  CHECK(attention.q.tensor->name == "blk.1.attn_qkv.weight");
-  CHECK(attention.k.tensor == attention.q.tensor);
-  CHECK(attention.v.tensor == attention.q.tensor);
-  CHECK(attention.q.first_row == 0);
-  CHECK(attention.k.first_row == 64);
-  CHECK(attention.v.first_row == 96);
-  CHECK(attention.v.rows == 32);
+  const std::vector<std::vector<MatrixSpec>> products = products_of(*spec);
+  CHECK(products.back()[0].tensor->name == "token_embd.weight");
+  const std::vector<MatrixSpec>& qkv = products[2];  // of layer 1, after q, k, v and output of layer 0
+  REQUIRE(qkv.size() == 3);
+  for (const MatrixSpec& matrix : qkv) CHECK(matrix.tensor->name == "blk.1.attn_qkv.weight");
+  CHECK(qkv[0].first_row == 0);
+  CHECK(qkv[1].first_row == 64);
+  CHECK(qkv[2].first_row == 96);
+  CHECK(qkv[2].rows == 32);
 }
 
 TEST_CASE("family: metadata that cannot be run is refused in one line that names it") {

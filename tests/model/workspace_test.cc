@@ -10,25 +10,38 @@ using namespace hotset;
 
 namespace {
 
-// Layers of different shapes: each of them is the largest in something.
+// Values of different widths and lives, states of both kinds, layers of experts of which each is the largest in something.
 ModelSpec uneven_spec(uint32_t vocab) {
   ModelSpec spec;
   spec.embd = 96;
   spec.vocab = vocab;
-  spec.rope = {24, 10000, 1};
+  spec.ropes = {{.dim = 24}, {.dim = 8}};
+  spec.position_scales = {{0.1f, 8192, 1}};
+  spec.constants = {{1, 2, 3}};
+  spec.values = {96, 192, 48, 500, vocab, 96};
+  spec.states = {{StateKind::kCache, 48, 1}, {StateKind::kCache, 80, 4}, {StateKind::kFixed, 1000, 1}};
+  const auto value = [&](uint32_t id) { return Value{id, 0, spec.values[id]}; };
+  const auto map = [&](uint32_t from, uint32_t to) { spec.steps.push_back(MapStep{.a = {.value = value(from)}, .b = {}, .c = {}, .out = value(to)}); };
+  spec.steps.push_back(EmbedStep{{}, value(0)});
+  map(0, 1);  // 1 dies where 2 is born, so that 3 may lie where 1 lay
+  map(1, 2);
+  map(2, 3);
+  map(3, 0);
   for (const uint32_t i : {0u, 1u, 2u}) {
-    LayerSpec layer;
-    layer.attention.shape.heads = i == 0 ? 8 : 4;
-    layer.attention.shape.kv_heads = i == 1 ? 4 : 2;
-    layer.attention.shape.head_dim = 24;
-    layer.attention.shape.value_dim = i == 2 ? 40 : 16;
-    layer.attention.shape.rope_dim = 24;
-    layer.moe.route = {i == 1 ? 20u : 12u, i == 2 ? 5u : 3u, true, 1};
-    layer.moe.experts.embd = spec.embd;
-    layer.moe.experts.ff = i == 0 ? 160 : 32;
-    layer.moe.experts.used = layer.moe.route.used;
-    spec.layers.push_back(layer);
+    MoeSpec moe;
+    moe.route.experts = i == 1 ? 20u : 12u;
+    moe.route.used = i == 2 ? 5u : 3u;
+    moe.experts.embd = spec.embd;
+    moe.experts.ff = i == 0 ? 160 : 32;
+    moe.experts.used = moe.route.used;
+    moe.input = moe.router_input = moe.out = value(0);
+    spec.moes.push_back(moe);
+    spec.steps.push_back(MoeStep{i});
   }
+  spec.head.push_back(MapStep{.a = {.value = value(0)}, .b = {}, .c = {}, .out = value(5)});
+  spec.head.push_back(MatmulStep{{{{}, value(4)}}, value(5), {}});
+  spec.head_input = value(0);
+  spec.logits = value(4);
   return spec;
 }
 
@@ -38,30 +51,30 @@ struct Need {
   uint64_t least_bytes;
 };
 
-// All tensors of the workspace and the bytes that any layer of `spec` may touch.
+// All tensors of the workspace that live all the time, and the bytes that any layer of `spec` may touch.
 std::vector<Need> needs_of(const Workspace& w, const ModelSpec& spec, uint64_t batch) {
   std::vector<Need> needs = {
-      {"x", w.x, batch * spec.embd * 4},          {"normed", w.normed, batch * spec.embd * 4},
+      {"x", w.value(0), batch * spec.embd * 4},
       {"control", w.control, sizeof(shaders::Control)},
-      {"tokens", w.tokens, batch * 4},            {"rope", w.rope, batch * spec.rope.dim * 4},
+      {"tokens", w.tokens, batch * 4},
+      {"rope 0", w.rope(0), batch * 24 * 4},
+      {"rope 1", w.rope(1), batch * 8 * 4},
+      {"position scale", w.position_scale(0), batch * 4},
+      {"constant", w.constant(0), 3 * 4},
       {"tiles", w.tiles, w.max_tiles * sizeof(shaders::ExpertTile)},
       {"logits", w.logits, uint64_t{w.logit_rows} * spec.vocab * 4},
       {"attention_scratch", w.attention_scratch, 0},
+      {"host_input", w.host_input, spec.embd * 4},
   };
-  for (const LayerSpec& layer : spec.layers) {
-    const AttentionShape& a = layer.attention.shape;
-    const uint64_t used = layer.moe.route.used;
-    needs.insert(needs.end(), {{"q", w.q, batch * a.heads * a.head_dim * 4},
-                               {"k", w.k, batch * a.kv_heads * a.head_dim * 4},
-                               {"v", w.v, batch * a.kv_heads * a.value_dim * 4},
-                               {"attended", w.attended, batch * a.heads * a.value_dim * 4},
-                               {"scores", w.scores, batch * layer.moe.route.experts * 4},
+  for (const MoeSpec& moe : spec.moes) {
+    const uint64_t used = moe.route.used;
+    needs.insert(needs.end(), {{"scores", w.scores, batch * moe.route.experts * 4},
                                {"weights", w.weights, batch * used * 4},
-                               {"hidden", w.hidden, batch * used * layer.moe.experts.ff * 4},
+                               {"hidden", w.hidden, batch * used * moe.experts.ff * 4},
                                {"parts", w.parts, batch * used * spec.embd * 4},
                                {"addresses", w.addresses, used * 8},
                                {"pairs", w.pairs, batch * used * 4},
-                               {"route_log", w.route_log, spec.layers.size() * used * 4},
+                               {"route_log", w.route_log, spec.moes.size() * used * 4},
                                {"ids", w.ids, batch * used * 4}});
   }
   return needs;
@@ -85,21 +98,27 @@ void check_tensors(const Workspace& workspace, const ModelSpec& spec, uint32_t b
   }
 }
 
-// Keys and values of every layer have room for the context and lie apart.
-void check_kv(const Workspace& workspace, const ModelSpec& spec, const WorkspaceShape& shape, uint64_t layer_bytes) {
+// Values that are alive together lie apart, and the logits where the host reads them.
+void check_values(const Workspace& workspace, const ModelSpec& spec, uint64_t batch) {
+  const auto apart = [&](uint32_t a, uint32_t b) {
+    const Tensor& one = workspace.value(a);
+    const Tensor& other = workspace.value(b);
+    CHECK((one.address + batch * spec.values[a] * 4 <= other.address || other.address + batch * spec.values[b] * 4 <= one.address));
+  };
+  for (const auto& [a, b] : {std::pair(0u, 1u), {0u, 2u}, {0u, 3u}, {1u, 2u}, {2u, 3u}, {0u, 5u}}) apart(a, b);
+  CHECK(workspace.value(4).address == workspace.logits.address);
+}
+
+// Every state has room for the context and lies apart from the others.
+void check_states(const Workspace& workspace, const ModelSpec& spec, const WorkspaceShape& shape) {
   std::vector<Tensor> pieces;
-  for (uint32_t i = 0; i < spec.layers.size(); ++i) {
-    const AttentionShape& a = spec.layers[i].attention.shape;
-    const uint64_t element = kv_element_bytes(shape.kv);
-    const KvCacheView view = workspace.kv(i);
-    const uint64_t values_bytes = uint64_t{shape.context_tokens} * a.kv_heads * a.value_dim * element;
-    pieces.push_back({view.keys, uint64_t{shape.context_tokens} * a.kv_heads * a.head_dim * element});
-    pieces.push_back({view.values, values_bytes});
-    CHECK(view.keys % 16 == 0);
-    CHECK(view.values % 16 == 0);
-    CHECK(view.values + values_bytes <= view.keys + layer_bytes);
+  for (StateId i = 0; i < spec.states.size(); ++i) {
+    const StateSpec& state = spec.states[i];
+    const uint64_t rows = (shape.context_tokens + state.every - 1) / state.every;
+    const uint64_t bytes = state.kind == StateKind::kFixed ? state.width * sizeof(float) : rows * state.width * kv_element_bytes(shape.kv);
+    pieces.push_back({workspace.state(i), bytes});
+    CHECK(workspace.state(i) % 16 == 0);
   }
-  CHECK(workspace.kv_bytes() == layer_bytes * spec.layers.size());
   std::sort(pieces.begin(), pieces.end(), [](const Tensor& a, const Tensor& b) { return a.address < b.address; });
   for (size_t i = 1; i < pieces.size(); ++i) CHECK(pieces[i - 1].address + pieces[i - 1].size_bytes <= pieces[i].address);
 }
@@ -110,12 +129,16 @@ void check_workspace(Device& device, const ModelSpec& spec, const WorkspaceShape
   const auto made = Workspace::create(memory, spec, shape);
   REQUIRE_MESSAGE(made.ok(), made.status().message());
   Workspace& workspace = **made;
-  uint64_t charge = spec.layers.size() * memory.charge_of(bytes.kv_layer, MemoryKind::kDevice).value();
+  uint64_t charge = 0;
+  for (const uint64_t state : bytes.states) charge += memory.charge_of(state, MemoryKind::kDevice).value();
   charge += memory.charge_of(bytes.scratch, MemoryKind::kDevice).value() + memory.charge_of(bytes.shared, MemoryKind::kShared).value();
   charge += memory.charge_of(bytes.readback, MemoryKind::kReadback).value();
   CHECK(memory.used_bytes() == charge);
   check_tensors(workspace, spec, shape.batch_tokens);
-  check_kv(workspace, spec, shape, bytes.kv_layer);
+  check_values(workspace, spec, shape.batch_tokens);
+  check_states(workspace, spec, shape);
+  CHECK(workspace.state_bytes() == bytes.all_states());
+  CHECK(workspace.host<float>(workspace.constant(0))[2] == 3);
   CHECK(workspace.logit_rows >= 1);
   CHECK(workspace.logit_rows <= shape.batch_tokens);
   CHECK(workspace.host<shaders::Control>(workspace.control).size() == 1);
@@ -152,7 +175,7 @@ TEST_CASE("workspace: a plan without a device lacks a few KiB at most; a larger 
   CHECK(large.scratch > small.scratch);
   CHECK(large.shared > small.shared);
   CHECK(large.readback > small.readback);
-  CHECK(large.kv_layer >= 4 * small.kv_layer - 1024);
+  CHECK(large.states[0] >= 4 * small.states[0] - 1024);
   const auto device = Device::open({});
   if (!device.ok()) HOTSET_SKIP("no usable Vulkan device");
   const WorkspaceBytes exact = Workspace::plan(&(*device)->limits(), spec, {64, 8, KvElement::kF16});
@@ -160,7 +183,7 @@ TEST_CASE("workspace: a plan without a device lacks a few KiB at most; a larger 
   CHECK(exact.scratch - small.scratch <= 256 * 1024);
   CHECK(exact.shared == small.shared);
   CHECK(exact.readback == small.readback);
-  CHECK(exact.kv_layer == small.kv_layer);
+  CHECK(exact.states == small.states);
 }
 
 TEST_CASE("workspace: one that does not fit the budget is refused and gives all back") {

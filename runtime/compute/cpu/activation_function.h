@@ -21,12 +21,18 @@ inline float activate(Activation f, float alpha, float x) {
     case Activation::kSoftplus: return x > 20.0f ? x : std::log1p(std::exp(x));
     case Activation::kTanh: return std::tanh(alpha * x);
     case Activation::kExp: return std::exp(alpha * x);
+    case Activation::kSitu: return std::tanh(alpha * x) / (alpha * (1.0f + std::exp(-x)));
   }
   return x;
 }
 
+// What up contributes: clamped, with kSitu limited by tanh.
+inline float up_factor(const Glu& by, float up) {
+  return (by.f == Activation::kSitu ? by.up_high * std::tanh(up / by.up_high) : std::clamp(up, by.up_low, by.up_high)) + by.up_offset;
+}
+
 inline float glu_of(const Glu& by, float gate, float up) {
-  return activate(by.f, by.alpha, std::clamp(gate, by.gate_low, by.gate_high)) * (std::clamp(up, by.up_low, by.up_high) + by.up_offset);
+  return activate(by.f, by.alpha, std::clamp(gate, by.gate_low, by.gate_high)) * up_factor(by, up);
 }
 
 }  // namespace hotset::cpu

@@ -5,6 +5,7 @@
 
 #include "platform/bytes.h"
 #include "platform/check.h"
+#include "runtime/compute/cpu/expert_form.h"
 
 namespace hotset::cpu {
 namespace {
@@ -44,20 +45,29 @@ Sizes sizes_of(const ExpertLayout& layout) {
 class Work {
  public:
   Work(const ExpertLayout& layout, std::span<const ChosenExpert> experts, const ExpertInput& input, float* out, void* scratch)
-      : layout_(layout), experts_(experts), input_(input), out_(out), scratch_(static_cast<std::byte*>(scratch)), sizes_(sizes_of(layout)) {}
+      : layout_(layout), experts_(experts), input_(input), out_(out), scratch_(static_cast<std::byte*>(scratch)), sizes_(sizes_of(layout)),
+        is_plain_(layout.has_gate && !layout.weight_on_input && layout.glu == Glu{}) {}
 
   uint32_t up_pieces() const { return count() * pieces_of(layout_.ff); }
   uint32_t down_pieces() const { return count() * pieces_of(layout_.embd); }
   uint32_t sum_pieces() const { return pieces_of(layout_.embd); }
   uint32_t count() const { return static_cast<uint32_t>(experts_.size()); }
 
-  // Rows of gate and up, and silu(gate) * up of them.
+  // Rows of gate and up, and what the hidden values of them are.
   void run_up(uint32_t piece) const {
     const auto [expert, first, rows] = rows_of(piece, layout_.ff);
     const Scratch own = scratch_of(expert);
-    multiply(layout_.gate_type, experts_[expert].gate, first, rows, layout_.embd, input_.for_gate, own.gate + first);
-    multiply(layout_.up_type, experts_[expert].up, first, rows, layout_.embd, input_.for_up, own.up + first);
-    for (uint32_t i = first; i < first + rows; ++i) own.gate[i] = own.gate[i] / (1.0f + std::exp(-own.gate[i])) * own.up[i];
+    const ChosenExpert& chosen = experts_[expert];
+    if (layout_.has_gate) multiply(layout_.gate_type, chosen.gate, first, rows, layout_.embd, input_.for_gate, own.gate + first);
+    multiply(layout_.up_type, chosen.up, first, rows, layout_.embd, input_.for_up, own.up + first);
+    const HiddenBiases biases = {chosen.gate_bias != nullptr ? chosen.gate_bias + first : nullptr,
+                                 chosen.up_bias != nullptr ? chosen.up_bias + first : nullptr};
+    if (is_plain_ && biases.gate == nullptr && biases.up == nullptr) {
+      for (uint32_t i = first; i < first + rows; ++i) own.gate[i] = own.gate[i] / (1.0f + std::exp(-own.gate[i])) * own.up[i];
+      return;
+    }
+    form_hidden(layout_.glu, layout_.weight_on_input ? chosen.weight : 1.0f, layout_.has_gate ? own.gate + first : nullptr, own.up + first, biases,
+                own.gate + first, rows);
   }
 
   void prepare_down(uint32_t expert) const {
@@ -76,7 +86,9 @@ class Work {
     const auto [none, first, rows] = rows_of(piece, layout_.embd);
     for (uint32_t expert = 0; expert < count(); ++expert) {
       const float* part = scratch_of(expert).down;
-      for (uint32_t i = first; i < first + rows; ++i) out_[i] += experts_[expert].weight * part[i];
+      const float* bias = experts_[expert].down_bias;
+      const float weight = layout_.weight_on_input ? 1.0f : experts_[expert].weight;
+      for (uint32_t i = first; i < first + rows; ++i) out_[i] += weight * (bias != nullptr ? part[i] + bias[i] : part[i]);
     }
   }
 
@@ -109,6 +121,7 @@ class Work {
   float* out_;
   std::byte* scratch_;
   Sizes sizes_;
+  bool is_plain_;  // but for biases
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Routed experts on the CPU: out += weight * down(silu(gate x) * (up x)), from the bytes as they lie in the model file.
+// Routed experts on the CPU: out += weight * (down hidden + bias), hidden = glu(gate x + bias, up x + bias) as ExpertShape
+// (runtime/compute/ops.h) says, from the bytes as they lie in the model file.
 //
 // All memory is the caller's; nothing is allocated. Sums do not depend on how the work is split over threads: each product is
 // summed as dot.h says, and the experts' parts are added in the order of the list.
@@ -9,6 +10,7 @@
 
 #include "platform/thread_pool.h"
 #include "runtime/compute/cpu/dot.h"
+#include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
 
@@ -19,6 +21,9 @@ struct ExpertLayout {
   BlockType gate_type = BlockType::kF32;  // gate and up: [ff][embd]
   BlockType up_type = BlockType::kF32;
   BlockType down_type = BlockType::kF32;  // [embd][ff]
+  Glu glu = {};
+  bool has_gate = true;          // else hidden = f(up x + bias)
+  bool weight_on_input = false;  // the weight multiplies gate x and up x, in place of the output
 };
 
 // A chosen expert: where its matrices lie, and how much of it the output takes.
@@ -27,9 +32,13 @@ struct ChosenExpert {
   const void* up = nullptr;
   const void* down = nullptr;
   float weight = 0;
+  const float* gate_bias = nullptr;  // [ff]; nullptr: none
+  const float* up_bias = nullptr;    // [ff]
+  const float* down_bias = nullptr;  // [embd]
 };
 
-// The token's prepared activation (dot.h) for the types of gate and up; the same memory where same_activation() says so.
+// The token's prepared activation (dot.h) for the types of gate (where there is one) and up; the same memory where
+// same_activation() says so.
 struct ExpertInput {
   const void* for_gate = nullptr;
   const void* for_up = nullptr;

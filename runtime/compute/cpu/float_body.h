@@ -3,6 +3,7 @@
 
 #include "runtime/compute/cpu/float_kernels.h"
 #include "runtime/compute/cpu/float_lanes.h"
+#include "runtime/compute/cpu/recurrent_body.h"
 
 namespace hotset::cpu {
 namespace {
@@ -246,7 +247,7 @@ void gather(const float* shares, const float* shrink, uint32_t columns, const He
 }
 
 constexpr FloatKernels make_set(const char* name) {
-  return {name, rms_norm, turn_head, gate_up, add, add_scaled, exps, widen, narrow, score, cap, soften, gather};
+  return {name, rms_norm, turn_head, gate_up, add, add_scaled, exps, widen, narrow, score, cap, soften, gather, {convolve, linear_attention, selective_scan}};
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "runtime/compute/cpu/recurrent_kernels.h"
+
 namespace hotset::cpu {
 
 // Keys that attention takes at a time; rows of scores have this stride.
@@ -56,6 +58,8 @@ struct FloatKernels {
   float (*soften)(float* scores, uint32_t count, SoftmaxState& state);
   // sums[c] = sums[c] * shrink[c] + sum over k of shares[c][k] * values[k], in the order of keys.
   void (*gather)(const float* shares, const float* shrink, uint32_t columns, const HeadRows& values, uint32_t dims, float* sums);
+
+  RecurrentKernels recurrent;
 };
 
 // The best set for this machine.

@@ -79,7 +79,8 @@ class OpsCpu final : public Ops {
   // grows past it, filled by a stage of its own.
   cpu::Activations prepare(BlockType type, uint64_t x, uint32_t n, uint32_t cols, uint64_t& offset, uint64_t addresses = 0);
   void multiply(std::span<const MatrixProduct> products, const Tensor& x, uint32_t n, Phase phase, const Tensor* residual);
-  void expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x, const Tensor& out);
+  void expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights, const Tensor& x,
+                    const Tensor& out);
   Status grow_scratch();
 
   // Running.

@@ -99,8 +99,8 @@ void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCac
 }
 
 void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& ids, const Tensor& weights, uint32_t n, uint64_t table,
-                   const Tensor* addresses, uint32_t stop_value, const RouteInputs&) {
-  HOTSET_CHECK(shape.used > 0 && shape.used <= shaders::kMaxTopK && shape.used <= shape.experts);
+                   const Tensor* addresses, uint32_t stop_value, const RouteInputs& inputs) {
+  HOTSET_CHECK(can_route(shape) && (inputs.tokens == 0) == (inputs.token_experts == 0));
   HOTSET_CHECK((table == 0) == (addresses == nullptr) && (table == 0 || n == 1));
   const cpu::RouteStage stage = {shape,
                                  pointer<const float>(scores),
@@ -108,24 +108,31 @@ void OpsCpu::route(const RouteShape& shape, const Tensor& scores, const Tensor& 
                                  pointer<float>(weights),
                                  pointer<const uint64_t>(table),
                                  addresses != nullptr ? pointer<uint64_t>(*addresses) : nullptr,
+                                 pointer<const float>(inputs.logit_bias),
+                                 pointer<const float>(inputs.choice_bias),
+                                 pointer<const float>(inputs.expert_scales),
+                                 pointer<const uint32_t>(inputs.tokens),
+                                 pointer<const uint32_t>(inputs.token_experts),
                                  n,
                                  stop_value};
   // What may set Control.stop is never shared out: OpsCpu::walk.
   push(stage, n == 1 ? 0 : uint64_t{n} * shape.experts, stage.own_bytes());
 }
 
-void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor&, const Tensor& x, const Tensor& hidden) {
+void OpsCpu::expert_up(const ExpertShape& shape, const Tensor& addresses, const Tensor& weights, const Tensor& x, const Tensor& hidden) {
   HOTSET_CHECK(shape.used <= shaders::kMaxTopK);
   cpu::ExpertUpStage stage = {shape,
                               pointer<const uint64_t>(addresses),
+                              pointer<const float>(weights),
                               pointer<float>(hidden),
                               bytes_of_row(shape.gate_type, shape.embd),
                               bytes_of_row(shape.up_type, shape.embd),
                               {},
                               {}};
   uint64_t offset = 0;
-  stage.for_gate = prepare(shape.gate_type, x.address, 1, shape.embd, offset);
-  stage.for_up = cpu::same_activation(shape.gate_type, shape.up_type) ? stage.for_gate : prepare(shape.up_type, x.address, 1, shape.embd, offset);
+  if (shape.has_gate) stage.for_gate = prepare(shape.gate_type, x.address, 1, shape.embd, offset);
+  const bool same = shape.has_gate && cpu::same_activation(shape.gate_type, shape.up_type);
+  stage.for_up = same ? stage.for_gate : prepare(shape.up_type, x.address, 1, shape.embd, offset);
   push(stage, uint64_t{2} * shape.used * shape.ff * shape.embd / kProductsPerValue, cpu::ExpertUpStage::kOwnBytes);
 }
 
@@ -141,13 +148,14 @@ void OpsCpu::expert_down(const ExpertShape& shape, const Tensor& addresses, cons
   push(stage, uint64_t{shape.used} * shape.ff * shape.embd / kProductsPerValue, cpu::ExpertDownStage::kOwnBytes);
 }
 
-void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& x,
-                          const Tensor& out) {
+void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights,
+                          const Tensor& x, const Tensor& out) {
   if (tile_count == 0) return;
   cpu::ExpertBatchStage stage = {goes_up,
                                  shape,
                                  pointer<const shaders::ExpertTile>(tiles),
                                  pointer<const uint32_t>(pairs),
+                                 pointer<const float>(weights),
                                  pointer<const float>(x),
                                  pointer<float>(out),
                                  tile_count,
@@ -158,14 +166,14 @@ void OpsCpu::expert_batch(bool goes_up, const ExpertShape& shape, uint64_t tiles
   push(stage, uint64_t{tile_count} * shape.embd * shape.ff, stage.own_bytes());
 }
 
-void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor&, const Tensor& x,
+void OpsCpu::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& weights, const Tensor& x,
                              const Tensor& hidden) {
-  expert_batch(true, shape, tiles, tile_count, pairs, x, hidden);
+  expert_batch(true, shape, tiles, tile_count, pairs, weights, x, hidden);
 }
 
 void OpsCpu::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint32_t tile_count, uint64_t pairs, const Tensor& hidden,
                                const Tensor& parts) {
-  expert_batch(false, shape, tiles, tile_count, pairs, hidden, parts);
+  expert_batch(false, shape, tiles, tile_count, pairs, {}, hidden, parts);
 }
 
 void OpsCpu::combine(const ExpertShape& shape, const Tensor& weights, const Tensor& parts, const Tensor& out, uint32_t n) {

@@ -14,6 +14,7 @@
 
 #include "runtime/compute/cpu/stage_context.h"
 #include "runtime/compute/cpu/stages_parts.h"
+#include "runtime/compute/cpu/stages_recurrent.h"
 #include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
@@ -33,8 +34,8 @@ struct Activations {
 // Rows of a matrix are shared out in units of so many: whole cache lines of outputs.
 constexpr uint32_t kUnitRows = 16;
 
-// The pieces of one expert: gate, up, down (offload/expert_pieces.h).
-using ExpertPointers = std::array<const std::byte*, 3>;
+// The pieces of one expert, by the numbers that ExpertShape gives; as ExpertPieces (offload/expert_pieces.h) has them.
+using ExpertPointers = std::array<const std::byte*, ExpertShape::kMaxPieces>;
 inline const ExpertPointers& expert_at(uint64_t address) { return *reinterpret_cast<const ExpertPointers*>(address); }
 
 // ---- activations, norms
@@ -224,19 +225,32 @@ struct RouteStage {  // item: a token
   const float* scores;
   uint32_t* ids;
   float* weights;
-  const uint64_t* table;  // nullptr: none
+  const uint64_t* table;  // nullptr: none; as what follows
   uint64_t* addresses;
+  const float* logit_bias;
+  const float* choice_bias;
+  const float* expert_scales;
+  const uint32_t* tokens;
+  const uint32_t* token_experts;
   uint32_t n;
   uint32_t stop_value;
 
-  uint64_t own_bytes() const { return uint64_t{shape.experts} * sizeof(float); }
+  uint64_t own_bytes() const { return uint64_t{3} * shape.experts * sizeof(float); }
   uint32_t items(const StageContext&) const { return n; }
   void run(uint32_t first, uint32_t end, const StageContext& context) const;
+
+ private:
+  struct Token;
+  Token look_at(uint64_t index, const StageContext& context) const;
+  uint32_t open_groups(const Token& token) const;
+  void choose(const Token& token, uint32_t* chosen) const;
+  void weigh(const Token& token, const uint32_t* chosen, float* out) const;
 };
 
 struct ExpertUpStage {  // item: kUnitRows rows of one of the slots that have an address
   ExpertShape shape;
   const uint64_t* addresses;
+  const float* weights;  // read where they multiply the input
   float* hidden;
   uint64_t gate_row_bytes;
   uint64_t up_row_bytes;
@@ -279,8 +293,9 @@ struct ExpertBatchStage {  // item: a share of the rows of a tile; none of a til
   ExpertShape shape;
   const shaders::ExpertTile* tiles;
   const uint32_t* pairs;
-  const float* x;  // up: by token; down: by pair
-  float* out;      // by pair
+  const float* weights;  // by pair; read where they multiply the input
+  const float* x;        // up: by token; down: by pair
+  float* out;            // by pair
   uint32_t tile_count;
   uint32_t shares;
 
@@ -296,6 +311,8 @@ struct ExpertBatchStage {  // item: a share of the rows of a tile; none of a til
 
  private:
   struct Work;
+  // Of the matrices that x is multiplied with; of the only one twice.
+  std::array<BlockType, 2> types() const;
   void run_tiles(uint32_t first_tile, uint32_t end_tile, uint32_t share, const StageContext& context) const;
   void multiply_up(const Work& work, uint32_t first_row, uint32_t end_row, const StageContext& context) const;
   void multiply_down(const Work& work, uint32_t first_row, uint32_t end_row, const StageContext& context) const;
@@ -316,7 +333,7 @@ struct CombineStage {  // item: a token
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
                ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, GroupNormStage, MapStage, RopeStage, StoreRowsStage, PrepareHeadsStage,
-               HeadsStage, TransposedHeadsStage>
+               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage>
       work;
   uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 

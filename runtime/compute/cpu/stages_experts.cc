@@ -1,8 +1,7 @@
 #include <algorithm>
-#include <bit>
-#include <limits>
 
 #include "platform/bytes.h"
+#include "runtime/compute/cpu/expert_form.h"
 #include "runtime/compute/cpu/stages.h"
 
 namespace hotset::cpu {
@@ -10,56 +9,25 @@ namespace {
 
 uint64_t bytes_of_row(BlockType type, uint32_t cols) { return uint64_t{cols} / block_elements(type) * block_bytes(type); }
 
-// ---- routing
+const std::byte* gate_of(const ExpertShape& shape, const ExpertPointers& expert) { return expert[shape.gate_piece]; }
+const std::byte* up_of(const ExpertShape& shape, const ExpertPointers& expert) { return expert[shape.up_piece] + shape.up_piece_offset; }
+const std::byte* down_of(const ExpertShape& shape, const ExpertPointers& expert) { return expert[shape.down_piece]; }
 
-// Unsigned numbers in the order of the floats, NaN below all: the sign decides which half, and negative ones run backwards.
-uint32_t rank_of(float score) {
-  const uint32_t bits = std::bit_cast<uint32_t>(score);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0;
-  if ((bits & 0x7fffffffu) == 0) return 0x80000000u;
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+// Of rows `first` on; nullptr: the shape has none.
+const float* bias_of(const ExpertPointers& expert, uint32_t piece, uint32_t first) {
+  return piece == ExpertShape::kNone ? nullptr : reinterpret_cast<const float*>(expert[piece]) + first;
 }
 
-// The ids of the `used` best scores in falling order, the lower id first among equals.
-void choose(const float* scores, uint32_t experts, uint32_t used, uint32_t* ids) {
-  uint64_t best[shaders::kMaxTopK];  // rank, then the id turned round
-  uint32_t count = 0;
-  for (uint32_t id = 0; id < experts; ++id) {
-    const uint64_t key = uint64_t{rank_of(scores[id])} << 32 | ~id;
-    if (count == used && key < best[count - 1]) continue;
-    uint32_t at = count < used ? count++ : count - 1;
-    for (; at > 0 && best[at - 1] < key; --at) best[at] = best[at - 1];
-    best[at] = key;
-  }
-  for (uint32_t slot = 0; slot < used; ++slot) ids[slot] = ~static_cast<uint32_t>(best[slot]);
+// Hidden values of rows `first` on.
+void rise(const ExpertShape& shape, const ExpertPointers& expert, float weight, const float* gate, const float* up, uint32_t first, float* out,
+          uint32_t count, const StageContext& context) {
+  const HiddenBiases biases = {bias_of(expert, shape.gate_bias_piece, first), bias_of(expert, shape.up_bias_piece, first)};
+  const bool plain = shape.has_gate && !shape.weight_on_input && biases.gate == nullptr && biases.up == nullptr && shape.glu == Glu{};
+  if (plain) context.floats.gate_up(gate, up, out, count);
+  else form_hidden(shape.glu, weight, shape.has_gate ? gate : nullptr, up, biases, out, count);
 }
 
 }  // namespace
-
-void RouteStage::run(uint32_t first, uint32_t end, const StageContext& context) const {
-  auto* shares = reinterpret_cast<float*>(context.own);
-  for (uint64_t t = first; t < end; ++t) {
-    const float* row = scores + t * shape.experts;
-    uint32_t* chosen = ids + t * shape.used;
-    float* out = weights + t * shape.used;
-    float most = -std::numeric_limits<float>::infinity();
-    for (uint32_t i = 0; i < shape.experts; ++i) most = row[i] > most ? row[i] : most;
-    const float total = context.floats.exps(row, most, shares, shape.experts);
-    choose(row, shape.experts, shape.used, chosen);
-    float sum = 0;
-    for (uint32_t s = 0; s < shape.used; ++s) {
-      out[s] = shares[chosen[s]] / total;
-      sum += out[s];
-    }
-    const float divisor = shape.renormalise ? sum : 1.0f;
-    for (uint32_t s = 0; s < shape.used; ++s) out[s] = out[s] / divisor * shape.scale;
-    if (table == nullptr) continue;
-    for (uint32_t s = 0; s < shape.used; ++s) {
-      addresses[s] = table[chosen[s]];
-      if (addresses[s] == 0 && context.control.stop == 0) context.control.stop = stop_value;
-    }
-  }
-}
 
 // ---- one token
 
@@ -81,13 +49,17 @@ void ExpertUpStage::run(uint32_t first, uint32_t end, const StageContext& contex
 
 void ExpertUpStage::run_rows(uint32_t slot, uint32_t first_row, uint32_t end_row, const StageContext& context) const {
   const ExpertPointers& expert = expert_at(addresses[slot]);
+  const float weight = shape.weight_on_input ? weights[slot] : 1.0f;
   auto* gate = reinterpret_cast<float*>(context.own);
   float* up = gate + kRows;
   for (uint32_t row = first_row; row < end_row; row += kRows) {
     const uint32_t count = std::min(kRows, end_row - row);
-    context.dot.multiply(shape.gate_type, expert[0] + row * gate_row_bytes, gate_row_bytes, count, shape.embd, for_gate.row(context, 0), 0, 1, gate, count);
-    context.dot.multiply(shape.up_type, expert[1] + row * up_row_bytes, up_row_bytes, count, shape.embd, for_up.row(context, 0), 0, 1, up, count);
-    context.floats.gate_up(gate, up, hidden + uint64_t{slot} * shape.ff + row, count);
+    if (shape.has_gate) {
+      context.dot.multiply(shape.gate_type, gate_of(shape, expert) + row * gate_row_bytes, gate_row_bytes, count, shape.embd, for_gate.row(context, 0), 0, 1,
+                           gate, count);
+    }
+    context.dot.multiply(shape.up_type, up_of(shape, expert) + row * up_row_bytes, up_row_bytes, count, shape.embd, for_up.row(context, 0), 0, 1, up, count);
+    rise(shape, expert, weight, gate, up, row, hidden + uint64_t{slot} * shape.ff + row, count, context);
   }
 }
 
@@ -103,9 +75,11 @@ void ExpertDownStage::run_rows(uint32_t first_row, uint32_t end_row, const Stage
   std::fill_n(sums, count, 0.0f);
   for (uint32_t slot = 0; slot < shape.used; ++slot) {
     if (addresses[slot] == 0) continue;
-    const std::byte* rows = expert_at(addresses[slot])[2] + first_row * row_bytes;
+    const ExpertPointers& expert = expert_at(addresses[slot]);
+    const std::byte* rows = down_of(shape, expert) + first_row * row_bytes;
     context.dot.multiply(shape.down_type, rows, row_bytes, count, shape.ff, activations.row(context, slot), 0, 1, product, count);
-    context.floats.add_scaled(weights[slot], product, sums, count);
+    if (const float* bias = bias_of(expert, shape.down_bias_piece, first_row)) context.floats.add(product, bias, product, count);
+    context.floats.add_scaled(shape.weight_on_input ? 1.0f : weights[slot], product, sums, count);
   }
   context.floats.add(out + first_row, sums, out + first_row, count);
 }
@@ -122,9 +96,15 @@ struct ExpertBatchStage::Work {
   float* products[2];  // [kMaxPairs][kRows]
 };
 
+std::array<BlockType, 2> ExpertBatchStage::types() const {
+  if (!goes_up) return {shape.down_type, shape.down_type};
+  return {shape.has_gate ? shape.gate_type : shape.up_type, shape.up_type};
+}
+
 uint64_t ExpertBatchStage::own_bytes() const {
-  const uint64_t first = activation_bytes(goes_up ? shape.gate_type : shape.down_type, cols());
-  const uint64_t second = goes_up && !same_activation(shape.gate_type, shape.up_type) ? activation_bytes(shape.up_type, cols()) : 0;
+  const auto [first_type, second_type] = types();
+  const uint64_t first = activation_bytes(first_type, cols());
+  const uint64_t second = same_activation(first_type, second_type) ? 0 : activation_bytes(second_type, cols());
   return kMaxPairs * (first + second + 2 * kRows * sizeof(float));
 }
 
@@ -147,15 +127,15 @@ void ExpertBatchStage::run_tiles(uint32_t first_tile, uint32_t end_tile, uint32_
   for (uint32_t tile = first_tile; tile < end_tile; ++tile) {
     for (uint32_t i = 0; i < tiles[tile].pair_count; ++i) list[work.count++] = pairs[tiles[tile].first_pair + i];
   }
-  const BlockType types[] = {goes_up ? shape.gate_type : shape.down_type, goes_up ? shape.up_type : shape.down_type};
-  const uint32_t forms = same_activation(types[0], types[1]) ? 1 : 2;
+  const std::array<BlockType, 2> of = types();
+  const uint32_t forms = same_activation(of[0], of[1]) ? 1 : 2;
   std::byte* next = context.own;
   for (uint32_t form = 0; form < forms; ++form) {
     work.activations[form] = next;
-    work.stride_bytes[form] = activation_bytes(types[form], cols());
+    work.stride_bytes[form] = activation_bytes(of[form], cols());
     for (uint32_t i = 0; i < work.count; ++i, next += work.stride_bytes[form]) {
       const uint64_t row = goes_up ? list[i] / shape.used : list[i];
-      context.dot.prepare(types[form], x + row * cols(), cols(), next);
+      context.dot.prepare(of[form], x + row * cols(), cols(), next);
     }
   }
   if (forms == 1) work.activations[1] = work.activations[0], work.stride_bytes[1] = work.stride_bytes[0];
@@ -170,24 +150,32 @@ void ExpertBatchStage::run_tiles(uint32_t first_tile, uint32_t end_tile, uint32_
 }
 
 void ExpertBatchStage::multiply_up(const Work& work, uint32_t first_row, uint32_t end_row, const StageContext& context) const {
-  const BlockType types[] = {shape.gate_type, shape.up_type};
+  const std::array<BlockType, 2> of = types();
+  const std::byte* const matrices[] = {shape.has_gate ? gate_of(shape, *work.expert) : nullptr, up_of(shape, *work.expert)};
   const uint32_t count = end_row - first_row;
-  for (uint32_t i = 0; i < 2; ++i) {
-    const uint64_t bytes = bytes_of_row(types[i], shape.embd);
-    context.dot.multiply(types[i], (*work.expert)[i] + first_row * bytes, bytes, count, shape.embd, work.activations[i], work.stride_bytes[i], work.count,
+  for (uint32_t i = shape.has_gate ? 0 : 1; i < 2; ++i) {
+    const uint64_t bytes = bytes_of_row(of[i], shape.embd);
+    context.dot.multiply(of[i], matrices[i] + first_row * bytes, bytes, count, shape.embd, work.activations[i], work.stride_bytes[i], work.count,
                          work.products[i], kRows);
   }
   for (uint32_t i = 0; i < work.count; ++i) {
-    context.floats.gate_up(work.products[0] + i * kRows, work.products[1] + i * kRows, out + uint64_t{work.pairs[i]} * shape.ff + first_row, count);
+    const float weight = shape.weight_on_input ? weights[work.pairs[i]] : 1.0f;
+    rise(shape, *work.expert, weight, work.products[0] + i * kRows, work.products[1] + i * kRows, first_row,
+         out + uint64_t{work.pairs[i]} * shape.ff + first_row, count, context);
   }
 }
 
 void ExpertBatchStage::multiply_down(const Work& work, uint32_t first_row, uint32_t end_row, const StageContext& context) const {
   const uint64_t bytes = bytes_of_row(shape.down_type, shape.ff);
   const uint32_t count = end_row - first_row;
-  context.dot.multiply(shape.down_type, (*work.expert)[2] + first_row * bytes, bytes, count, shape.ff, work.activations[0], work.stride_bytes[0], work.count,
-                       work.products[0], kRows);
-  for (uint32_t i = 0; i < work.count; ++i) std::copy_n(work.products[0] + i * kRows, count, out + uint64_t{work.pairs[i]} * shape.embd + first_row);
+  context.dot.multiply(shape.down_type, down_of(shape, *work.expert) + first_row * bytes, bytes, count, shape.ff, work.activations[0],
+                       work.stride_bytes[0], work.count, work.products[0], kRows);
+  const float* bias = bias_of(*work.expert, shape.down_bias_piece, first_row);
+  for (uint32_t i = 0; i < work.count; ++i) {
+    float* to = out + uint64_t{work.pairs[i]} * shape.embd + first_row;
+    if (bias != nullptr) context.floats.add(work.products[0] + i * kRows, bias, to, count);
+    else std::copy_n(work.products[0] + i * kRows, count, to);
+  }
 }
 
 void CombineStage::run(uint32_t first, uint32_t end, const StageContext& context) const {
@@ -196,7 +184,7 @@ void CombineStage::run(uint32_t first, uint32_t end, const StageContext& context
     std::fill_n(sums, shape.embd, 0.0f);
     for (uint64_t s = 0; s < shape.used; ++s) {
       const uint64_t pair = t * shape.used + s;
-      context.floats.add_scaled(weights[pair], parts + pair * shape.embd, sums, shape.embd);
+      context.floats.add_scaled(shape.weight_on_input ? 1.0f : weights[pair], parts + pair * shape.embd, sums, shape.embd);
     }
     context.floats.add(out + t * shape.embd, sums, out + t * shape.embd, shape.embd);
   }

@@ -1,0 +1,49 @@
+// The families that are more than data, by the file that holds them.
+#pragma once
+
+#include "runtime/model/blocks.h"
+
+namespace hotset {
+
+// deepseek.cc
+void describe_deepseek2(Graph& graph);
+
+// kimi.cc
+void describe_bailingmoe3(Graph& graph);
+void describe_kimi_k3(Graph& graph);
+void describe_kimi_linear(Graph& graph);
+
+// granite.cc
+void describe_granite(Graph& graph);
+// Parts that the hybrid form shares.
+void add_scaled(Graph& graph, const Value& part, float factor, const Value& x);
+AttentionBlock granite_attention(Graph& graph);
+void granite_feed_forward(Graph& graph, const Value& x, float residual_scale);
+DecoderBlock granite_decoder(Graph& graph);
+
+// grouped.cc
+// The clamps that some files give for layers: silu(gate) at most limit, up within it.
+Glu clamped_glu(Graph& graph, const char* key);
+void describe_arctic(Graph& graph);
+void describe_cohere2moe(Graph& graph);
+void describe_laguna(Graph& graph);
+void describe_llama4(Graph& graph);
+void describe_maple(Graph& graph);
+void describe_smallthinker(Graph& graph);
+void describe_step35(Graph& graph);
+
+// hybrid.cc
+void describe_granite_hybrid(Graph& graph);
+void describe_jamba(Graph& graph);
+void describe_lfm2(Graph& graph);
+void describe_minimax01(Graph& graph);
+void describe_nemotron_h(Graph& graph);
+void describe_qwen35moe(Graph& graph);
+void describe_qwen3next(Graph& graph);
+
+// sandwich.cc
+void describe_afmoe(Graph& graph);
+void describe_gemma4(Graph& graph);
+void describe_grok(Graph& graph);
+
+}  // namespace hotset
