@@ -64,11 +64,11 @@ void clamp(Graph& graph, const Value& x, float limit) {
 
 enum class NormForm { kNone, kHead, kWhole };
 
-// How the file norms q or k: heads with weights they share, heads with weights of their own, or the whole vector.
+// How the file norms q or k: heads, with weights that they share, or the whole vector.
 NormForm norm_form(Graph& graph, const std::string& part, uint32_t heads, uint32_t head_dim, bool unit) {
   const TensorInfo* weight = graph.tensor(part + ".weight");
   if (weight == nullptr) return unit ? NormForm::kHead : NormForm::kNone;
-  return weight->elements() == uint64_t{heads} * head_dim && weight->n_dims == 1 && heads != 1 ? NormForm::kWhole : NormForm::kHead;
+  return weight->elements() == uint64_t{heads} * head_dim && heads != 1 ? NormForm::kWhole : NormForm::kHead;
 }
 
 void norm_heads(Graph& graph, const std::string& part, const Value& x, uint32_t heads, uint32_t head_dim, NormForm form) {
@@ -78,14 +78,7 @@ void norm_heads(Graph& graph, const std::string& part, const Value& x, uint32_t 
   shape.eps = graph.config().norm_epsilon;
   shape.groups = form == NormForm::kWhole ? 1 : heads;
   shape.cols = form == NormForm::kWhole ? heads * head_dim : head_dim;
-  const TensorInfo* weight = graph.tensor(part + ".weight");
-  if (weight != nullptr && weight->n_dims == 2) {
-    shape.weight_stride = head_dim;  // weights of each head
-    graph.matrix(part + ".weight", heads, head_dim);
-  } else if (weight != nullptr) {
-    weight = graph.vector(part + ".weight", shape.cols);
-  }
-  graph.norm_into(x, shape, weight, graph.vector_if(part + ".bias", shape.cols), x);
+  graph.norm_into(x, shape, graph.vector_if(part + ".weight", shape.cols), graph.vector_if(part + ".bias", shape.cols), x);
 }
 
 AttentionShape shape_of(const Graph& graph, const AttentionBlock& b) {
@@ -109,7 +102,7 @@ bool can_fuse(const Graph& graph, const AttentionBlock& b, NormForm q_norm, Norm
   const auto plain = [&](const char* part, NormForm form) {
     if (form != NormForm::kHead) return true;
     const TensorInfo* weight = graph.tensor(std::string(part) + ".weight");
-    return weight != nullptr && weight->n_dims == 1 && !graph.has(std::string(part) + ".bias");
+    return weight != nullptr && !graph.has(std::string(part) + ".bias");
   };
   const bool norms_first = !b.norm_after_rope || (q_norm == NormForm::kNone && k_norm == NormForm::kNone);
   return norms_first && graph.config().rms_norm && plain("attn_q_norm", q_norm) && plain("attn_k_norm", k_norm);
@@ -211,6 +204,7 @@ AttentionBlock attention_from_metadata(Graph& graph) {
 }
 
 Value grouped_attention(Graph& graph, const Value& x, const AttentionBlock& block) {
+  graph.require(block.kv_heads != 0 && block.heads % block.kv_heads == 0, "attention without key/value heads");
   const Qkv qkv = project(graph, x, block);
   if (block.clamp_qkv > 0) {
     for (const Value& part : {qkv.q, qkv.k, qkv.v}) clamp(graph, part, block.clamp_qkv);

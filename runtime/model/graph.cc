@@ -83,16 +83,18 @@ const TensorInfo* Graph::tensor(const std::string& part) const { return file_.fi
 
 const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uint64_t> dims) {
   const TensorInfo* found = tensor(part);
-  if (found == nullptr) {
-    fail(error(Code::kCorrupt, "the tensor '%s' is missing", name(part).c_str()));
-    return nullptr;
-  }
+  need(part);
+  if (found == nullptr) return nullptr;
   std::array<uint64_t, 4> wanted = {1, 1, 1, 1};
   std::copy(dims.begin(), dims.end(), wanted.begin());
   if (found->dims == wanted) return found;
   fail(error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name(part).c_str(), shape_text(found->dims).c_str(),
              shape_text(wanted).c_str()));
   return nullptr;
+}
+
+void Graph::need(const std::string& part) {
+  if (!has(part)) fail(error(Code::kCorrupt, "the tensor '%s' is missing", name(part).c_str()));
 }
 
 const TensorInfo* Graph::vector(const std::string& part, uint32_t size) {

@@ -46,6 +46,7 @@ class Graph {
   std::string name(const std::string& part) const;
   bool has(const std::string& part) const;
   const TensorInfo* tensor(const std::string& part) const;  // nullptr: absent
+  void need(const std::string& part);                       // error where the tensor is missing
   const TensorInfo* vector(const std::string& part, uint32_t size);     // float [size]
   const TensorInfo* vector_if(const std::string& part, uint32_t size);  // nullptr when absent
   MatrixSpec matrix(const std::string& part, uint32_t rows, uint32_t cols);

@@ -7,6 +7,9 @@ namespace hotset {
 
 void describe_plain(Graph& graph, const PlainStyle& style) {
   decoder(graph, {}, [&](Graph& g, uint32_t layer, const Value& x) {
+    for (const char* norm : {"attn_q_norm.weight", "attn_k_norm.weight"}) {
+      if (style.query_norms) g.need(norm);
+    }
     AttentionBlock attention = attention_from_metadata(g);
     attention.adjacent_pairs = style.adjacent_pairs;
     attention.norm_after_rope = style.norm_after_rope;

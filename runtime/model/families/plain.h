@@ -12,6 +12,7 @@ struct PlainStyle {
   Gating gating = Gating::kSoftmax;
   bool renormalise = true;
   const char* ffn_norm = "ffn_norm";
+  bool query_norms = false;      // q and k are normed; else they are where the file has weights for it
   bool norm_after_rope = false;
   uint32_t window_period = 0;    // all but every such layer slide, where the file has no pattern of its own
   Turns turns = Turns::kAlways;
