@@ -22,17 +22,19 @@ Chat::Chat(const Engine& engine, Session& session, const std::string& system, ui
   if (!system.empty()) messages_.push_back({"system", system});
 }
 
-Result<std::vector<TokenId>> Chat::encode() const {
-  HOTSET_ASSIGN(const std::string text, engine_.apply_chat_template(messages_, true));
-  return engine_.tokenize(text, true, true);
+Result<Chat::Prompt> Chat::encode() const {
+  Prompt prompt;
+  HOTSET_ASSIGN(prompt.text, engine_.apply_chat_template(messages_, true));
+  HOTSET_ASSIGN(prompt.ids, engine_.tokenize(prompt.text, true, true));
+  return prompt;
 }
 
-Result<std::vector<TokenId>> Chat::fitting_prompt() {
+Result<Chat::Prompt> Chat::fitting_prompt() {
   const uint32_t room = engine_.context_tokens() - engine_.context_tokens() / kAnswerShare;
   while (true) {
     HOTSET_ASSIGN(auto prompt, encode());
     // The last message is the one to answer; before it lie whole exchanges of two.
-    if (prompt.size() <= room || messages_.size() < kept_messages_ + 3) return prompt;
+    if (prompt.ids.size() <= room || messages_.size() < kept_messages_ + 3) return prompt;
     const auto first = messages_.begin() + static_cast<std::ptrdiff_t>(kept_messages_);
     messages_.erase(first, first + 2);
   }
@@ -46,16 +48,27 @@ Result<StopReason> Chat::answer(const std::string& message, const TextSink& sink
     return prompt.status();
   }
   // What the timeline already holds of this prompt stays. The last token is always fed, since its logits are wanted.
-  const uint32_t kept = std::min(common_prefix(prompt_, *prompt), static_cast<uint32_t>(prompt->size()) - 1);
+  const uint32_t kept = std::min(common_prefix(prompt_, prompt->ids), static_cast<uint32_t>(prompt->ids.size()) - 1);
   session_.rewind(std::min(kept, session_.position()));
-  prompt_ = *prompt;
-  std::string answer;
-  auto stop = session_.generate(std::span(prompt_).subspan(session_.position()), max_tokens_, [&](std::string_view text) {
-    answer += text;
-    return sink(text);
-  });
-  if (!stop.ok() && answer.empty()) messages_.pop_back();
-  else messages_.push_back({"assistant", answer});
+  prompt_ = prompt->ids;
+  const auto parser = engine_.create_output_parser(prompt->text);
+  auto stop = generate(*parser, sink);
+  if (!stop.ok() && parser->output().empty()) messages_.pop_back();
+  else messages_.push_back({"assistant", parser->output().content});
+  return stop;
+}
+
+Result<StopReason> Chat::generate(OutputParser& parser, const TextSink& sink) {
+  const auto show = [&](const ModelOutput& news) {
+    // Reasoning that has just ended stands apart from the answer.
+    const bool content_begins = !news.content.empty() && news.content.size() == parser.output().content.size();
+    const bool parts = content_begins && !parser.output().reasoning.empty();
+    const std::string text = news.reasoning + (parts ? "\n\n" : "") + news.content;
+    return text.empty() || sink(text);
+  };
+  auto stop = session_.generate(std::span(prompt_).subspan(session_.position()), max_tokens_,
+                                [&](std::string_view text) { return show(parser.push(text)); });
+  show(parser.finish());
   return stop;
 }
 

@@ -18,14 +18,20 @@ class Chat {
   // `system` may be empty. `max_tokens` 0: until the answer ends by itself.
   Chat(const Engine& engine, Session& session, const std::string& system, uint32_t max_tokens);
 
-  // Adds the user's message and streams the answer, which is remembered also when it was cut short. When the context is
-  // full the oldest messages are forgotten. Error: no usable template, or one message that does not fit the context.
+  // Adds the user's message and streams the answer, which is remembered also when it was cut short; reasoning is shown
+  // before it, and not remembered. When the context is full the oldest messages are forgotten. Error: no usable template, or one message that does not fit the context.
   Result<StopReason> answer(const std::string& message, const TextSink& sink);
 
  private:
-  Result<std::vector<TokenId>> encode() const;
+  // The conversation so far as the model reads it.
+  struct Prompt {
+    std::string text;
+    std::vector<TokenId> ids;
+  };
+  Result<Prompt> encode() const;
   // Forgets the oldest exchanges until the tokens leave room for an answer.
-  Result<std::vector<TokenId>> fitting_prompt();
+  Result<Prompt> fitting_prompt();
+  Result<StopReason> generate(OutputParser& parser, const TextSink& sink);
 
   const Engine& engine_;
   Session& session_;

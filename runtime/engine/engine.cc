@@ -63,6 +63,9 @@ class EngineImpl final : public Engine {
     return text_->apply_chat_template(messages, add_generation_prompt);
   }
   bool has_chat_template() const override { return text_->has_chat_template(); }
+  std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools) const override {
+    return text_->create_output_parser(prompt, tools);
+  }
 
  private:
   EngineImpl() = default;

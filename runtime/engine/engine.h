@@ -21,6 +21,7 @@
 #include "platform/bytes.h"
 #include "platform/status.h"
 #include "platform/vulkan/device_report.h"
+#include "runtime/text/output_parser.h"
 #include "runtime/text/sampler.h"
 #include "runtime/text/token.h"
 
@@ -250,6 +251,11 @@ class Engine {
   // one that this build cannot render.
   virtual Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const = 0;
   virtual bool has_chat_template() const = 0;
+  // Takes apart what the model writes after `prompt`, which apply_chat_template gave, by the marks of the model's template.
+  // `tools`: the tools that were offered, as a JSON array; without any, nothing is taken for a call.
+  virtual std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools = {}) const {
+    return OutputParser::create({}, prompt, tools);
+  }
 };
 
 // The model that ships with the program, from the source tree or the installed prefix. Error: not found, and where it

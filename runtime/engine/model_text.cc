@@ -27,6 +27,7 @@ void ModelText::parse_template(const GgufFile& file) {
     template_status_ = source.status();
     return;
   }
+  output_syntax_ = detect_output_syntax(*source);
   auto parsed = ChatTemplate::parse(*source, text_of(*tokenizer_, tokenizer_->bos()), text_of(*tokenizer_, tokenizer_->eos()));
   if (parsed.ok()) template_ = std::move(parsed).value();
   else template_status_ = parsed.status();
@@ -38,6 +39,12 @@ Result<std::string> ModelText::apply_chat_template(std::span<const ChatMessage> 
   std::vector<ChatTurn> turns;
   for (const ChatMessage& message : messages) turns.push_back({message.role, message.content});
   return template_->render(turns, add_generation_prompt);
+}
+
+std::unique_ptr<OutputParser> ModelText::create_output_parser(std::string_view prompt, std::string_view tools) const {
+  OutputSyntax syntax = output_syntax_;
+  if (tools.empty()) syntax.tools.clear();
+  return OutputParser::create(syntax, prompt, tools);
 }
 
 }  // namespace hotset

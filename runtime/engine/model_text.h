@@ -23,6 +23,7 @@ class ModelText {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   bool has_chat_template() const { return has_template_; }
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const;
+  std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools) const;
 
  private:
   ModelText() = default;
@@ -30,6 +31,7 @@ class ModelText {
 
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ChatTemplate> template_;
+  OutputSyntax output_syntax_;  // as the template names it
   Status template_status_;  // why there is no template_ although the file has one
   bool has_template_ = false;
 };

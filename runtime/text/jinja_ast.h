@@ -31,6 +31,7 @@ enum class ExprKind {
   kAnd,          // children[0] and children[1]
   kOr,           // children[0] or children[1]
   kConditional,  // children[1] if children[0] else children[2]; the last may be null
+  kUnpack,       // name (* or **) children[0], among a call's arguments
 };
 
 struct Expr;
@@ -51,10 +52,11 @@ enum class StmtKind {
   kText,         // text
   kOutput,       // {{ value }}
   kIf,           // branches
-  kFor,          // for target in value if condition: body, else other
+  kFor,          // for target in value if condition: body, else other; text is "recursive" where the body may call it
   kSet,          // set target = value
   kSetBlock,     // set target: body; value, when present, filters it
   kMacro,        // macro text(parameters): body
+  kCall,         // call value, a call of a macro, in which caller(parameters) is the body
   kFilterBlock,  // filter value: body
   kWith,         // with assignments: body
   kBreak,

@@ -14,6 +14,17 @@ Test find_test(std::string_view name);
 Builtin find_method(const Value& subject, std::string_view name);
 Builtin find_function(std::string_view name);
 
+// Those that few templates use: filters that part lists (jinja_grouping.cc) and methods of texts (jinja_text_methods.cc).
+Builtin find_grouping_filter(std::string_view name);
+Builtin find_rare_text_method(std::string_view name);
+
+// Python's `text % values` for the conversions s d i f x r %, and text.format(...) for {}, {0} and {name}.
+Result<Value> format_percent(Runtime& runtime, std::string_view text, const List& values);
+Result<Value> format_braces(Runtime& runtime, std::string_view text, const Arguments& arguments);
+
+// The value at the end of a path like "function.name".
+Result<Value> attribute_at(Runtime& runtime, Value value, std::string_view path);
+
 // `value.name` and `value[key]`; undefined where there is nothing. Error: the value itself is undefined.
 Result<Value> attribute_of(Runtime& runtime, const Value& value, std::string_view name);
 Result<Value> item_of(Runtime& runtime, const Value& value, const Value& key);

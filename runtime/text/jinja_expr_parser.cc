@@ -267,12 +267,13 @@ Result<ExprPtr> ExprParser::parse_subscript(ExprPtr expr) {
 Status ExprParser::parse_arguments(Expr& call) {
   HOTSET_RETURN_IF_ERROR(tokens_.expect_operator("("));
   while (!tokens_.take_operator(")")) {
-    if (tokens_.is_operator("*") || tokens_.is_operator("**")) {
-      return error(Code::kUnsupported, "line %d: unpacked arguments (%s) are not supported",
-                   tokens_.line(), tokens_.current().text.c_str());
-    }
     const Token& next = tokens_.peek();
-    if (tokens_.is(TokenKind::kName) && next.kind == TokenKind::kOperator && next.text == "=") {
+    if (tokens_.is_operator("*") || tokens_.is_operator("**")) {
+      const std::string stars = tokens_.take().text;
+      HOTSET_ASSIGN(ExprPtr value, parse());
+      HOTSET_ASSIGN(value, with_children(ExprKind::kUnpack, stars, std::move(value)));
+      HOTSET_RETURN_IF_ERROR(adopt(call, std::move(value)));
+    } else if (tokens_.is(TokenKind::kName) && next.kind == TokenKind::kOperator && next.text == "=") {
       const std::string name = tokens_.take().text;
       tokens_.take();
       HOTSET_ASSIGN(ExprPtr value, parse());

@@ -59,7 +59,8 @@ Result<Value> Evaluator::eval_inner(const Expr& expr) {
       if (expr.name == kBlockText) return block_text_;
       HOTSET_RETURN_IF_ERROR(at_line(expr.line, runtime_.charge(frames_[0].names.size() / 32)));
       const Value* value = find(expr.name);
-      return value != nullptr ? *value : Value::undefined(expr.name);
+      if (value != nullptr) return *value;
+      return find_function(expr.name) != nullptr ? Value::function(expr.name) : Value::undefined(expr.name);
     }
     case ExprKind::kList:
     case ExprKind::kTuple: return eval_sequence(expr);
@@ -87,6 +88,7 @@ Result<Value> Evaluator::eval_inner(const Expr& expr) {
     case ExprKind::kAnd:
     case ExprKind::kOr: return eval_logic(expr);
     case ExprKind::kConditional: return eval_conditional(expr);
+    case ExprKind::kUnpack: break;  // eval_arguments takes it apart
   }
   return Value();
 }
@@ -105,11 +107,11 @@ Result<Value> Evaluator::eval_dict(const Expr& expr) {
   for (size_t i = 0; i + 1 < expr.children.size(); i += 2) {
     HOTSET_ASSIGN(const Value key, eval(*expr.children[i]));
     HOTSET_ASSIGN(const Value value, eval(*expr.children[i + 1]));
-    if (!key.is(Kind::kString)) {
+    if (!Dict::is_key(key)) {
       return error(Code::kUnsupported, "line %d: keys of type '%s' are not supported", expr.line, key.type_name());
     }
     HOTSET_RETURN_IF_ERROR(at_line(expr.line, runtime_.charge(entries.entries.size() / 32)));
-    entries.set(key.as_text(), value);
+    entries.set(key, value);
   }
   return runtime_.arena.dict(std::move(entries));
 }
@@ -132,8 +134,10 @@ Result<Value> Evaluator::eval_slice(const Expr& expr) {
 Result<Arguments> Evaluator::eval_arguments(const Expr& expr) {
   Arguments arguments;
   for (size_t i = 1; i < expr.children.size(); ++i) {
-    HOTSET_ASSIGN(const Value value, eval(*expr.children[i]));
-    arguments.positional.push_back(value);
+    const Expr& child = *expr.children[i];
+    HOTSET_ASSIGN(const Value value, eval(child.kind == ExprKind::kUnpack ? *child.children[0] : child));
+    if (child.kind == ExprKind::kUnpack) HOTSET_RETURN_IF_ERROR(at_line(expr.line, unpack(child.name, value, arguments)));
+    else arguments.positional.push_back(value);
   }
   for (const auto& [name, child] : expr.named) {
     HOTSET_ASSIGN(const Value value, eval(*child));
@@ -142,17 +146,40 @@ Result<Arguments> Evaluator::eval_arguments(const Expr& expr) {
   return arguments;
 }
 
+// The arguments of `*value` or `**value`.
+Status Evaluator::unpack(std::string_view stars, const Value& value, Arguments& arguments) {
+  if (stars == "*") {
+    HOTSET_ASSIGN(const List* items, items_of(runtime_, value));
+    HOTSET_RETURN_IF_ERROR(runtime_.charge(items->size()));
+    arguments.positional.insert(arguments.positional.end(), items->begin(), items->end());
+    return ok_status();
+  }
+  if (!value.is(Kind::kDict)) return error(Code::kInvalidArgument, "only a mapping can follow **, not '%s'", value.type_name());
+  HOTSET_RETURN_IF_ERROR(runtime_.charge(value.as_dict().entries.size()));
+  for (const auto& [key, item] : value.as_dict().entries) {
+    if (!key.is(Kind::kString)) return error(Code::kInvalidArgument, "arguments have names, not a '%s'", key.type_name());
+    arguments.named.emplace_back(key.as_text(), item);
+  }
+  return ok_status();
+}
+
 Result<Value> Evaluator::eval_call(const Expr& expr) {
   const Expr& callee = *expr.children[0];
   if (callee.kind == ExprKind::kAttribute) return eval_method(expr, callee);
   HOTSET_ASSIGN(const Value target, eval(callee));
   HOTSET_ASSIGN(const Arguments arguments, eval_arguments(expr));
-  if (target.is(Kind::kMacro)) return placed(expr.line, call_macro(target.as_macro(), arguments));
-  const bool is_free_name = callee.kind == ExprKind::kName && target.is(Kind::kUndefined);
-  const Builtin function = is_free_name ? find_function(callee.name) : nullptr;
-  if (function != nullptr) return placed(expr.line, function(runtime_, Value(), arguments));
   if (target.is(Kind::kUndefined)) return unknown("function", callee);
-  return error(Code::kInvalidArgument, "line %d: '%s' object is not callable", expr.line, target.type_name());
+  return placed(expr.line, call(target, arguments));
+}
+
+Result<Value> Evaluator::call(const Value& target, const Arguments& arguments) {
+  switch (target.kind()) {
+    case Kind::kMacro: return call_macro(target.as_macro(), arguments, nullptr);
+    case Kind::kCaller: return call_caller(target.as_caller(), arguments);
+    case Kind::kLoop: return call_loop(target.as_loop(), arguments);
+    case Kind::kFunction: return find_function(target.as_text())(runtime_, Value(), arguments);
+    default: return error(Code::kInvalidArgument, "'%s' object is not callable", target.type_name());
+  }
 }
 
 Result<Value> Evaluator::eval_method(const Expr& expr, const Expr& callee) {
@@ -161,7 +188,7 @@ Result<Value> Evaluator::eval_method(const Expr& expr, const Expr& callee) {
   const Builtin method = find_method(subject, callee.name);
   if (method != nullptr) return placed(expr.line, method(runtime_, subject, arguments));
   HOTSET_ASSIGN(const Value target, placed(expr.line, attribute_of(runtime_, subject, callee.name)));
-  if (target.is(Kind::kMacro)) return placed(expr.line, call_macro(target.as_macro(), arguments));
+  if (target.is_callable()) return placed(expr.line, call(target, arguments));
   return error(Code::kInvalidArgument, "line %d: '%s object' has no attribute '%.60s'",
                expr.line, subject.type_name(), callee.name.c_str());
 }

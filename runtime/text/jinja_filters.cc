@@ -46,17 +46,35 @@ Result<Value> length(Runtime& runtime, const Value& subject, const Arguments&) {
   return Value::integer(static_cast<int64_t>(items->size()));
 }
 
-Result<Value> to_json_filter(Runtime& runtime, const Value& subject, const Arguments& arguments) {
-  const Value* indent = arguments.find(0, "indent");
-  const int64_t spaces = indent != nullptr && indent->is(Kind::kInteger) ? indent->as_integer() : -1;
-  if (spaces > 16) return error(Code::kInvalidArgument, "tojson indents by at most 16");
+// tojson(ensure_ascii, indent, separators, sort_keys), as transformers has it.
+Result<JsonFormat> json_format(const Arguments& arguments) {
   for (const auto& [name, value] : arguments.named) {
-    if (name != "indent" && name != "ensure_ascii") {
+    if (name != "indent" && name != "ensure_ascii" && name != "separators" && name != "sort_keys") {
       return error(Code::kUnsupported, "tojson(%.40s=) is not supported", std::string(name).c_str());
     }
   }
-  const int width = static_cast<int>(std::max<int64_t>(spaces, -1));
-  HOTSET_ASSIGN(std::string text, to_json(subject, width, runtime.limits.max_output_bytes));
+  JsonFormat format;
+  // A lone number can only be Jinja's own first argument, the indent.
+  const Value* first = arguments.find(0, "ensure_ascii");
+  const Value* indent = arguments.find(1, "indent");
+  if (indent == nullptr && first != nullptr && first->is(Kind::kInteger)) indent = first;
+  format.ascii_only = first != nullptr && first != indent && first->is_true();
+  if (indent != nullptr && indent->is(Kind::kInteger)) format.indent = static_cast<int>(std::clamp<int64_t>(indent->as_integer(), -1, 17));
+  if (format.indent > 16) return error(Code::kInvalidArgument, "tojson indents by at most 16");
+  if (format.indent >= 0) format.item_separator = ",";
+  const Value* separators = arguments.find(2, "separators");
+  if (separators != nullptr && separators->is(Kind::kList) && separators->as_list().size() == 2) {
+    format.item_separator = separators->as_list()[0].as_text_or("");
+    format.key_separator = separators->as_list()[1].as_text_or("");
+  }
+  format.sort_keys = is_set(arguments, 3, "sort_keys");
+  return format;
+}
+
+Result<Value> to_json_filter(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  HOTSET_ASSIGN(const JsonFormat format, json_format(arguments));
+  HOTSET_RETURN_IF_ERROR(runtime.charge(1));
+  HOTSET_ASSIGN(std::string text, to_json(subject, format, runtime.limits.max_output_bytes));
   return runtime.text(std::move(text));
 }
 
@@ -65,16 +83,6 @@ Result<Value> default_filter(Runtime&, const Value& subject, const Arguments& ar
   const Value* fallback = arguments.find(0, "default_value");
   if (!absent) return subject;
   return fallback != nullptr ? *fallback : Value::text("");
-}
-
-// The attribute at the end of a path like "function.name".
-Result<Value> attribute_at(Runtime& runtime, Value value, std::string_view path) {
-  while (true) {
-    const size_t dot = path.find('.');
-    HOTSET_ASSIGN(value, attribute_of(runtime, value, path.substr(0, dot)));
-    if (dot == std::string_view::npos) return value;
-    path.remove_prefix(dot + 1);
-  }
 }
 
 // The subject's items, or that attribute of each where the filter has an `attribute` argument.
@@ -122,6 +130,12 @@ Result<Value> list(Runtime& runtime, const Value& subject, const Arguments&) {
   return Value::list(items);
 }
 
+// Nothing to walk in whatever counts as no, none included.
+Result<const List*> items_or_none(Runtime& runtime, const Value& subject) {
+  if (!subject.is_true()) return &runtime.arena.list({}).as_list();
+  return items_of(runtime, subject);
+}
+
 Result<Value> map(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   List mapped;
   if (arguments.find(arguments.positional.size(), "attribute") != nullptr) {
@@ -136,7 +150,7 @@ Result<Value> map(Runtime& runtime, const Value& subject, const Arguments& argum
   const Builtin filter = name != nullptr && name->is(Kind::kString) ? find_filter(name->as_text()) : nullptr;
   if (filter == nullptr) return error(Code::kUnsupported, "map takes a known filter's name or attribute=");
   const Arguments rest{{arguments.positional.begin() + 1, arguments.positional.end()}, arguments.named};
-  HOTSET_ASSIGN(const List* items, items_of(runtime, subject));
+  HOTSET_ASSIGN(const List* items, items_or_none(runtime, subject));
   for (const Value& item : *items) {
     HOTSET_RETURN_IF_ERROR(runtime.charge(1));
     HOTSET_ASSIGN(const Value value, filter(runtime, item, rest));
@@ -161,7 +175,7 @@ Result<Value> pick(Runtime& runtime, const Value& subject, const Arguments& argu
     rest.erase(rest.begin());
   }
   const Arguments test_arguments{std::move(rest), {}};
-  HOTSET_ASSIGN(const List* items, items_of(runtime, subject));
+  HOTSET_ASSIGN(const List* items, items_or_none(runtime, subject));
   List picked;
   for (const Value& item : *items) {
     HOTSET_RETURN_IF_ERROR(runtime.charge(1));
@@ -367,6 +381,11 @@ Result<Value> escape(Runtime& runtime, const Value& subject, const Arguments&) {
   return runtime.text(std::move(out));
 }
 
+Result<Value> format(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  HOTSET_ASSIGN(const std::string text, text_of(runtime, subject));
+  return format_percent(runtime, text, arguments.positional);
+}
+
 Result<Value> indent(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   HOTSET_ASSIGN(const std::string text, text_of(runtime, subject));
   const Value* width = arguments.find(0, "width");
@@ -399,7 +418,7 @@ constexpr NamedFilter kFilters[] = {
     {"replace", replace}, {"int", to_int}, {"float", to_real}, {"string", to_string_filter}, {"abs", absolute},
     {"round", round}, {"items", items}, {"dictsort", dictsort}, {"sort", sort}, {"unique", unique},
     {"reverse", reverse}, {"sum", sum}, {"min", min}, {"max", max}, {"safe", safe}, {"escape", escape}, {"e", escape},
-    {"indent", indent},
+    {"indent", indent}, {"format", format},
 };
 
 }  // namespace
@@ -408,7 +427,16 @@ Builtin find_filter(std::string_view name) {
   for (const NamedFilter& filter : kFilters) {
     if (filter.name == name) return filter.function;
   }
-  return nullptr;
+  return find_grouping_filter(name);
+}
+
+Result<Value> attribute_at(Runtime& runtime, Value value, std::string_view path) {
+  while (true) {
+    const size_t dot = path.find('.');
+    HOTSET_ASSIGN(value, attribute_of(runtime, value, path.substr(0, dot)));
+    if (dot == std::string_view::npos) return value;
+    path.remove_prefix(dot + 1);
+  }
 }
 
 }  // namespace hotset::jinja

@@ -82,7 +82,8 @@ Result<Value> title(Runtime& r, const Value& s, const Arguments&) {
   return r.text(std::move(text));
 }
 
-List split_at_space(std::string_view text) {
+// At most `left` splits, below 0 any number; the rest keeps its white space at the end.
+List split_at_space(std::string_view text, int64_t left) {
   List parts;
   size_t begin = 0;
   for (size_t at = 0; at <= text.size();) {
@@ -90,6 +91,9 @@ List split_at_space(std::string_view text) {
     if (is_space(c.value)) {
       if (at > begin) parts.push_back(Value::text(text.substr(begin, at - begin)));
       begin = at + c.size_bytes;
+    } else if (at == begin && left-- == 0) {
+      parts.push_back(Value::text(text.substr(at)));
+      return parts;
     }
     at += c.size_bytes;
   }
@@ -102,8 +106,7 @@ Result<Value> split(Runtime& runtime, const Value& subject, const Arguments& arg
   const std::string_view text = subject.as_text();
   HOTSET_RETURN_IF_ERROR(runtime.charge(1 + text.size() / 4));
   if (!separator) {
-    if (limit != nullptr) return error(Code::kUnsupported, "split at white space with a limit is not supported");
-    return runtime.arena.list(split_at_space(text));
+    return runtime.arena.list(split_at_space(text, limit != nullptr && limit->is(Kind::kInteger) ? limit->as_integer() : -1));
   }
   if (separator->empty()) return error(Code::kInvalidArgument, "empty separator");
   int64_t left = limit != nullptr && limit->is(Kind::kInteger) ? limit->as_integer() : -1;
@@ -184,7 +187,7 @@ Result<Value> items(Runtime& runtime, const Value& subject, const Arguments&) {
   List pairs;
   HOTSET_RETURN_IF_ERROR(runtime.charge(subject.as_dict().entries.size()));
   for (const auto& [key, value] : subject.as_dict().entries) {
-    pairs.push_back(runtime.arena.list({Value::text(key), value}, true));
+    pairs.push_back(runtime.arena.list({key, value}, true));
   }
   return runtime.arena.list(std::move(pairs));
 }
@@ -206,7 +209,7 @@ Result<Value> get(Runtime& runtime, const Value& subject, const Arguments& argum
   const Value* fallback = arguments.find(1, "default");
   if (key == nullptr) return error(Code::kInvalidArgument, "get takes a key");
   HOTSET_RETURN_IF_ERROR(runtime.charge(subject.as_dict().entries.size() / 16));
-  const Value* found = key->is(Kind::kString) ? subject.as_dict().find(key->as_text()) : nullptr;
+  const Value* found = subject.as_dict().find(*key);
   if (found != nullptr) return *found;
   return fallback != nullptr ? *fallback : Value::none();
 }
@@ -218,7 +221,40 @@ Result<Value> cycle(Runtime&, const Value& subject, const Arguments& arguments) 
   return arguments.positional[subject.as_loop().index % arguments.positional.size()];
 }
 
-constexpr NamedBuiltin kLoopMethods[] = {{"cycle", cycle}};
+// Whether the value differs from the one of the turn before.
+Result<Value> changed(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  const Value now = runtime.arena.list(arguments.positional, true);
+  Loop& loop = const_cast<Loop&>(subject.as_loop());
+  bool same = loop.last != nullptr;
+  if (same) {
+    HOTSET_ASSIGN(same, runtime.equal(*loop.last, now));
+  }
+  loop.last = runtime.arena.keep(now);
+  return Value::boolean(!same);
+}
+
+constexpr NamedBuiltin kLoopMethods[] = {{"cycle", cycle}, {"changed", changed}};
+
+Result<Value> index_in_list(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  const Value* wanted = arguments.find(0, "value");
+  for (size_t i = 0; wanted != nullptr && i < subject.as_list().size(); ++i) {
+    HOTSET_ASSIGN(const bool same, runtime.equal(subject.as_list()[i], *wanted));
+    if (same) return Value::integer(static_cast<int64_t>(i));
+  }
+  return error(Code::kInvalidArgument, "index: the value is not in the list");
+}
+
+Result<Value> count_in_list(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  const Value* wanted = arguments.find(0, "value");
+  int64_t found = 0;
+  for (size_t i = 0; wanted != nullptr && i < subject.as_list().size(); ++i) {
+    HOTSET_ASSIGN(const bool same, runtime.equal(subject.as_list()[i], *wanted));
+    found += same ? 1 : 0;
+  }
+  return Value::integer(found);
+}
+
+constexpr NamedBuiltin kListMethods[] = {{"index", index_in_list}, {"count", count_in_list}};
 
 Result<Value> make_dict(Runtime& runtime, const Arguments& arguments, bool is_namespace) {
   Dict entries;
@@ -281,7 +317,11 @@ constexpr NamedBuiltin kFunctions[] = {
 }  // namespace
 
 Builtin find_method(const Value& subject, std::string_view name) {
-  if (subject.is(Kind::kString)) return find_in(kTextMethods, name);
+  if (subject.is(Kind::kString)) {
+    const Builtin method = find_in(kTextMethods, name);
+    return method != nullptr ? method : find_rare_text_method(name);
+  }
+  if (subject.is(Kind::kList)) return find_in(kListMethods, name);
   if (subject.is(Kind::kDict)) return find_in(kDictMethods, name);
   if (subject.is(Kind::kLoop)) return find_in(kLoopMethods, name);
   return nullptr;

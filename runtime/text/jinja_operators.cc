@@ -78,8 +78,8 @@ Result<Value> loop_attribute(Runtime& runtime, const Loop& loop, std::string_vie
   if (name == "first") return Value::boolean(index == 0);
   if (name == "last") return Value::boolean(index + 1 == length);
   if (name == "length") return Value::integer(length);
-  if (name == "depth") return error(Code::kUnsupported, "loop.depth is not supported");
-  if (name == "depth0") return error(Code::kUnsupported, "loop.depth0 is not supported");
+  if (name == "depth") return Value::integer(loop.depth);
+  if (name == "depth0") return Value::integer(loop.depth - 1);
   if (name == "previtem" && index > 0) return (*loop.items)[loop.index - 1];
   if (name == "nextitem" && index + 1 < length) return (*loop.items)[loop.index + 1];
   return Value::undefined(runtime.arena.text("loop." + std::string(name)).as_text());
@@ -164,6 +164,10 @@ Result<Value> repeat(Runtime& runtime, std::string_view text, int64_t count) {
 Result<Value> attribute_of(Runtime& runtime, const Value& value, std::string_view name) {
   if (value.is(Kind::kUndefined)) return nothing_in(value, name);
   if (value.is(Kind::kLoop)) return loop_attribute(runtime, value.as_loop(), name);
+  if (value.is_tuple() && value.as_list().size() == 2) {  // a group's names for its parts
+    if (name == "grouper") return value.as_list()[0];
+    if (name == "list") return value.as_list()[1];
+  }
   if (value.is(Kind::kDict) || value.is(Kind::kNamespace)) {
     HOTSET_RETURN_IF_ERROR(runtime.charge(value.as_dict().entries.size() / 16));
     const Value* found = value.as_dict().find(name);
@@ -175,6 +179,11 @@ Result<Value> attribute_of(Runtime& runtime, const Value& value, std::string_vie
 Result<Value> item_of(Runtime& runtime, const Value& value, const Value& key) {
   if (key.is(Kind::kString)) return attribute_of(runtime, value, key.as_text());
   if (value.is(Kind::kUndefined)) return nothing_in(value, "[]");
+  if (value.is(Kind::kDict)) {
+    HOTSET_RETURN_IF_ERROR(runtime.charge(value.as_dict().entries.size() / 16));
+    const Value* found = value.as_dict().find(key);
+    return found != nullptr ? *found : Value::undefined("item");
+  }
   if (!key.is(Kind::kInteger) && !key.is(Kind::kBoolean)) return Value::undefined("item");
   if (value.is(Kind::kString)) {
     HOTSET_ASSIGN(const List* characters, items_of(runtime, value));
@@ -214,7 +223,7 @@ Result<const List*> items_of(Runtime& runtime, const Value& value) {
   if (value.is(Kind::kList)) return &value.as_list();
   List items;
   if (value.is(Kind::kDict)) {
-    for (const auto& [key, item] : value.as_dict().entries) items.push_back(Value::text(key));
+    for (const auto& [key, item] : value.as_dict().entries) items.push_back(key);
   } else if (value.is(Kind::kString)) {
     HOTSET_RETURN_IF_ERROR(runtime.charge(value.as_text().size()));
     items = characters_of(value.as_text());
@@ -253,7 +262,7 @@ Result<Value> binary(Runtime& runtime, std::string_view op, const Value& a, cons
     return runtime.text(joined.append(b.as_text()));
   }
   if (a.is(Kind::kString) && b.is(Kind::kInteger) && op == "*") return repeat(runtime, a.as_text(), b.as_integer());
-  if (a.is(Kind::kString) && op == "%") return error(Code::kUnsupported, "formatting with %% is not supported");
+  if (a.is(Kind::kString) && op == "%") return format_percent(runtime, a.as_text(), b.is_tuple() ? b.as_list() : List{b});
   if (a.is(Kind::kList) && b.is(Kind::kList) && op == "+") {
     HOTSET_RETURN_IF_ERROR(runtime.charge(a.as_list().size() + b.as_list().size()));
     List joined = a.as_list();

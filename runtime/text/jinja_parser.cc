@@ -67,6 +67,7 @@ class Parser {
     if (name == "for") return parse_for(stmt);
     if (name == "set") return parse_set(stmt);
     if (name == "macro") return parse_macro(stmt);
+    if (name == "call") return parse_call(stmt);
     if (name == "filter") return parse_filter_block(stmt);
     if (name == "with") return parse_with(stmt);
     if (name == "break" || name == "continue") {
@@ -126,9 +127,7 @@ class Parser {
     if (tokens_.take_name("if")) {
       HOTSET_ASSIGN(stmt.condition, exprs_.parse());
     }
-    if (tokens_.is_name("recursive")) {
-      return error(Code::kUnsupported, "line %d: recursive loops are not supported", stmt.line);
-    }
+    if (tokens_.take_name("recursive")) stmt.text = "recursive";
     HOTSET_RETURN_IF_ERROR(end_block());
     ++loops_;
     HOTSET_ASSIGN(stmt.body, parse_body({"else", "endfor"}));
@@ -174,6 +173,31 @@ class Parser {
     stmt.kind = StmtKind::kMacro;
     if (!tokens_.is(TokenKind::kName)) return tokens_.expected("a macro's name");
     stmt.text = tokens_.take().text;
+    HOTSET_RETURN_IF_ERROR(parse_parameters(stmt));
+    HOTSET_RETURN_IF_ERROR(end_block());
+    HOTSET_RETURN_IF_ERROR(parse_macro_body(stmt, "endmacro"));
+    return expect_end("endmacro");
+  }
+
+  Status parse_macro_body(Stmt& stmt, const char* end) {
+    const int outer_loops = std::exchange(loops_, 0);
+    HOTSET_ASSIGN(stmt.body, parse_body({end}));
+    loops_ = outer_loops;
+    return ok_status();
+  }
+
+  Status parse_call(Stmt& stmt) {
+    stmt.kind = StmtKind::kCall;
+    stmt.text = "caller";
+    if (tokens_.is_operator("(")) HOTSET_RETURN_IF_ERROR(parse_parameters(stmt));
+    HOTSET_ASSIGN(stmt.value, exprs_.parse());
+    if (stmt.value->kind != ExprKind::kCall) return error(Code::kInvalidArgument, "line %d: 'call' takes a call", stmt.line);
+    HOTSET_RETURN_IF_ERROR(end_block());
+    HOTSET_RETURN_IF_ERROR(parse_macro_body(stmt, "endcall"));
+    return expect_end("endcall");
+  }
+
+  Status parse_parameters(Stmt& stmt) {
     HOTSET_RETURN_IF_ERROR(tokens_.expect_operator("("));
     while (!tokens_.take_operator(")")) {
       if (!tokens_.is(TokenKind::kName)) return tokens_.expected("a parameter's name");
@@ -185,11 +209,7 @@ class Parser {
       stmt.parameters.emplace_back(std::move(name), std::move(value));
       if (!tokens_.is_operator(")")) HOTSET_RETURN_IF_ERROR(tokens_.expect_operator(","));
     }
-    HOTSET_RETURN_IF_ERROR(end_block());
-    const int outer_loops = std::exchange(loops_, 0);
-    HOTSET_ASSIGN(stmt.body, parse_body({"endmacro"}));
-    loops_ = outer_loops;
-    return expect_end("endmacro");
+    return ok_status();
   }
 
   Status parse_filter_block(Stmt& stmt) {

@@ -1,8 +1,10 @@
 // Values as text: Python's str() and repr(), and JSON.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "runtime/text/jinja_value.h"
+#include "runtime/text/utf8.h"
 
 namespace hotset::jinja {
 
@@ -58,9 +60,26 @@ void append_quoted(std::string_view text, std::string& out) {
   out.push_back(quote);
 }
 
-void append_json_string(std::string_view text, std::string& out) {
+// A character as JSON's \u escapes: above U+FFFF as two halves.
+void append_json_escape(uint32_t c, std::string& out) {
+  if (c >= 0x10000) {
+    append_json_escape(0xD800 + ((c - 0x10000) >> 10), out);
+    c = 0xDC00 + ((c - 0x10000) & 0x3FF);
+  }
+  out += "\\u";
+  append_hex(c, 4, out);
+}
+
+void append_json_string(std::string_view text, bool ascii_only, std::string& out) {
   out.push_back('"');
-  for (const char c : text) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (ascii_only && static_cast<unsigned char>(c) >= 0x80) {
+      const CodePoint point = utf8_code_point_at(text, at);
+      append_json_escape(point.value, out);
+      at += point.size_bytes - 1;
+      continue;
+    }
     switch (c) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;
@@ -71,8 +90,7 @@ void append_json_string(std::string_view text, std::string& out) {
       case '\f': out += "\\f"; break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
-          out += "\\u";
-          append_hex(static_cast<unsigned char>(c), 4, out);
+          append_json_escape(static_cast<unsigned char>(c), out);
         } else {
           out.push_back(c);
         }
@@ -84,7 +102,7 @@ void append_json_string(std::string_view text, std::string& out) {
 // Prints one value; the two notations differ in names, quotes and line breaks only.
 class Printer {
  public:
-  Printer(bool json, int indent, size_t limit_bytes) : json_(json), indent_(indent), limit_bytes_(limit_bytes) {}
+  Printer(bool json, const JsonFormat& format, size_t limit_bytes) : json_(json), format_(format), limit_bytes_(limit_bytes) {}
 
   Status print(const Value& value, int depth) {
     if (depth > kMaxPrintDepth) return error(Code::kInvalidArgument, "a value is nested deeper than %d", kMaxPrintDepth);
@@ -113,7 +131,7 @@ class Printer {
 
   void print_string(std::string_view text) {
     if (json_) {
-      append_json_string(text, out_);
+      append_json_string(text, format_.ascii_only, out_);
     } else {
       append_quoted(text, out_);
     }
@@ -121,13 +139,13 @@ class Printer {
 
   // Between two items, or after an opening (`first`): with an indent each item has its own line.
   void part(bool first, int depth) {
-    if (!first) out_ += indent_ < 0 ? ", " : ",";
+    if (!first) out_ += format_.item_separator;
     break_line(depth + 1);
   }
   void break_line(int depth) {
-    if (indent_ < 0) return;
+    if (format_.indent < 0) return;
     out_.push_back('\n');
-    out_.append(static_cast<size_t>(indent_) * static_cast<size_t>(depth), ' ');
+    out_.append(static_cast<size_t>(format_.indent) * static_cast<size_t>(depth), ' ');
   }
 
   Status print_list(const Value& value, int depth) {
@@ -148,11 +166,17 @@ class Printer {
   Status print_dict(const Value& value, int depth) {
     out_.push_back('{');
     bool first = true;
-    for (const auto& [key, item] : value.as_dict().entries) {
+    std::vector<std::pair<Value, Value>> sorted;
+    if (format_.sort_keys) {
+      sorted = value.as_dict().entries;
+      const auto text = [](const auto& entry) { return entry.first.as_text_or(""); };
+      std::stable_sort(sorted.begin(), sorted.end(), [&](const auto& a, const auto& b) { return text(a) < text(b); });
+    }
+    for (const auto& [key, item] : format_.sort_keys ? sorted : value.as_dict().entries) {
       part(first, depth);
       first = false;
-      print_string(key);
-      out_ += ": ";
+      HOTSET_RETURN_IF_ERROR(print_key(key, depth));
+      out_ += format_.key_separator;
       HOTSET_RETURN_IF_ERROR(print(item, depth + 1));
     }
     if (!first) break_line(depth);
@@ -160,8 +184,17 @@ class Printer {
     return ok_status();
   }
 
+  // JSON's keys are texts, whatever the value is.
+  Status print_key(const Value& key, int depth) {
+    const bool quoted = json_ && !key.is(Kind::kString);
+    if (quoted) out_.push_back('"');
+    HOTSET_RETURN_IF_ERROR(print(key, depth + 1));
+    if (quoted) out_.push_back('"');
+    return ok_status();
+  }
+
   const bool json_;
-  const int indent_;
+  const JsonFormat& format_;
   const size_t limit_bytes_;
   std::string out_;
 };
@@ -170,13 +203,14 @@ class Printer {
 
 Result<std::string> to_text(const Value& value, size_t limit_bytes) {
   if (value.is(Kind::kString)) return std::string(value.as_text());
-  Printer printer(false, -1, limit_bytes);
+  const JsonFormat format;
+  Printer printer(false, format, limit_bytes);
   HOTSET_RETURN_IF_ERROR(printer.print(value, 0));
   return printer.take();
 }
 
-Result<std::string> to_json(const Value& value, int indent, size_t limit_bytes) {
-  Printer printer(true, indent, limit_bytes);
+Result<std::string> to_json(const Value& value, const JsonFormat& format, size_t limit_bytes) {
+  Printer printer(true, format, limit_bytes);
   HOTSET_RETURN_IF_ERROR(printer.print(value, 0));
   return printer.take();
 }

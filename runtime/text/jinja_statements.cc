@@ -1,4 +1,6 @@
 // The statement half of the evaluator.
+#include <algorithm>
+
 #include "runtime/text/jinja_builtins.h"
 #include "runtime/text/jinja_evaluator.h"
 
@@ -40,6 +42,7 @@ Result<Flow> Evaluator::run_one(const Stmt& stmt) {
     case StmtKind::kSet:
     case StmtKind::kSetBlock: HOTSET_RETURN_IF_ERROR(run_set(stmt)); break;
     case StmtKind::kMacro: define(stmt.text, Value::macro(&stmt)); break;
+    case StmtKind::kCall: HOTSET_RETURN_IF_ERROR(run_call(stmt)); break;
     case StmtKind::kFilterBlock: HOTSET_RETURN_IF_ERROR(run_filter_block(stmt)); break;
     case StmtKind::kBreak: return Flow::kBreak;
     case StmtKind::kContinue: return Flow::kContinue;
@@ -59,8 +62,7 @@ Result<Flow> Evaluator::run_if(const Stmt& stmt) {
 }
 
 // The items to walk: those that pass the loop's own condition.
-Result<const List*> Evaluator::loop_items(const Stmt& stmt) {
-  HOTSET_ASSIGN(const Value iterable, eval(*stmt.value));
+Result<const List*> Evaluator::loop_items(const Stmt& stmt, const Value& iterable) {
   const Result<const List*> found = items_of(runtime_, iterable);
   if (!found.ok()) return at_line(stmt.line, found.status());
   const List* items = *found;
@@ -77,9 +79,16 @@ Result<const List*> Evaluator::loop_items(const Stmt& stmt) {
 }
 
 Result<Flow> Evaluator::run_for(const Stmt& stmt) {
-  HOTSET_ASSIGN(const List* items, loop_items(stmt));
+  HOTSET_ASSIGN(const Value iterable, eval(*stmt.value));
+  HOTSET_ASSIGN(const List* items, loop_items(stmt, iterable));
+  return walk(stmt, items, 1);
+}
+
+Result<Flow> Evaluator::walk(const Stmt& stmt, const List* items, int depth) {
   if (items->empty()) return run(stmt.other);
   Loop& loop = runtime_.arena.loop(items);
+  loop.depth = depth;
+  loop.stmt = stmt.text.empty() ? nullptr : &stmt;
   for (; loop.index < items->size(); ++loop.index) {
     frames_.emplace_back();  // what a turn sets is gone with it
     define("loop", Value::loop(&loop));
@@ -138,10 +147,52 @@ Result<Value> Evaluator::filtered(const Stmt& stmt, std::string text) {
   return result;
 }
 
-Result<Value> Evaluator::call_macro(const Stmt& macro, const Arguments& arguments) {
+// A loop that calls itself: what its body writes for other items.
+Result<Value> Evaluator::call_loop(const Loop& loop, const Arguments& arguments) {
+  if (loop.stmt == nullptr) return error(Code::kInvalidArgument, "only a recursive loop can be called");
+  if (arguments.positional.size() != 1) return error(Code::kInvalidArgument, "a recursive loop takes what to walk");
+  HOTSET_ASSIGN(const List* items, loop_items(*loop.stmt, arguments.positional[0]));
+  std::string outer = std::exchange(output_, std::string());
+  if (++depth_ > limits_.max_depth) return error(Code::kInvalidArgument, "nested deeper than %d", limits_.max_depth);
+  HOTSET_RETURN_IF_ERROR(walk(*loop.stmt, items, loop.depth + 1).status());
+  --depth_;
+  return runtime_.text(std::exchange(output_, std::move(outer)));
+}
+
+Status Evaluator::run_call(const Stmt& stmt) {
+  const Expr& expr = *stmt.value;
+  HOTSET_ASSIGN(const Value target, eval(*expr.children[0]));
+  HOTSET_ASSIGN(const Arguments arguments, eval_arguments(expr));
+  if (!target.is(Kind::kMacro)) {
+    return error(Code::kInvalidArgument, "line %d: 'call' takes a macro, not '%s'", stmt.line, target.type_name());
+  }
+  CallerMacro& caller = callers_.emplace_back();
+  caller.stmt = &stmt;
+  caller.frames.assign(frames_.begin() + static_cast<std::ptrdiff_t>(std::max<size_t>(first_visible_, 1)), frames_.end());
+  for (const Frame& frame : caller.frames) HOTSET_RETURN_IF_ERROR(at_line(stmt.line, runtime_.charge(1 + frame.names.size())));
+  const auto text = call_macro(target.as_macro(), arguments, &caller);
+  callers_.pop_back();
+  if (!text.ok()) return at_line(stmt.line, text.status());
+  return write(*text, stmt.line);
+}
+
+// The body of a {% call %} runs among the names of the place where it stands.
+Result<Value> Evaluator::call_caller(const CallerMacro& caller, const Arguments& arguments) {
+  const size_t outer = std::exchange(first_visible_, frames_.size());
+  frames_.insert(frames_.end(), caller.frames.begin(), caller.frames.end());
+  frames_.emplace_back();
+  HOTSET_RETURN_IF_ERROR(bind_parameters(*caller.stmt, arguments));
+  HOTSET_ASSIGN(std::string text, capture(caller.stmt->body));
+  frames_.resize(first_visible_);
+  first_visible_ = outer;
+  return runtime_.text(std::move(text));
+}
+
+Result<Value> Evaluator::call_macro(const Stmt& macro, const Arguments& arguments, const CallerMacro* caller) {
   const size_t outer = std::exchange(first_visible_, frames_.size());
   frames_.emplace_back();
   HOTSET_RETURN_IF_ERROR(bind_parameters(macro, arguments));
+  if (caller != nullptr) define("caller", Value::caller(caller));
   HOTSET_ASSIGN(std::string text, capture(macro.body));
   frames_.pop_back();
   first_visible_ = outer;

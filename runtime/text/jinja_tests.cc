@@ -17,7 +17,7 @@ Result<bool> is_iterable(Runtime& r, const Value& v, const Arguments& a) {
   if (v.is(Kind::kUndefined)) return true;
   return is_sequence(r, v, a);
 }
-Result<bool> is_callable(Runtime&, const Value& v, const Arguments&) { return v.is(Kind::kMacro); }
+Result<bool> is_callable(Runtime&, const Value& v, const Arguments&) { return v.is_callable(); }
 Result<bool> is_true(Runtime&, const Value& v, const Arguments&) { return v.is(Kind::kBoolean) && v.as_boolean(); }
 Result<bool> is_false(Runtime&, const Value& v, const Arguments&) { return v.is(Kind::kBoolean) && !v.as_boolean(); }
 

@@ -71,6 +71,19 @@ Value Value::macro(const Stmt* macro) {
   return v;
 }
 
+Value Value::caller(const CallerMacro* caller) {
+  Value v;
+  v.kind_ = Kind::kCaller;
+  v.caller_ = caller;
+  return v;
+}
+
+Value Value::function(std::string_view name) {
+  Value v = undefined(name);
+  v.kind_ = Kind::kFunction;
+  return v;
+}
+
 bool Value::is_true() const {
   switch (kind_) {
     case Kind::kUndefined:
@@ -83,7 +96,9 @@ bool Value::is_true() const {
     case Kind::kDict: return !dict_->entries.empty();
     case Kind::kNamespace:
     case Kind::kLoop:
-    case Kind::kMacro: return true;
+    case Kind::kMacro:
+    case Kind::kCaller:
+    case Kind::kFunction: return true;
   }
   return false;
 }
@@ -100,21 +115,34 @@ const char* Value::type_name() const {
     case Kind::kDict: return "dict";
     case Kind::kNamespace: return "Namespace";
     case Kind::kLoop: return "LoopContext";
-    case Kind::kMacro: return "Macro";
+    case Kind::kMacro:
+    case Kind::kCaller: return "Macro";
+    case Kind::kFunction: return "function";
   }
   return "?";
 }
 
-const Value* Dict::find(std::string_view key) const {
+namespace {
+
+// As Python's dicts have it: 1, 1.0 and true are one key.
+bool is_same_key(const Value& a, const Value& b) {
+  if (a.is(Kind::kString) && b.is(Kind::kString)) return a.as_text() == b.as_text();
+  if (a.is_number() && b.is_number()) return a.as_real() == b.as_real();
+  return a.is(Kind::kNone) && b.is(Kind::kNone);
+}
+
+}  // namespace
+
+const Value* Dict::find(const Value& key) const {
   for (const auto& [name, value] : entries) {
-    if (name == key) return &value;
+    if (is_same_key(name, key)) return &value;
   }
   return nullptr;
 }
 
-void Dict::set(std::string_view key, Value value) {
+void Dict::set(const Value& key, const Value& value) {
   for (auto& [name, old] : entries) {
-    if (name != key) continue;
+    if (!is_same_key(name, key)) continue;
     old = value;
     return;
   }
@@ -138,7 +166,14 @@ Value ValueArena::dict(Dict entries, bool is_namespace) {
 
 Loop& ValueArena::loop(const List* items) {
   used_bytes_ += sizeof(Loop);
-  return loops_.emplace_back(Loop{items, 0});
+  Loop& loop = loops_.emplace_back();
+  loop.items = items;
+  return loop;
+}
+
+const Value* ValueArena::keep(const Value& value) {
+  used_bytes_ += sizeof(Value);
+  return &kept_.emplace_back(value);
 }
 
 namespace {
@@ -174,6 +209,8 @@ bool equal_within(const Value& a, const Value& b, int depth, uint64_t& work) {
   }
   if (a.is(Kind::kNamespace)) return &a.as_dict() == &b.as_dict();
   if (a.is(Kind::kMacro)) return &a.as_macro() == &b.as_macro();
+  if (a.is(Kind::kCaller)) return &a.as_caller() == &b.as_caller();
+  if (a.is(Kind::kFunction)) return a.as_text() == b.as_text();
   return !a.is(Kind::kLoop) || &a.as_loop() == &b.as_loop();
 }
 

@@ -40,6 +40,28 @@ TEST_CASE("chat: an answer that was cut short is remembered as it stands") {
   CHECK(session.prompts.back() == "he;u:go on;a:");
 }
 
+TEST_CASE("chat: reasoning is shown and not remembered") {
+  struct ThinkingEngine : FakeEngine {
+    using FakeEngine::FakeEngine;
+    std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view) const override {
+      return OutputParser::create(detect_output_syntax("<think></think>"), prompt);
+    }
+  };
+  ThinkingEngine engine(1000);
+  FakeSession session(1000);
+  Chat chat(engine, session, "", 0);
+  session.next_answer = "<think>\nhm\n</think>\n\nhello ";
+  std::string shown;
+  const auto show = [&](std::string_view text) {
+    shown += text;
+    return true;
+  };
+  REQUIRE(chat.answer("hi", show).ok());
+  CHECK(shown == "hm\n\nhello ");
+  REQUIRE(chat.answer("more", ignore).ok());
+  CHECK(session.timeline == "u:hi;a:hello ;u:more;a:<think>\nhm\n</think>\n\nhello ");
+}
+
 TEST_CASE("chat: the oldest exchanges give way, the system message stays") {
   FakeEngine engine(48);
   FakeSession session(48);
