@@ -96,10 +96,10 @@ Status HostCache::check_ids(std::span<const ExpertId> ids) const {
   return error(Code::kOverBudget, "%zu experts cannot be held in RAM at once beside %u others: %u can in all", ids.size(), pinned_, max_batch_);
 }
 
-Status HostCache::acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived) {
+Status HostCache::acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived, Heat heat) {
   HOTSET_RETURN_IF_ERROR(check_ids(ids));
   failure_ = {};
-  Status status = claim(ids);
+  Status status = claim(ids, heat);
   if (status.ok()) status = deliver(ids, arrived);
   if (!status.ok()) give_up(ids);
   for (const ExpertId id : ids) {
@@ -109,43 +109,49 @@ Status HostCache::acquire(std::span<const ExpertId> ids, const HostTier::Arrived
   return status;
 }
 
-Status HostCache::claim(std::span<const ExpertId> ids) {
+Status HostCache::claim(std::span<const ExpertId> ids, Heat heat) {
   reader_.poll();
   take_finished();
   // Those that have a slot are pinned before others are given one, which may evict.
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (cache_.find(ids[i]) != kNoSlot) HOTSET_RETURN_IF_ERROR(claim_present(ids[i], i));
+    if (cache_.find(ids[i]) != kNoSlot) HOTSET_RETURN_IF_ERROR(claim_present(ids[i], i, heat));
   }
   // And the policy knows the whole choice before it is asked who goes.
   for (const ExpertId id : ids) {
-    if (cache_.find(id) == kNoSlot) cache_.used_elsewhere(id);
+    if (heat == Heat::kHot && cache_.find(id) == kNoSlot) cache_.used_elsewhere(id);
   }
   for (size_t i = 0; i < ids.size(); ++i) {
     const SlotId slot = cache_.find(ids[i]);
-    if (slot == kNoSlot || at(slot).request != i) HOTSET_RETURN_IF_ERROR(claim_absent(ids[i], i));
+    if (slot == kNoSlot || at(slot).request != i) HOTSET_RETURN_IF_ERROR(claim_absent(ids[i], i, heat));
   }
   reader_.poll();
   return ok_status();
 }
 
-Status HostCache::claim_present(ExpertId id, size_t request) {
+Status HostCache::claim_present(ExpertId id, size_t request, Heat heat) {
   const SlotId slot = cache_.find(id);
   Slot& of = at(slot);
   if (of.request != kNoRequest) return error(Code::kInvalidArgument, "expert %u of MoE layer %u was asked for twice", id.expert, id.layer);
   const bool ready = of.state == State::kReady;
   pin(slot, request);
-  cache_.touch(slot);
-  ++(ready ? stats_.demand_hits : stats_.demand_misses);
-  if (of.guessed) ++(ready ? stats_.hint_useful : stats_.hint_late);
-  of.guessed = false;
+  if (heat == Heat::kHot) cache_.touch(slot);
+  count_use(of);
   if (ready) lists_.append(table_.classes(), slot);
   else reader_.move(slot, Lane::kDemand);
   return ok_status();
 }
 
-Status HostCache::claim_absent(ExpertId id, size_t request) {
+// The expert in the slot is demanded.
+void HostCache::count_use(Slot& slot) {
+  const bool ready = slot.state == State::kReady;
+  ++(ready ? stats_.demand_hits : stats_.demand_misses);
+  if (slot.guessed) ++(ready ? stats_.hint_useful : stats_.hint_late);
+  slot.guessed = false;
+}
+
+Status HostCache::claim_absent(ExpertId id, size_t request, Heat heat) {
   if (cache_.find(id) != kNoSlot) return error(Code::kInvalidArgument, "expert %u of MoE layer %u was asked for twice", id.expert, id.layer);
-  HOTSET_ASSIGN(const SlotId slot, make_room(id));
+  HOTSET_ASSIGN(const SlotId slot, make_room(id, heat));
   ++stats_.demand_misses;
   begin_read(slot, id, Lane::kDemand);
   pin(slot, request);
@@ -217,11 +223,11 @@ void HostCache::list_demoted(SlotId slot) {
 }
 
 // A slot for an expert that has none, taken from whoever may go; kNoSlot when nobody may.
-SlotId HostCache::take_slot(ExpertId id) {
+SlotId HostCache::take_slot(ExpertId id, Heat heat) {
   const SizeClassId size_class = table_.size_class(id.layer);
   const SlotId demoted = lists_.first(index_of(size_class));
   if (!has_free(size_class) && demoted != kNoSlot) drop(demoted);
-  const ExpertCache::Inserted inserted = cache_.insert(id, Heat::kHot);
+  const ExpertCache::Inserted inserted = cache_.insert(id, heat);
   if (inserted.slot == kNoSlot) return kNoSlot;
   if (inserted.displaced) {
     lose(inserted.slot, *inserted.displaced);
@@ -233,9 +239,9 @@ SlotId HostCache::take_slot(ExpertId id) {
 }
 
 // The same for a demand, which always gets one: the policy's floors give way to it, then hints do.
-Result<SlotId> HostCache::make_room(ExpertId id) {
+Result<SlotId> HostCache::make_room(ExpertId id, Heat heat) {
   for (;;) {
-    const SlotId slot = take_slot(id);
+    const SlotId slot = take_slot(id, heat);
     if (slot != kNoSlot) return slot;
     const SlotId poor = least_worthy(table_.size_class(id.layer));
     if (poor != kNoSlot) {
@@ -309,7 +315,7 @@ uint32_t HostCache::hint(std::span<const ExpertId> ids) {
   for (const ExpertId id : ids) {
     if (hints_ >= max_hints_) break;
     if (!known(id) || cache_.find(id) != kNoSlot) continue;
-    const SlotId slot = take_slot(id);
+    const SlotId slot = take_slot(id, Heat::kHot);
     if (slot == kNoSlot) break;
     begin_read(slot, id, Lane::kHint);
     at(slot).guessed = at(slot).hinted = true;
@@ -343,6 +349,7 @@ void HostCache::touch(ExpertId id) {
   const SlotId slot = cache_.find(id);
   if (slot == kNoSlot) return cache_.used_elsewhere(id);
   cache_.touch(slot);
+  if (at(slot).state == State::kReady) count_use(at(slot));
   at(slot).demoted = false;
   if (lists_.list_of(slot) < table_.classes()) lists_.remove(slot);
 }
@@ -370,6 +377,7 @@ void HostCache::finish(ExpertReader::Finished finished) {
     of.state = State::kReady;
     ++ready_;
     if (of.request != kNoRequest) lists_.append(table_.classes(), slot);
+    if (arrived_) arrived_(cache_.tenant(slot));
     return;
   }
   ++stats_.read_errors;
@@ -470,6 +478,24 @@ void HostCache::set_limits() {
   max_batch_ = UINT32_MAX;
   for (uint32_t c = 0; c < table_.classes(); ++c) max_batch_ = std::min(max_batch_, cache_.open_slots(SizeClassId{c}));
   max_hints_ = std::clamp(max_batch_ / 2, 1u, queue_depth_);
+}
+
+std::vector<SlotRun> HostCache::slot_runs() const {
+  std::vector<SlotRun> runs;
+  for (uint32_t c = 0; c < table_.classes(); ++c) {
+    const SizeClassId size_class{c};
+    const uint64_t slot_bytes = memory_->slot_bytes(size_class);
+    const uint32_t first = index_of(memory_->first(size_class));
+    bool joined = false;  // the slot before is open and of this class
+    for (uint32_t slot = first; slot < first + memory_->slots(size_class); ++slot) {
+      const bool open = !cache_.closed(SlotId{slot});
+      const std::span<std::byte> memory = memory_->bytes(SlotId{slot}, size_class);
+      if (open && joined) runs.back().memory = {runs.back().memory.data(), runs.back().memory.size() + slot_bytes};
+      else if (open) runs.push_back({memory, slot_bytes});
+      joined = open;
+    }
+  }
+  return runs;
 }
 
 HostTierStats HostCache::stats() const {

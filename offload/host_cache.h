@@ -26,17 +26,19 @@ class HostCache {
 
   bool resident(ExpertId id) const;
   std::span<const RecordPart> parts(ExpertId id) const;
-  Status acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived);
+  Status acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived, Heat heat);
   void release(std::span<const ExpertId> ids);
   uint32_t max_batch() const { return max_batch_; }
   uint32_t hint(std::span<const ExpertId> ids);
   void poll();
   void cancel_hints();
   void set_evict_listener(HostTier::EvictListener listener) { evicted_ = std::move(listener); }
+  void set_arrival_listener(HostTier::ArrivalListener listener) { arrived_ = std::move(listener); }
   void touch(ExpertId id);
   void demote(ExpertId id);
   void end_token() { cache_.end_token(); }
   Status set_budget(uint64_t bytes);
+  std::vector<SlotRun> slot_runs() const;
   HostTierStats stats() const;
   uint64_t size_bytes() const;
   Status check() const;
@@ -59,9 +61,9 @@ class HostCache {
 
   // acquire, step by step.
   Status check_ids(std::span<const ExpertId> ids) const;
-  Status claim(std::span<const ExpertId> ids);
-  Status claim_present(ExpertId id, size_t request);
-  Status claim_absent(ExpertId id, size_t request);
+  Status claim(std::span<const ExpertId> ids, Heat heat);
+  Status claim_present(ExpertId id, size_t request, Heat heat);
+  Status claim_absent(ExpertId id, size_t request, Heat heat);
   Status deliver(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived);
   void give_up(std::span<const ExpertId> ids);
   void give_up(SlotId slot);
@@ -72,13 +74,14 @@ class HostCache {
   bool known(ExpertId id) const { return id.layer < table_.layers() && id.expert < table_.experts(); }
   SizeClassId class_of(SlotId slot) const { return cache_.size_class(slot); }
   bool has_free(SizeClassId size_class) const { return used_[index_of(size_class)] < cache_.open_slots(size_class); }
-  SlotId take_slot(ExpertId id);
-  Result<SlotId> make_room(ExpertId id);
+  SlotId take_slot(ExpertId id, Heat heat);
+  Result<SlotId> make_room(ExpertId id, Heat heat);
   SlotId least_worthy(SizeClassId size_class) const;
   void leave(SlotId slot);
   void lose(SlotId slot, ExpertId id);
   void drop(SlotId slot);
   void begin_read(SlotId slot, ExpertId id, ExpertReader::Lane lane);
+  void count_use(Slot& slot);
   void pin(SlotId slot, size_t request);
   void unpin(SlotId slot);
   void list_demoted(SlotId slot);
@@ -115,6 +118,7 @@ class HostCache {
   uint32_t ready_ = 0;
   bool told_of_failed_hint_ = false;
   HostTier::EvictListener evicted_;
+  HostTier::ArrivalListener arrived_;
   Status failure_;                  // of a read of the acquire under way
   HostTierStats stats_;
   ExpertReader reader_;             // last: its end waits for the reads that use the memory

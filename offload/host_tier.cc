@@ -137,8 +137,8 @@ std::span<const RecordPart> HostTier::parts(ExpertId id) const {
   return {&records_[table_index(id)], 1};
 }
 
-Status HostTier::acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived) {
-  return cache_ ? cache_->acquire(ids, arrived) : acquire_loaded(ids, arrived);
+Status HostTier::acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived, Heat heat) {
+  return cache_ ? cache_->acquire(ids, arrived, heat) : acquire_loaded(ids, arrived);
 }
 
 Status HostTier::acquire_loaded(std::span<const ExpertId> ids, const ArrivedFunction& arrived) {
@@ -169,6 +169,10 @@ void HostTier::set_evict_listener(EvictListener listener) {
   if (cache_) cache_->set_evict_listener(std::move(listener));
 }
 
+void HostTier::set_arrival_listener(ArrivalListener listener) {
+  if (cache_) cache_->set_arrival_listener(std::move(listener));
+}
+
 void HostTier::cancel_hints() {
   if (cache_) cache_->cancel_hints();
 }
@@ -191,6 +195,8 @@ Status HostTier::set_budget(uint64_t bytes) {
   return error(Code::kUnsupported, "all experts were loaded into RAM (%s): to change the budget while running, start with one below that",
                format_bytes(size_bytes()).c_str());
 }
+
+std::vector<SlotRun> HostTier::slot_runs() const { return cache_ ? cache_->slot_runs() : std::vector<SlotRun>(); }
 
 HostTierStats HostTier::stats() const {
   if (cache_) return cache_->stats();

@@ -19,6 +19,7 @@
 
 #include "offload/expert_source.h"
 #include "offload/expert_table.h"
+#include "offload/policy.h"
 #include "platform/file.h"
 #include "platform/host_memory.h"
 #include "platform/io_queue.h"
@@ -33,6 +34,12 @@ class HostCache;
 struct RecordPart {
   std::span<const std::byte> bytes;
   uint64_t record_offset_bytes = 0;
+};
+
+// Neighbouring open slots of a bounded tier, each `slot_bytes` long and any expert of its class from its first byte on.
+struct SlotRun {
+  std::span<std::byte> memory;
+  uint64_t slot_bytes = 0;
 };
 
 struct HostTierOptions {
@@ -122,10 +129,11 @@ class HostTier {
   std::span<const RecordPart> parts(ExpertId id) const;
 
   // Makes `ids` (distinct) resident and pins each until release(). All reads are begun before the first `arrived`, which
-  // is called once for each id: for residents first, then as reads end. Counts as a use.
+  // is called once for each id: for residents first, then as reads end. Hot: a decode token uses them, which the policy is told. Cold:
+  // a scan reads each once, so recency and counts stay as they are; newcomers are the first to go and take each other's places.
   // Errors: what the disk or `arrived` says, an id twice or out of range, more pins than max_batch(). No pin of this call is
   // left then, and a retry may succeed; reads that are under way end as those of a hint.
-  Status acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived);
+  Status acquire(std::span<const ExpertId> ids, const ArrivedFunction& arrived, Heat heat = Heat::kHot);
   void release(std::span<const ExpertId> ids);
 
   // How many distinct experts can be pinned at once.
@@ -144,8 +152,11 @@ class HostTier {
   // Is told of every expert that leaves a bounded tier, before its bytes go. Makes no call of the tier.
   using EvictListener = std::function<void(ExpertId)>;
   void set_evict_listener(EvictListener listener);
+  // Is told of every expert whose bytes have come to a bounded tier: resident() is true. Makes no call of the tier that changes it.
+  using ArrivalListener = std::function<void(ExpertId)>;
+  void set_arrival_listener(ArrivalListener listener);
 
-  // The expert was used from elsewhere (VRAM): recency only. Takes back demote().
+  // A decode token used the expert where it lies, without an acquire: counts as one. Takes back demote().
   void touch(ExpertId id);
   // VRAM holds the expert too: it is the first to go from RAM. Nothing where it is not resident.
   void demote(ExpertId id);
@@ -156,6 +167,9 @@ class HostTier {
   // system. Errors: kOverBudget with the least that works: the tier stays as it was; kOutOfMemory: it grew as far as the system
   // went along. A whole tier stays whole: kUnsupported when the budget is below what it holds.
   Status set_budget(uint64_t bytes);
+
+  // The open slots of a bounded tier as they lie until the next set_budget(); none of a whole one.
+  std::vector<SlotRun> slot_runs() const;
 
   HostTierStats stats() const;
 

@@ -3,8 +3,7 @@
 // Advice only: it never changes a result. Guesses come from the next layer's router run early on the device, or from what
 // was chosen together before (HistoryPredictor); those for the first layer from what the same token chose the last time. It
 // looks at each layer's choice as soon as the host knows it, scores the guess made for that layer, and passes on its guess for
-// the next. When too few guesses come true it stops asking for reads, goes on scoring, and takes them up again when guesses
-// have become better. One thread.
+// the next. Unless told to go on whatever comes of it, it is used where tokens are faster with it (SpeedTrial). One thread.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include "offload/expert_table.h"
 #include "offload/history_predictor.h"
 #include "offload/residency.h"
+#include "offload/speed_trial.h"
 
 namespace hotset {
 
@@ -34,32 +34,36 @@ struct PrefetchOptions {
   uint32_t top_k = 0;             // experts that a layer chooses
   uint32_t vocab = 0;             // tokens; those of the first layer are remembered by token
   uint32_t most_guesses = 0;      // the likeliest of a guess that are read ahead; 0: top_k
-  double least_precision = 0.25;  // of the read-ahead guesses that were not in RAM; below it nothing is read ahead
+  bool always = false;            // in use for every token; else where that is faster
 };
 
 class Prefetch {
  public:
   Prefetch(const ExpertTable& table, const PrefetchOptions& options);
 
-  // Guesses are the router's: the device has to make them.
+  // Guesses are the router's: the device has to make them, in tokens in which this is active().
   bool asks_router() const { return options_.mode == PrefetchMode::kRouter; }
-  // The host should look after every layer.
-  bool wants_every_layer() const { return active_; }
+  // Reads ahead in the token under way: the host should look after every layer. Changes only with begin_token().
   bool active() const { return active_; }
+  // In use, or being tried.
+  bool in_use() const { return options_.mode != PrefetchMode::kOff && (options_.always || trial_.in_use()); }
 
   // No submit is in flight.
   void begin_token(uint32_t token, Residency& residency);
-  // `layer` chose `chosen`. `router_guess`: the router's guess for the layer after it, likeliest first. `next`: that one has not run yet.
-  void chose(uint32_t layer, std::span<const uint16_t> chosen, std::span<const uint32_t> router_guess, bool next, Residency& residency);
+  // `layer` chose `chosen`.
+  void chose(uint32_t layer, std::span<const uint16_t> chosen);
+  // `layer` + 1 runs next: reads ahead what it may choose. `router_guess`: with asks_router() the router's guess, likeliest first.
+  void guess_after(uint32_t layer, std::span<const uint32_t> router_guess, Residency& residency);
+  // The token took this long.
+  void end_token(uint64_t token_ns);
 
   std::span<const PrefetchLayerStats> layers() const { return stats_; }
 
  private:
   template <class Ids>
-  void set_guess(uint32_t layer, const Ids& ids, const Residency& residency);
+  void act_on(uint32_t layer, const Ids& ids, Residency& residency);
   void learn(uint32_t layer, std::span<const uint16_t> chosen);
   void score(uint32_t layer, std::span<const uint16_t> chosen);
-  void judge();
 
   const PrefetchOptions options_;
   const uint32_t layers_;
@@ -69,10 +73,8 @@ class Prefetch {
   HistoryPredictor history_;
   uint32_t token_ = 0;
   std::vector<uint16_t> before_;  // what the layer before chose
-  double recent_guessed_ = 0;  // decayed: read-ahead guesses that RAM did not hold,
-  double recent_right_ = 0;    // and those of them that were chosen
-  std::vector<bool> cold_;     // [guess_] was not in RAM when guessed
-  bool active_;
+  SpeedTrial trial_;
+  bool active_ = false;
 };
 
 }  // namespace hotset

@@ -7,6 +7,9 @@
 namespace hotset {
 namespace {
 
+// Of a bounded RAM tier, the part that a scan may fill at a time.
+constexpr uint32_t kScanShare = 4;
+
 PolicyShape policy_shape(const ExpertTable& table, uint32_t slots, uint32_t top_k) {
   PolicyShape shape;
   for (uint32_t layer = 0; layer < table.layers(); ++layer) shape.class_of_layer.push_back(table.size_class(layer));
@@ -74,9 +77,13 @@ Residency::Residency(const ResidencyParts& parts, ExpertCache cache)
   promoting_.reserve(table_.layers() * size_t{top_k_});
   candidates_.reserve(table_.layers() * size_t{top_k_});
   host_.set_evict_listener([this](ExpertId id) { left_host(id); });
+  host_.set_arrival_listener([this](ExpertId id) { came_to_host(id); });
 }
 
-Residency::~Residency() { host_.set_evict_listener({}); }
+Residency::~Residency() {
+  host_.set_evict_listener({});
+  host_.set_arrival_listener({});
+}
 
 // --- addresses
 
@@ -92,6 +99,11 @@ bool Residency::published(ExpertId id) const {
 
 // Where kernels find the expert outside VRAM; 0: nowhere.
 uint64_t Residency::host_address(ExpertId id) { return in_place() && host_.resident(id) ? window_->address(id, host_.parts(id)) : 0; }
+
+// The RAM tier has the expert's bytes, whoever asked for them.
+void Residency::came_to_host(ExpertId id) {
+  if (!published(id)) set_address(id, host_address(id));
+}
 
 // The RAM tier has given the expert's bytes up.
 void Residency::left_host(ExpertId id) {
@@ -200,7 +212,8 @@ Status Residency::upload_missing(uint32_t layer, Access access) {
   const Heat heat = access == Access::kDecode ? Heat::kHot : Heat::kCold;
   // The policy knows the whole choice before it is asked who goes.
   for (size_t i = 0; access == Access::kDecode && i < missing_.size(); ++i) cache_.used_elsewhere(id_of(layer, missing_[i]));
-  const size_t most = std::max(1u, host_.max_batch());
+  const uint32_t room = access == Access::kDecode ? host_.max_batch() : std::max(std::min(top_k_, host_.max_batch()), host_.max_batch() / kScanShare);
+  const size_t most = std::max(1u, room);
   for (size_t first = 0; first < missing_.size(); first += most) {
     wanted_.clear();
     for (size_t i = first; i < std::min(first + most, missing_.size()); ++i) wanted_.push_back(id_of(layer, missing_[i]));
@@ -217,7 +230,7 @@ Status Residency::upload_missing(uint32_t layer, Access access) {
 
 // Experts as they arrive in RAM, on to VRAM.
 Status Residency::upload_batch(std::span<const ExpertId> ids, Heat heat) {
-  HOTSET_RETURN_IF_ERROR(host_.acquire(ids, [this, heat](size_t i) { return upload(wanted_[i], heat); }));
+  HOTSET_RETURN_IF_ERROR(host_.acquire(ids, [this, heat](size_t i) { return upload(wanted_[i], heat); }, heat));
   auto submitted = link_->submit();
   if (submitted.ok()) visible_value_ = std::max(visible_value_, *submitted);
   // A bounded tier may give the bytes up once they are not pinned.
@@ -262,7 +275,7 @@ Status Residency::copy_parts(ExpertId id, SlotId slot) {
 Status Residency::use_from_host(uint32_t layer, Access access) {
   wanted_.clear();
   for (const uint16_t id : missing_) wanted_.push_back(id_of(layer, id));
-  const Status arrived = host_.acquire(wanted_, [](size_t) { return ok_status(); });
+  const Status arrived = host_.acquire(wanted_, [](size_t) { return ok_status(); }, access == Access::kDecode ? Heat::kHot : Heat::kCold);
   if (!arrived.ok()) {
     undo(layer, 0);
     return arrived;
@@ -371,7 +384,7 @@ uint32_t Residency::max_load_wave(uint32_t layer) const {
 uint32_t Residency::max_scan_wave(uint32_t layer) const {
   if (mode_of(Access::kScan) != MissMode::kInPlace) return max_load_wave(layer);
   if (host_.holds_all()) return table_.experts();
-  return std::min(table_.experts(), std::max(top_k_, host_.max_batch() / 2));
+  return std::min(table_.experts(), std::max(top_k_, host_.max_batch() / (2 * kScanShare)));
 }
 
 uint32_t Residency::scan_depth(uint32_t layer) const {

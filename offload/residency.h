@@ -9,9 +9,10 @@
 // (Serving::decode is kInPlace), that of its bytes in RAM; else 0.
 //
 // Rules between the caller and the device:
-// - acquire(), hint(), end_token(), poll() and the setters may evict, that is change addresses in the table and write other bytes
+// - acquire(), hint(), end_token() and the setters may evict, that is change addresses in the table and write other bytes
 //   where they led to. A submit that looks experts up in the table by itself may use any address it holds. So
 //   these are only called when no such submit is in flight, or when every expert that it can choose is pinned.
+// - poll() gives experts better addresses, or their first; those they had stay good until the next call that may evict.
 // - A submit that uses experts waits for copies_to_wait_for() on the link's timeline.
 // - Pins end with retire(layer, ids, gpu_value): when the compute timeline has passed gpu_value, as told by advance().
 //
@@ -129,7 +130,7 @@ class Residency {
   // One token is done: promotes what its misses have earned, within Serving::promotion_bytes.
   void end_token();
 
-  // Takes in what copies and reads have finished, without waiting.
+  // Takes in what copies and reads have finished, without waiting: experts that a hint brought get their addresses.
   void poll();
 
   // All experts of a layer of a whole RAM tier are loaded: they get addresses where the device reads host memory.
@@ -139,7 +140,8 @@ class Residency {
   Status set_serving(const Serving& serving);
   const Serving& serving() const { return serving_; }
 
-  // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time.
+  // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time. Of a bounded RAM
+  // tier a scan takes a quarter at most, where that is room enough: what decode has warmed stays in the rest.
   uint32_t max_scan_wave(uint32_t layer) const;
   uint32_t scan_depth(uint32_t layer) const;
   // The same with Access::kLoad, one wave at a time.
@@ -163,6 +165,8 @@ class Residency {
   double worth(uint32_t layer, uint32_t expert) const { return cache_.worth(id_of(layer, expert)); }
 
   // --- live budgets; no pins may be left
+  // Waits until no copy is under way, so that no expert is held for one. Error: the link's.
+  Status finish_copies();
   // Closes slot after slot of the slab, so that its memory may be given back: its experts leave VRAM. Returns once no copy into it
   // is under way. Error: the link's.
   Status close_slab(SlabId slab);
@@ -206,6 +210,7 @@ class Residency {
   bool promote(ExpertId id);
   void publish(const Promotion& promotion);
   void publish_finished(uint64_t completed_value);
+  void came_to_host(ExpertId id);
   void left_host(ExpertId id);
   bool has_slots() const { return cache_.slots() > 0; }
   bool in_place() const { return window_ != nullptr && (!has_slots() || serving_.decode == MissMode::kInPlace); }

@@ -103,11 +103,17 @@ bool Residency::promote(ExpertId id) {
   return true;
 }
 
-Status Residency::close_slab(SlabId slab) {
+Status Residency::finish_copies() {
+  if (link_ == nullptr) return ok_status();
   uint64_t last_value = 0;
   for (const Promotion& promotion : promoting_) last_value = std::max(last_value, promotion.value);
   HOTSET_RETURN_IF_ERROR(link_->wait(std::max(last_value, visible_value_)));
   publish_finished(last_value);
+  return ok_status();
+}
+
+Status Residency::close_slab(SlabId slab) {
+  HOTSET_RETURN_IF_ERROR(finish_copies());
   for (uint32_t i = 0; i < cache_.slots(); ++i) {
     const SlotId slot{i};
     if (cache_.place(slot).slab != slab || cache_.closed(slot)) continue;

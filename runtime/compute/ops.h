@@ -258,6 +258,7 @@ struct MatrixProduct {
 // in that of another: gate and up joined.
 struct ExpertShape {
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kMaxPieces = 8;
 
   uint32_t embd = 0;  // width of input and output
   uint32_t ff = 0;

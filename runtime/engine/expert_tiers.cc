@@ -18,6 +18,9 @@ namespace {
 // Of the RAM that is free, when no budget is given: the rest is the system's, and the page cache's of the dense weights.
 constexpr double kDefaultRamShare = 0.8;
 
+// Runs of slots that are imported: drivers have as few as 4096 allocations to give (maxMemoryAllocationCount).
+constexpr size_t kMostImports = 64;
+
 // Stands for the address of a slab that has no memory; its slots are closed.
 constexpr uint64_t kNoAddress = kRecordAlignment;
 
@@ -57,10 +60,16 @@ Status ExpertTiers::make_source() {
   return ok_status();
 }
 
+// Of VRAM and of a bounded RAM tier.
+std::string_view ExpertTiers::policy_name() const {
+  return parts_.options.policy == "auto" ? policy_names()[0] : std::string_view(parts_.options.policy);
+}
+
 Status ExpertTiers::make_host() {
   HostTierOptions options;
   options.threads = resolve_threads(parts_.options.threads);
   options.top_k = largest_top_k(parts_.spec);
+  options.policy = policy_name();
   // What VRAM holds for good passes through RAM a layer at a time.
   if (!all_in_vram()) options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
   HOTSET_ASSIGN(host_, HostTier::create(parts_.table, *source_, options));
@@ -97,7 +106,7 @@ Status ExpertTiers::make_residency() {
   made.slabs = slabs;
   made.slots_per_class = on_cpu() ? std::span<const uint32_t>(parts_.plan.slots_per_class) : parts_.slab_plan.slots_per_class;
   made.top_k = largest_top_k(parts_.spec);
-  made.policy = parts_.options.policy == "auto" ? policy_names()[0] : std::string_view(parts_.options.policy);
+  made.policy = policy_name();
   HOTSET_ASSIGN(residency_, Residency::create(made));
   for (size_t i = 0; i < open_.size(); ++i) {
     if (!open_[i]) HOTSET_RETURN_IF_ERROR(residency_->close_slab(SlabId{static_cast<uint32_t>(i)}));
@@ -106,10 +115,10 @@ Status ExpertTiers::make_residency() {
 }
 
 void ExpertTiers::make_prefetch() {
-  PrefetchChoice choice = parts_.options.prefetch;
-  if (choice == PrefetchChoice::kAuto) choice = PrefetchChoice::kRouter;
+  const PrefetchChoice choice = parts_.options.prefetch;
   if (choice == PrefetchChoice::kOff || host_->holds_all()) return;
   PrefetchOptions options;
+  options.always = choice != PrefetchChoice::kAuto;
   options.mode = choice == PrefetchChoice::kHistory ? PrefetchMode::kHistory : PrefetchMode::kRouter;
   options.top_k = largest_top_k(parts_.spec);
   options.vocab = parts_.spec.vocab;
@@ -273,28 +282,61 @@ Status ExpertTiers::set_vram_budget(uint64_t budget_bytes) {
                format_bytes(parts_.memory.used_bytes()).c_str());
 }
 
-Status ExpertTiers::set_ram_budget(uint64_t budget_bytes) { return host_->set_budget(budget_bytes); }
+// What the device has imported must not be given back to the system: it lets go first.
+Status ExpertTiers::set_ram_budget(uint64_t budget_bytes) {
+  HOTSET_RETURN_IF_ERROR(residency_->finish_copies());
+  const bool imported = !host_->holds_all() && !imports_.empty();
+  if (!imported) return host_->set_budget(budget_bytes);
+  import_window_.clear();
+  HOTSET_RETURN_IF_ERROR(residency_->set_serving(residency_->serving()));
+  imports_.clear();
+  const Status changed = host_->set_budget(budget_bytes);
+  import_slots();
+  HOTSET_RETURN_IF_ERROR(residency_->set_serving(residency_->serving()));
+  return changed;
+}
+
+// The GPU reads an expert as one record, and it reads whole pages of memory that stay.
+void ExpertTiers::import_slots() {
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
+    if (source_->extents(layer) != 1) return;
+  }
+  for (const SlotRun& run : host_->slot_runs()) {
+    if (imports_.size() == kMostImports) return;
+    std::vector<uint64_t> cuts;
+    for (uint64_t at = 0; at < run.memory.size(); at += run.slot_bytes) cuts.push_back(at);
+    auto import = HostImport::create(*parts_.backend.device(), run.memory, cuts);
+    if (!import.ok()) return log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
+    import_window_.add(**import);
+    imports_.push_back(std::move(*import));
+  }
+}
 
 Status ExpertTiers::open_window() {
   if (on_cpu()) return choose_serving(true);
   if (!host_->holds_anything()) return ok_status();
   const bool reads = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
   const bool copies = parts_.copy_path ? *parts_.copy_path == CopyPath::kDirect : !parts_.backend.limits().unified;
-  if ((reads || copies) && host_->holds_all()) {
-    const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
-    auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
-    if (import.ok()) import_ = std::move(*import);
-    else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
-    import_window_.set(reads ? import_.get() : nullptr);
-    link_->set_path(parts_.copy_path, import_.get());
-  }
-  return choose_serving(reads && import_ != nullptr);
+  import_window_.clear();
+  imports_.clear();
+  if ((reads || copies) && host_->holds_all()) import_arena(reads);
+  if (reads && !host_->holds_all()) import_slots();
+  return choose_serving(!import_window_.empty());
+}
+
+void ExpertTiers::import_arena(bool reads) {
+  const std::vector<uint64_t> cuts = host_->record_offsets_bytes();
+  auto import = HostImport::create(*parts_.backend.device(), host_->arena(), cuts);
+  if (import.ok()) imports_.push_back(std::move(*import));
+  else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
+  if (reads && !imports_.empty()) import_window_.add(*imports_[0]);
+  link_->set_path(parts_.copy_path, imports_.empty() ? nullptr : imports_[0].get());
 }
 
 LinkRates ExpertTiers::measure_rates() {
   LinkRates rates = parts_.link_rates;
   if (!on_cpu()) rates.cpu_bytes_per_s = measure_cpu_bytes_per_s(resolve_threads(parts_.options.threads));
-  if (import_ == nullptr) rates.in_place_bytes_per_s = 0;
+  if (imports_.empty()) rates.in_place_bytes_per_s = 0;
   return rates;
 }
 

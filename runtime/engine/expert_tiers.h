@@ -76,6 +76,7 @@ class ExpertTiers {
 
  private:
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
+  std::string_view policy_name() const;
   Status make_source();
   Status make_host();
   Status make_residency();
@@ -89,6 +90,9 @@ class ExpertTiers {
   Status warm_from_disk(const ProgressFunction& progress);
   // Lets the device read RAM where it can, and decides how misses are served.
   Status open_window();
+  void import_arena(bool reads);
+  // The open slots of a bounded tier, where every expert lies in one piece.
+  void import_slots();
   Status choose_serving(bool reads_host);
   LinkRates measure_rates();
   TokenWork token_work() const;
@@ -108,7 +112,7 @@ class ExpertTiers {
   std::vector<ExpertId> hot_set_;       // to begin with, the worthiest first
   std::unique_ptr<ExpertSource> source_;
   std::unique_ptr<HostTier> host_;
-  std::unique_ptr<HostImport> import_;  // of the host tier's arena
+  std::vector<std::unique_ptr<HostImport>> imports_;  // of the host tier's arena, or of its open slots
   std::unique_ptr<CpuWindow> cpu_window_;
   ImportWindow import_window_;
   std::unique_ptr<LinkVulkan> link_;

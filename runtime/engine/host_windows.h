@@ -24,17 +24,23 @@ class CpuWindow final : public HostWindow {
   std::vector<ExpertPieces> pieces_;  // [layers][experts]
 };
 
-// A GPU reads what was imported; before set() that is nothing.
+// A GPU reads experts that lie in one piece in memory that was imported; before add() that is nothing.
 class ImportWindow final : public HostWindow {
  public:
-  void set(const HostImport* import) { import_ = import; }
+  // `import` outlives the window, or its clear().
+  void add(const HostImport& import) { imports_.push_back(&import); }
+  void clear() { imports_.clear(); }
+  bool empty() const { return imports_.empty(); }
   uint64_t address(ExpertId, std::span<const RecordPart> parts) override {
-    if (import_ == nullptr || parts.size() != 1) return 0;
-    return import_->device_address(parts[0].bytes.data(), parts[0].bytes.size()).value_or(0);
+    if (parts.size() != 1) return 0;
+    for (const HostImport* import : imports_) {
+      if (const auto address = import->device_address(parts[0].bytes.data(), parts[0].bytes.size())) return *address;
+    }
+    return 0;
   }
 
  private:
-  const HostImport* import_ = nullptr;
+  std::vector<const HostImport*> imports_;
 };
 
 }  // namespace hotset

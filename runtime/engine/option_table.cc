@@ -154,8 +154,8 @@ constexpr std::array kTable = {
                [](O& o, V text) { return set_choice(o.engine.miss, text, kMissNames); },
                [](const O& o) -> std::string { return kMissNames[static_cast<size_t>(o.engine.miss)]; }},
     OptionSpec{"prefetch", kEngine, kChoice, "auto|off|router|history",
-               "Where guesses come from that read experts ahead from disk: the next layer's router, or what was chosen together before. "
-               "It stops by itself when it does not pay.",
+               "Where guesses come from that read experts ahead from disk: the next layer's router, or what was chosen together before; auto "
+               "tries the router's and keeps them where tokens come sooner. Name one to compare.",
                [](O& o, V text) { return set_choice(o.engine.prefetch, text, kPrefetchNames); },
                [](const O& o) -> std::string { return kPrefetchNames[static_cast<size_t>(o.engine.prefetch)]; }},
     OptionSpec{"hot-set", kEngine, kText, "FILE",

@@ -253,7 +253,7 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
   stats.limiting_link = estimate.limit;
   const Prefetch* prefetch = loaded_.tiers().prefetch();
   if (!prefetch) return;
-  stats.prefetch.active = prefetch->active();
+  stats.prefetch.active = prefetch->in_use();
   stats.prefetch.reads = host.hinted - host_start_.hinted;
   stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
   stats.prefetch.late = host.hint_late - host_start_.hint_late;

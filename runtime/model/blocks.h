@@ -106,7 +106,9 @@ Value block_mask(Graph& graph, const Value& x, const IndexerBlock& block);
 
 // Qwen3-Next's gated delta net, with the sizes of ssm.*; head h reads key head h % key heads where they are tiled.
 Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads);
-Value kimi_delta_attention(Graph& graph, const Value& x);
+// Where the metadata gives a lower bound l < 0 of the log decay, it is l * sigmoid(a * (x + bias)) in place of a softplus; with
+// `a_is_negative` the file holds -a.
+Value kimi_delta_attention(Graph& graph, const Value& x, bool a_is_negative = true);
 Value mamba2(Graph& graph, const Value& x);
 Value mamba1(Graph& graph, const Value& x);
 Value short_convolution(Graph& graph, const Value& x, uint32_t kernel);

@@ -148,7 +148,36 @@ Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads) {
   return gated_norm(graph, step.out, d.heads, Activation::kSilu, in.z);
 }
 
-Value kimi_delta_attention(Graph& graph, const Value& x) {
+namespace {
+
+// The log decay of each channel of Kimi delta attention.
+Value kda_decay(Graph& graph, const Value& x, uint32_t heads, uint32_t dim, bool a_is_negative) {
+  const uint32_t width = heads * dim;
+  const Value decay = graph.has("ssm_f_b.weight") ? graph.linear(graph.linear(x, "ssm_f_a", dim), "ssm_f_b", width) : graph.linear(x, "ssm_f_a", width);
+  const TensorInfo* bias = graph.vector("ssm_dt.bias", width);
+  const TensorInfo* a = any_vector(graph, "ssm_a", heads);
+  const float lower_bound = graph.real("kda.gate_lower_bound", 0);
+  if (lower_bound == 0) {
+    decay_of(graph, decay, bias, a, dim);
+    return decay;
+  }
+  graph.add_vector(decay, bias);
+  graph.multiply_by(decay, {.vector = a, .group = dim});
+  graph.map({.glu = {.f = Activation::kSigmoid, .alpha = a_is_negative ? -1.0f : 1.0f}, .scale = lower_bound, .a = {.value = decay}, .b = {}, .c = {}, .out = decay});
+  return decay;
+}
+
+Value kda_gate(Graph& graph, const Value& x, uint32_t dim, uint32_t width) {
+  if (graph.has("ssm_g_b.weight")) return graph.linear(graph.linear(x, "ssm_g_a", dim), "ssm_g_b", width);
+  for (const char* part : {"ssm_g", "attn_gate"}) {
+    if (graph.has(std::string(part) + ".weight")) return graph.linear(x, part, width);
+  }
+  return graph.linear(x, "ssm_g_a", width);
+}
+
+}  // namespace
+
+Value kimi_delta_attention(Graph& graph, const Value& x, bool a_is_negative) {
   const uint32_t heads = graph.config().layer_heads[graph.layer()];
   const uint32_t dim = graph.number("kda.head_dim", 128);
   const uint32_t width = heads * dim;
@@ -159,17 +188,14 @@ Value kimi_delta_attention(Graph& graph, const Value& x) {
   const Value v = convolve(graph, qkv[2], "ssm_conv1d_v", kernel, Activation::kSilu);
   unit_length(graph, q, heads);
   unit_length(graph, k, heads);
-  const Value decay = graph.linear(graph.linear(x, "ssm_f_a", dim), "ssm_f_b", width);
-  decay_of(graph, decay, graph.vector("ssm_dt.bias", width), any_vector(graph, "ssm_a", heads), dim);
+  const Value decay = kda_decay(graph, x, heads, dim, a_is_negative);
   const Value beta = graph.linear(x, "ssm_beta", heads);
   apply(graph, Activation::kSigmoid, beta);
   LinearAttentionStep step = {.q = q, .k = k, .v = v, .decay = decay, .beta = beta, .out = graph.value(width)};
   step.shape = {heads, heads, false, dim, dim, Decay::kChannel, true, 1 / std::sqrt(static_cast<float>(dim))};
   step.state = graph.fixed_state(heads * dim * dim);
   graph.push(step);
-  const Value gate = graph.has("ssm_g_a.weight") ? graph.linear(graph.linear(x, "ssm_g_a", dim), "ssm_g_b", width)
-                                                 : graph.linear(x, graph.has("attn_gate.weight") ? "attn_gate" : "ssm_g", width);
-  return gated_norm(graph, step.out, heads, Activation::kSigmoid, gate);
+  return gated_norm(graph, step.out, heads, Activation::kSigmoid, kda_gate(graph, x, dim, width));
 }
 
 Value mamba2(Graph& graph, const Value& x) {

@@ -9,6 +9,8 @@
 namespace hotset {
 namespace {
 
+static_assert(sizeof(ExpertPieces::piece) == ExpertShape::kMaxPieces * sizeof(std::byte*));
+
 constexpr uint64_t kAlignment = 64;  // of prepared activations and scratch
 
 cpu::ExpertLayout layout_of(const ExpertShape& shape) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "offload/prefetch.h"
 #include "platform/clock.h"
 
 namespace hotset {
@@ -33,28 +32,36 @@ Result<std::unique_ptr<DecodePass>> DecodePass::create(const Model& model, Works
 }
 
 Status DecodePass::record() {
-  const uint32_t layer_count = static_cast<uint32_t>(model_.spec.moes.size());
-  for (uint32_t i = 0; i <= layer_count; ++i) {
-    HOTSET_ASSIGN(const SegmentId segment, record_segment(i, false));
-    segments_.push_back(segment);
-    if (model_.cpu_experts == nullptr) continue;
-    HOTSET_ASSIGN(const SegmentId after_cpu, i == 0 ? Result<SegmentId>(segment) : record_segment(i, true));
-    after_cpu_.push_back(after_cpu);
-    if (i == layer_count) break;
+  HOTSET_ASSIGN(silent_, record_token(false));
+  if (model_.prefetch != nullptr && model_.prefetch->asks_router()) {
+    HOTSET_ASSIGN(guessing_, record_token(true));
+  }
+  for (uint32_t i = 0; model_.cpu_experts != nullptr && i < model_.spec.moes.size(); ++i) {
     HOTSET_ASSIGN(const SegmentId experts, record_experts(i));
     experts_segments_.push_back(experts);
   }
   return ok_status();
 }
 
-Result<SegmentId> DecodePass::record_segment(uint32_t index, bool after_cpu) {
+Result<DecodePass::Recording> DecodePass::record_token(bool guess) {
+  Recording recording;
+  for (uint32_t i = 0; i <= model_.spec.moes.size(); ++i) {
+    HOTSET_ASSIGN(const SegmentId plain, record_segment(i, false, guess));
+    recording.plain.push_back(plain);
+    if (model_.cpu_experts == nullptr) continue;
+    HOTSET_ASSIGN(const SegmentId after_cpu, i == 0 ? Result<SegmentId>(plain) : record_segment(i, true, guess));
+    recording.after_cpu.push_back(after_cpu);
+  }
+  return recording;
+}
+
+Result<SegmentId> DecodePass::record_segment(uint32_t index, bool after_cpu, bool guess) {
   HOTSET_ASSIGN(const SegmentId segment, ops_->new_segment());
   HOTSET_RETURN_IF_ERROR(ops_->begin(segment));
   if (index != 0 && after_cpu) steps_.add_cpu_part(index - 1);
   if (index != 0 && !after_cpu) steps_.experts_decode(index - 1);
   steps_.stretch(index, 1, Phase::kDecode);
   if (index < model_.spec.moes.size()) {
-    const bool guess = model_.prefetch != nullptr && model_.prefetch->asks_router();
     steps_.router(index, 1, Phase::kDecode, guess);
     if (guess) steps_.guess_next(index);
     steps_.route_decode(index);
@@ -75,53 +82,62 @@ Result<SegmentId> DecodePass::record_experts(uint32_t layer) {
 }
 
 Status DecodePass::run(uint32_t token, uint32_t position) {
-  const Status done = run_segments(token, position);
+  const uint64_t start_ns = now_ns();
+  begin_token(token, position);
+  const Status done = run_segments();
   end_pins();
-  if (done.ok()) note_hits();
+  if (!done.ok()) return done;
+  note_hits();
+  if (model_.prefetch) model_.prefetch->end_token(now_ns() - start_ns);
   return done;
 }
 
-Status DecodePass::run_segments(uint32_t token, uint32_t position) {
-  auto& control = ws_.host<shaders::Control>(ws_.control)[0];
-  control.position = position;
+void DecodePass::begin_token(uint32_t token, uint32_t position) {
+  ws_.host<shaders::Control>(ws_.control)[0].position = position;
   ws_.host<uint32_t>(ws_.tokens)[0] = token;
   positions_.fill(position, 1);
   std::fill(served_.begin(), served_.end(), false);
   after_cpu_next_ = false;
   if (model_.prefetch) model_.prefetch->begin_token(token, model_.residency);
+  recording_ = guessing() && model_.prefetch->asks_router() ? &guessing_ : &silent_;
+}
 
-  const uint32_t end = static_cast<uint32_t>(segments_.size());
+Status DecodePass::run_segments() {
+  const uint32_t end = static_cast<uint32_t>(silent_.plain.size());
+  auto& control = ws_.host<shaders::Control>(ws_.control)[0];
   bool missed = false;
   for (uint32_t next = 0; next < end;) {
     control.stop = 0;
-    // Guesses are only of use to a host that sees them before the next layer runs.
-    const uint32_t window = model_.prefetch != nullptr && model_.prefetch->wants_every_layer() ? 1 : window_;
-    const uint32_t count = std::min(window, end - next);
-    HOTSET_RETURN_IF_ERROR(submit(next, count));
-    const uint32_t stop = control.stop;
     const uint32_t first = next;
+    const uint32_t count = guessing() ? 1 : std::min(window_, end - next);
+    HOTSET_RETURN_IF_ERROR(run_ahead(first, count));
+    const uint32_t stop = control.stop;
     next = stop == 0 ? next + count : stop;  // after a stop: the segment that begins with this layer's experts
-    if (stop != 0) {
-      missed = true;
-      ++stops_;
-      window_ = std::max(1u, window_ / 2);
-      HOTSET_RETURN_IF_ERROR(serve_misses(stop - 1));
-    }
-    if (stop == 0 && next < end && model_.prefetch && model_.prefetch->wants_every_layer()) HOTSET_RETURN_IF_ERROR(hold(next - 1));
-    if (model_.prefetch) guess(first, std::min(next, end - 1));
+    missed = missed || stop != 0;
+    stops_ += stop != 0 ? 1 : 0;
+    if (stop != 0 && !guessing()) window_ = std::max(1u, window_ / 2);
+    if (stop != 0 || (guessing() && next < end)) HOTSET_RETURN_IF_ERROR(serve(next - 1));
+    if (model_.prefetch) note_choices(first, std::min(next, end - 1));
   }
-  if (!missed) window_ = std::min(most_segments(model_.spec, *ops_), window_ * 2);
+  if (!missed && !guessing()) window_ = std::min(most_segments(model_.spec, *ops_), window_ * 2);
   return ok_status();
 }
 
-Status DecodePass::submit(uint32_t first, uint32_t count) {
-  run_.assign(segments_.begin() + first, segments_.begin() + first + count);
-  if (after_cpu_next_) run_[0] = after_cpu_[first];
-  after_cpu_next_ = false;
+// Runs `count` segments, or less where the device stops.
+Status DecodePass::run_ahead(uint32_t first, uint32_t count) {
+  run_.clear();
+  for (uint32_t i = 0; i < count; ++i) run_.push_back(segment(first + i));
+  model_.residency.poll();  // what has come meanwhile need not stop the pass
   HOTSET_ASSIGN(const uint64_t point, ops_->submit(run_, model_.residency.copies_to_wait_for()));
   const Status done = ops_->wait(point);
   end_pins();
   return done;
+}
+
+SegmentId DecodePass::segment(uint32_t index) {
+  const bool after_cpu = after_cpu_next_;
+  after_cpu_next_ = false;
+  return (after_cpu ? recording_->after_cpu : recording_->plain)[index];
 }
 
 // The experts of the layer that stopped last keep their places until the submit that uses them is done: a hint may come before it.
@@ -131,18 +147,13 @@ void DecodePass::end_pins() {
   pinned_layer_ = kNoLayer;
 }
 
-// The device has looked up where this layer's experts lie and uses that in the next submit: no hint may move them before.
-Status DecodePass::hold(uint32_t layer) {
-  HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, chosen(layer), Access::kDecode).status());
+// The experts keep their places until the submit that uses them is done: a hint may come before it.
+Status DecodePass::serve(uint32_t layer) {
+  const uint64_t start_ns = now_ns();
+  const std::span<const uint16_t> ids = chosen(layer);
+  HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, ids, Access::kDecode).status());
   pinned_layer_ = layer;
   served_[layer] = true;
-  return ok_status();
-}
-
-Status DecodePass::serve_misses(uint32_t layer) {
-  const uint64_t start_ns = now_ns();
-  HOTSET_RETURN_IF_ERROR(hold(layer));
-  const std::span<const uint16_t> ids = chosen(layer);
   const std::span<uint64_t> addresses = ws_.host<uint64_t>(ws_.addresses);
   bool on_cpu = false;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -173,12 +184,15 @@ Status DecodePass::run_on_cpu(uint32_t layer) {
   return ok_status();
 }
 
-void DecodePass::guess(uint32_t first_layer, uint32_t last_layer) {
-  const size_t used = chosen_.size();
-  const std::span<const uint32_t> guesses = ws_.host<uint32_t>(ws_.guess_log);
-  for (uint32_t layer = first_layer; layer < last_layer; ++layer) {
-    model_.prefetch->chose(layer, chosen(layer), guesses.subspan(layer * used, used), layer + 1 == last_layer, model_.residency);
-  }
+// The layers from `first_layer` to `last_layer` - 1 have chosen.
+void DecodePass::note_choices(uint32_t first_layer, uint32_t last_layer) {
+  for (uint32_t layer = first_layer; layer < last_layer; ++layer) model_.prefetch->chose(layer, chosen(layer));
+  if (last_layer > first_layer) model_.prefetch->guess_after(last_layer - 1, guess_of(last_layer - 1), model_.residency);
+}
+
+// What the device guessed at `layer` for the one after it.
+std::span<const uint32_t> DecodePass::guess_of(uint32_t layer) {
+  return ws_.host<uint32_t>(ws_.guess_log).subspan(size_t{layer} * chosen_.size(), chosen_.size());
 }
 
 void DecodePass::note_hits() {

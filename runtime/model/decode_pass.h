@@ -4,7 +4,8 @@
 // means that); the last one ends with the logits. A run of segments is one submit. Inside it the router looks each chosen expert up in the device table; at one
 // without an address it stops the pass on the device, the host sees to it, and the pass resumes with that layer's experts.
 // How many segments run ahead of the host adapts: all of them while every expert is found, fewer while experts are
-// missing, one while guesses for the next layer are worth more than running ahead.
+// missing, one in a token for which Prefetch wants to see each layer's choice before the next runs. The commands of such tokens make
+// guesses; those of others do not.
 //
 // Experts that are left to the CPU: the device runs the others of the layer meanwhile, then adds the CPU's part.
 //
@@ -16,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "offload/prefetch.h"
 #include "runtime/model/cpu_experts.h"
 #include "runtime/model/step_recorder.h"
 #include "runtime/model/model.h"
@@ -39,18 +41,28 @@ class DecodePass {
   uint64_t stops() const { return stops_; }        // times the device waited for the host
 
  private:
+  // A token's segments, made with or without guesses.
+  struct Recording {
+    std::vector<SegmentId> plain;      // [layers + 1]
+    std::vector<SegmentId> after_cpu;  // [layers + 1], with CpuExperts: segment i with the CPU's part in place of the experts
+  };
+
   DecodePass(const Model& model, Workspace& workspace);
   Status record();
-  Result<SegmentId> record_segment(uint32_t index, bool after_cpu);
+  Result<Recording> record_token(bool guess);
+  Result<SegmentId> record_segment(uint32_t index, bool after_cpu, bool guess);
   Result<SegmentId> record_experts(uint32_t layer);
-  Status submit(uint32_t first, uint32_t count);
-  // Sees to the experts that layer `layer` chose: writes their addresses, or runs them on the CPU. The layer whose segment comes next
-  // then begins with what is left to do.
-  Status serve_misses(uint32_t layer);
-  Status hold(uint32_t layer);
+  void begin_token(uint32_t token, uint32_t position);
+  Status run_segments();
+  Status run_ahead(uint32_t first, uint32_t count);
+  SegmentId segment(uint32_t index);
+  // Sees to the experts that layer `layer` chose, and holds them: writes their addresses, or runs them on the CPU. The layer whose
+  // segment comes next then begins with what is left to do.
+  Status serve(uint32_t layer);
   Status run_on_cpu(uint32_t layer);
-  void guess(uint32_t first_layer, uint32_t last_layer);
-  Status run_segments(uint32_t token, uint32_t position);
+  void note_choices(uint32_t first_layer, uint32_t last_layer);
+  std::span<const uint32_t> guess_of(uint32_t layer);
+  bool guessing() const { return model_.prefetch != nullptr && model_.prefetch->active(); }
   void end_pins();
   void note_hits();
 
@@ -59,9 +71,10 @@ class DecodePass {
   const std::unique_ptr<Ops> ops_;
   StepRecorder steps_;
   PositionTables positions_;
-  std::vector<SegmentId> segments_;          // [layers + 1]
+  Recording silent_;                         // without guesses
+  Recording guessing_;                       // where the device makes guesses
+  const Recording* recording_ = &silent_;    // of the token under way
   std::vector<SegmentId> experts_segments_;  // [layers], with CpuExperts: the experts that have addresses, alone
-  std::vector<SegmentId> after_cpu_;         // [layers + 1], with CpuExperts: segment i with the CPU's part in place of the experts
   std::vector<SegmentId> run_;               // of the submit under way
   bool after_cpu_next_ = false;              // the next segment goes on from the CPU's part
   std::vector<uint16_t> chosen_;             // [used]

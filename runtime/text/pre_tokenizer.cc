@@ -3,98 +3,114 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
+
+#include "platform/log.h"
+
 namespace hotset {
 
 namespace {
 
-// Unicode's White_Space property. PCRE2's own \s also takes U+180E, which the tokenizers' regex engines do not.
-#define WS R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})"
-
-constexpr char kGpt2[] =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{L}\p{N})" WS "]+|[" WS "]+(?![^" WS "])|[" WS "]+";
-
-// Qwen 2 and Llama 3 differ only in how many digits make a word.
-#define MODERN(digits)                                                                                    \
-  R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)" digits R"(| ?[^\p{L}\p{N})" WS R"(]+[\r\n]*|[)" WS \
-  R"(]*[\r\n]+|[)" WS "]+(?![^" WS "])|[" WS "]+"
-constexpr char kQwen2[] = MODERN(R"(\p{N})");
-constexpr char kLlama3[] = MODERN(R"(\p{N}{1,3})");
-#undef MODERN
-#undef WS
-
-struct Rule {
-  const char* name;
-  const char* pattern;
-  bool ignore_merges;
-  bool adds_bos;
+struct CodeDeleter {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
 };
-
-// Names as llama.cpp writes them into files.
-constexpr Rule kRules[] = {
-    {"qwen2", kQwen2, false, false},     {"deepseek-r1-qwen", kQwen2, false, false},
-    {"gpt-2", kGpt2, false, false},      {"default", kGpt2, false, false},
-    {"", kGpt2, false, false},           {"phi-2", kGpt2, false, false},
-    {"llama-bpe", kLlama3, true, true},  {"llama3", kLlama3, true, true},
-    {"llama-v3", kLlama3, true, true},
-};
-
 struct MatchDataDeleter {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
 };
 
+// Cuts `text` into pieces of three characters, the first of one to three.
+void append_triples(std::string_view text, std::vector<std::string_view>& words) {
+  const auto starts_character = [&](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80; };
+  size_t left = 0;  // characters from `i` on
+  for (size_t i = 0; i < text.size(); ++i) left += starts_character(i) ? 1 : 0;
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (!starts_character(i)) continue;
+    if (left % 3 == 0 && i > begin) {
+      words.push_back(text.substr(begin, i - begin));
+      begin = i;
+    }
+    --left;
+  }
+  if (begin < text.size()) words.push_back(text.substr(begin));
+}
+
 }  // namespace
 
-struct PreTokenizer::Pattern {
-  explicit Pattern(pcre2_code* compiled) : code(compiled) {}
-  ~Pattern() { pcre2_code_free(code); }
-  Pattern(const Pattern&) = delete;
-  Pattern& operator=(const Pattern&) = delete;
-  pcre2_code* const code;
+struct PreTokenizer::Step {
+  std::unique_ptr<pcre2_code, CodeDeleter> code;
+  bool triples = false;
+
+  Status split(std::string_view text, pcre2_match_data* match, std::vector<std::string_view>& words) const;
 };
 
-PreTokenizer::PreTokenizer(std::unique_ptr<Pattern> pattern, bool ignore_merges, bool adds_bos)
-    : pattern_(std::move(pattern)), ignore_merges_(ignore_merges), adds_bos_(adds_bos) {}
+Status PreTokenizer::Step::split(std::string_view text, pcre2_match_data* match, std::vector<std::string_view>& words) const {
+  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  for (size_t offset = 0; offset < text.size();) {
+    int rc = pcre2_match(code.get(), subject, text.size(), offset, PCRE2_NO_UTF_CHECK, match, nullptr);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
+      rc = pcre2_match(code.get(), subject, text.size(), offset, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, nullptr);
+    }
+    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
+      return error(Code::kOutOfMemory, "splitting text into words failed at byte %zu (PCRE2 error %d)", offset, rc);
+    }
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match);
+    // Text between matches is a word of its own.
+    const size_t begin = rc < 0 ? text.size() : range[0];
+    const size_t end = rc < 0 ? text.size() : range[1];
+    if (begin > offset) words.push_back(text.substr(offset, begin - offset));
+    if (end > begin) {
+      if (triples) append_triples(text.substr(begin, end - begin), words);
+      else words.push_back(text.substr(begin, end - begin));
+    }
+    offset = end;
+  }
+  return ok_status();
+}
+
+PreTokenizer::PreTokenizer(const PreTokenizerRule& rule) : rule_(rule) {}
 PreTokenizer::~PreTokenizer() = default;
 
 Result<std::unique_ptr<PreTokenizer>> PreTokenizer::create(std::string_view name) {
-  for (const Rule& rule : kRules) {
-    if (name != rule.name) continue;
-    int code = 0;
-    PCRE2_SIZE offset = 0;
-    pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(rule.pattern), PCRE2_ZERO_TERMINATED,
-                                         PCRE2_UTF | PCRE2_UCP, &code, &offset, nullptr);
-    if (compiled == nullptr) {
-      return error(Code::kOutOfMemory, "pre-tokeniser '%s': pattern not compiled (PCRE2 error %d)", rule.name, code);
-    }
-    // Only speed hangs on this: where the system forbids JIT code, PCRE2 interprets.
-    (void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
-    return std::unique_ptr<PreTokenizer>(
-        new PreTokenizer(std::make_unique<Pattern>(compiled), rule.ignore_merges, rule.adds_bos));
+  const PreTokenizerRule* rule = find_pre_tokenizer_rule(name);
+  if (rule == nullptr) {
+    log_line(LogLevel::kWarn, "unknown pre-tokeniser '%.*s': splitting words by the default rule, which may cost quality",
+             static_cast<int>(std::min<size_t>(name.size(), 64)), name.data());
+    rule = find_pre_tokenizer_rule("default");
   }
-  return error(Code::kUnsupported, "unknown pre-tokeniser '%.*s' (known: qwen2, gpt-2, llama-bpe)",
-               static_cast<int>(std::min<size_t>(name.size(), 64)), name.data());
+  std::unique_ptr<PreTokenizer> made(new PreTokenizer(*rule));
+  for (const SplitStep& step : rule->steps) HOTSET_RETURN_IF_ERROR(made->add_step(step));
+  return made;
+}
+
+Status PreTokenizer::add_step(const SplitStep& step) {
+  int code = 0;
+  PCRE2_SIZE offset = 0;
+  auto compiled = std::make_unique<Step>();
+  compiled->triples = step.triples;
+  compiled->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(step.pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
+                                     &code, &offset, nullptr));
+  if (compiled->code == nullptr) {
+    return error(Code::kOutOfMemory, "pre-tokeniser '%.*s': pattern not compiled (PCRE2 error %d at %zu)",
+                 static_cast<int>(rule_.name.size()), rule_.name.data(), code, static_cast<size_t>(offset));
+  }
+  // Only speed hangs on this: where the system forbids JIT code, PCRE2 interprets.
+  (void)pcre2_jit_compile(compiled->code.get(), PCRE2_JIT_COMPLETE);
+  steps_.push_back(std::move(compiled));
+  return ok_status();
 }
 
 Status PreTokenizer::split(std::string_view text, std::vector<std::string_view>& words) const {
   const std::unique_ptr<pcre2_match_data, MatchDataDeleter> match(pcre2_match_data_create(1, nullptr));
   if (match == nullptr) return error(Code::kOutOfMemory, "no memory to split text into words");
-  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-  for (size_t offset = 0; offset < text.size();) {
-    int rc = pcre2_match(pattern_->code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-      constexpr uint32_t kPlain = PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT;
-      rc = pcre2_match(pattern_->code, subject, text.size(), offset, kPlain, match.get(), nullptr);
-    }
-    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
-      return error(Code::kOutOfMemory, "splitting text into words failed at byte %zu (PCRE2 error %d)", offset, rc);
-    }
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
-    // Text between matches is a word of its own.
-    const size_t begin = rc < 0 ? text.size() : range[0];
-    const size_t end = rc < 0 ? text.size() : range[1];
-    if (begin > offset) words.push_back(text.substr(offset, begin - offset));
-    if (end > begin) words.push_back(text.substr(begin, end - begin));
-    offset = end;
+  std::vector<std::string_view> before;
+  std::vector<std::string_view> after{text};
+  for (const auto& step : steps_) {
+    const bool is_last = step == steps_.back();
+    std::vector<std::string_view>& out = is_last ? words : after;
+    std::swap(before, after);
+    after.clear();
+    for (const std::string_view piece : before) HOTSET_RETURN_IF_ERROR(step->split(piece, match.get(), out));
   }
   return ok_status();
 }

@@ -99,6 +99,7 @@ double activated(Activation f, double alpha, double x) {
     case Activation::kSoftplus: return x > 20 ? x : std::log(1 + std::exp(x));
     case Activation::kTanh: return std::tanh(alpha * x);
     case Activation::kExp: return std::exp(alpha * x);
+    case Activation::kSitu: return std::tanh(alpha * x) / alpha / (1 + std::exp(-x));
   }
   return NAN;
 }
@@ -116,10 +117,10 @@ TEST_CASE("parts: map computes every activation, from far below zero to far abov
     for (float x = -12; x < 12; x += 0.37f) xs.push_back(x);
     const auto cols = static_cast<uint32_t>(xs.size());
     Buffer x = rig.upload(xs), out = rig.buffer(cols * sizeof(float));
-    for (uint32_t f = 0; f <= static_cast<uint32_t>(Activation::kExp); ++f) {
+    for (uint32_t f = 0; f <= static_cast<uint32_t>(Activation::kSitu); ++f) {
       Glu glu;
       glu.f = static_cast<Activation>(f);
-      const bool takes_alpha = glu.f == Activation::kSilu || glu.f == Activation::kSigmoid || glu.f == Activation::kTanh || glu.f == Activation::kExp;
+      const bool takes_alpha = glu.f == Activation::kSilu || glu.f == Activation::kSigmoid || glu.f == Activation::kTanh || glu.f == Activation::kExp || glu.f == Activation::kSitu;
       glu.alpha = takes_alpha ? 0.7f : 1;
       if (glu.f == Activation::kExp) glu.gate_high = 50;
       REQUIRE(rig.run([&](Ops& ops) { ops.map(glu, 1, {x.address(), 0}, {}, {}, {out.address(), 0}, 1, cols); }).ok());

@@ -202,6 +202,33 @@ TEST_CASE("tiers: budgets that change on the way change no token") {
   }
 }
 
+TEST_CASE("tiers: from a pack the GPU reads experts in a bounded RAM tier where they lie, whatever its budget becomes") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  const Story reference = tell(on("vulkan"));
+  EngineOptions options = on("vulkan");
+  options.vram = bytes(tight_vram());
+  options.ram = bytes(uint64_t{6} << 20);
+  options.miss = MissChoice::kGpu;
+  const Scratch pack(".gpu.pack");
+  REQUIRE(pack_model(options.model_path, pack.path.string(), {}).ok());
+  options.pack_path = pack.path.string();
+  for (const PrefetchChoice prefetch : {PrefetchChoice::kOff, PrefetchChoice::kRouter}) {
+    options.prefetch = prefetch;
+    const auto engine = open_engine(options);
+    const Story story = tell(*engine);
+    check_same(story, reference);
+    CHECK(story.stats.disk_to_host.bytes > 0);
+    if (story.stats.experts_in_place == 0) HOTSET_SKIP("this device does not read host memory");
+    for (const uint64_t ram : {uint64_t{3} << 20, uint64_t{9} << 20, uint64_t{5} << 20}) {
+      REQUIRE(engine->set_ram_budget(ram).ok());
+      const Story changed = tell(*engine);
+      check_same(changed, reference);
+      CHECK(changed.stats.ram_used_bytes <= ram);
+      CHECK(changed.stats.experts_in_place > 0);
+    }
+  }
+}
+
 TEST_CASE("tiers: a VRAM that held everything can shrink") {
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
   const auto engine = open_engine(on("vulkan"));

@@ -375,3 +375,60 @@ TEST_CASE("host tier: a budget for everything makes a whole tier, which speaks t
   CHECK_FALSE(rig.tier->resident({1, 5}));
   CHECK(rig.tier->stats().residents == 6);
 }
+
+TEST_CASE("host cache: a scan leaves what decode has warmed, and its newcomers take each other's places") {
+  // Once, a prefill counted as uses of a bounded tier, and the next token found none of its experts in RAM.
+  DiskRig rig(test::make_table(12, {9000, 9000}));
+  REQUIRE(rig.open(room_for(rig, 8)).ok());
+  const auto scan = [&](const std::vector<ExpertId>& ids) {
+    REQUIRE(rig.tier->acquire(ids, [](size_t) { return ok_status(); }, Heat::kCold).ok());
+    rig.tier->release(ids);
+    rig.check();
+  };
+  for (const ExpertId id : {ExpertId{0, 0}, ExpertId{0, 1}, ExpertId{0, 2}, ExpertId{1, 0}, ExpertId{1, 1}, ExpertId{1, 2}}) rig.use({id});
+  // Two slots are free; everything else a scan wants goes through them.
+  for (uint16_t i = 4; i < 12; i += 2) scan({{0, i}, {0, static_cast<uint16_t>(i + 1)}});
+  for (uint16_t i = 4; i < 12; i += 2) scan({{1, i}, {1, static_cast<uint16_t>(i + 1)}});
+  for (const ExpertId id : {ExpertId{0, 0}, ExpertId{0, 1}, ExpertId{0, 2}, ExpertId{1, 0}, ExpertId{1, 1}, ExpertId{1, 2}}) CHECK(rig.tier->resident(id));
+  CHECK(rig.tier->resident({1, 10}));
+  CHECK(rig.tier->resident({1, 11}));
+  // A scan of residents is no use of them: the least recent is still the first to go, but for what the scan left.
+  scan({{0, 0}, {0, 1}});
+  rig.use({{0, 4}});
+  CHECK_FALSE(rig.tier->resident({1, 10}));
+  rig.use({{0, 5}});
+  CHECK_FALSE(rig.tier->resident({1, 11}));
+  rig.use({{0, 6}});
+  CHECK_FALSE(rig.tier->resident({0, 0}));
+  CHECK(rig.tier->resident({0, 1}));
+  // What decode uses of a scan's leavings stays.
+  scan({{1, 7}});
+  CHECK(rig.tier->resident({1, 7}));
+  rig.use({{1, 7}});
+  scan({{1, 8}});
+  CHECK(rig.tier->resident({1, 7}));
+}
+
+TEST_CASE("host cache: what a hint brought is told of when it is there, and a use in place makes it useful") {
+  DiskRig rig(small_table());
+  REQUIRE(rig.open(room_for(rig, 4)).ok());
+  std::vector<ExpertId> come;
+  rig.tier->set_arrival_listener([&](ExpertId id) {
+    CHECK(rig.tier->resident(id));
+    CHECK(test::parts_are_right(rig.table, id, rig.tier->parts(id)));
+    come.push_back(id);
+  });
+  rig.script.stuck = true;
+  CHECK(rig.tier->hint(std::vector<ExpertId>{{0, 3}, {0, 4}}) == 2);
+  rig.tier->poll();
+  CHECK(come.empty());
+  rig.script.stuck = false;
+  for (int i = 0; i < 8; ++i) rig.tier->poll();  // hints have a part of the queue only
+  CHECK(come == std::vector<ExpertId>{{0, 3}, {0, 4}});
+  rig.use({{0, 5}});
+  CHECK(come.back() == ExpertId{0, 5});
+  rig.tier->touch({0, 3});
+  CHECK(rig.tier->stats().hint_useful == 1);
+  CHECK(rig.tier->stats().demand_hits == 1);
+  rig.check();
+}

@@ -99,11 +99,8 @@ TEST_CASE("broken vocabularies are refused with one line") {
       {"type 0", [](Vocabulary& v) { v.types[3] = 0; }, "unknown type"},
       {"type 99", [](Vocabulary& v) { v.types[3] = 99; }, "unknown type"},
       {"duplicate", [](Vocabulary& v) { v.tokens[7] = v.tokens[8]; }, "the same"},
-      {"empty token", [](Vocabulary& v) { v.tokens[7].clear(); }, "is empty"},
-      {"not in the alphabet", [](Vocabulary& v) { v.tokens[265] = "a b"; v.merges.pop_back(); }, "alphabet"},
-      {"control character", [](Vocabulary& v) { v.tokens[265] = "\n"; v.merges.pop_back(); }, "alphabet"},
-      {"token not UTF-8", [](Vocabulary& v) { v.tokens[265] = "\xFF"; v.merges.pop_back(); }, "alphabet"},
-      {"bad byte token", [](Vocabulary& v) { v.types[262] = 6; }, "alphabet"},
+      {"bad byte token", [](Vocabulary& v) { v.types[262] = 6; }, "no byte's name"},
+      {"short scores", [](Vocabulary& v) { v.scores = {1, 2}; }, "2 scores"},
       {"merge of an unknown left", [](Vocabulary& v) { v.merges[0] = "zz h"; }, "does not exist"},
       {"merge into an unknown token", [](Vocabulary& v) { v.merges[0] = "z h"; }, "does not exist"},
       {"merge of one", [](Vocabulary& v) { v.merges[0] = "th"; }, "not two tokens"},
@@ -115,8 +112,10 @@ TEST_CASE("broken vocabularies are refused with one line") {
       {"eot too large", [](Vocabulary& v) { v.eot = 1 << 30; }, "end-of-turn"},
       {"pad too large", [](Vocabulary& v) { v.pad = 1000; }, "padding"},
       {"unk too large", [](Vocabulary& v) { v.unk = 1000; }, "unknown token"},
-      {"other model", [](Vocabulary& v) { v.model = "llama"; }, "'llama'"},
-      {"other rule", [](Vocabulary& v) { v.pre = "no-such-rule"; }, "'no-such-rule'"},
+      {"ending token too large", [](Vocabulary& v) { v.ends = {266}; }, "ending token 266"},
+      {"other model", [](Vocabulary& v) { v.model = "rwkv"; }, "'rwkv'"},
+      {"short table of characters", [](Vocabulary& v) { v.model = "t5"; v.charsmap = "abc"; }, "too short"},
+      {"table of characters of a wrong size", [](Vocabulary& v) { v.model = "t5"; v.charsmap = {4, 1, 0, 0, 0}; }, "states"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
@@ -135,27 +134,6 @@ TEST_CASE("a byte without a token is unknown or an error") {
   CHECK(make(vocabulary)->encode("q", false, false).status().message().find("0x71") != std::string::npos);
   vocabulary.unk = 263;
   CHECK(make(vocabulary)->encode("aq", false, false).value() == Ids{'a', 263});
-}
-
-TEST_CASE("each rule splits as its models do") {
-  struct Row {
-    const char* rule;
-    const char* text;
-    std::vector<std::string> words;
-  };
-  const Row rows[] = {
-      {"gpt-2", "I've 123  x\n\n y!!", {"I", "'ve", " 123", " ", " x", "\n\n", " y", "!!"}},
-      {"qwen2", "I'VE 123  x\n\n y!!\n", {"I", "'VE", " ", "1", "2", "3", " ", " x", "\n\n", " y", "!!\n"}},
-      {"llama-bpe", "1234 (a\xC2\xA0" "b", {"123", "4", " (", "a", "\xC2\xA0" "b"}},
-  };
-  for (const Row& row : rows) {
-    CAPTURE(row.rule);
-    const auto rule = PreTokenizer::create(row.rule);
-    REQUIRE(rule.ok());
-    std::vector<std::string_view> words;
-    REQUIRE((*rule)->split(row.text, words).ok());
-    CHECK(std::vector<std::string>(words.begin(), words.end()) == row.words);
-  }
 }
 
 TEST_CASE("a whole word that is a token is taken directly where merges are ignored") {

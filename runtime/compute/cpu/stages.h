@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <variant>
 
-#include "offload/expert_pieces.h"
 #include "runtime/compute/cpu/stage_context.h"
 #include "runtime/compute/cpu/stages_parts.h"
 #include "runtime/compute/cpu/stages_recurrent.h"
@@ -36,8 +35,8 @@ struct Activations {
 // Rows of a matrix are shared out in units of so many: whole cache lines of outputs.
 constexpr uint32_t kUnitRows = 16;
 
-// The pieces of one expert, by the numbers that ExpertShape gives.
-using ExpertPointers = decltype(ExpertPieces::piece);
+// The pieces of one expert, by the numbers that ExpertShape gives; as ExpertPieces (offload/expert_pieces.h) has them.
+using ExpertPointers = std::array<const std::byte*, ExpertShape::kMaxPieces>;
 inline const ExpertPointers& expert_at(uint64_t address) { return *reinterpret_cast<const ExpertPointers*>(address); }
 
 // ---- activations, norms

@@ -8,6 +8,11 @@ namespace hotset {
 // deepseek.cc
 void describe_deepseek2(Graph& graph);
 
+// kimi.cc
+void describe_bailingmoe3(Graph& graph);
+void describe_kimi_k3(Graph& graph);
+void describe_kimi_linear(Graph& graph);
+
 // granite.cc
 void describe_granite(Graph& graph);
 // Parts that the hybrid form shares.
@@ -17,6 +22,8 @@ void granite_feed_forward(Graph& graph, const Value& x, float residual_scale);
 DecoderBlock granite_decoder(Graph& graph);
 
 // grouped.cc
+// The clamps that some files give for layers: silu(gate) at most limit, up within it.
+Glu clamped_glu(Graph& graph, const char* key);
 void describe_arctic(Graph& graph);
 void describe_cohere2moe(Graph& graph);
 void describe_laguna(Graph& graph);
@@ -28,7 +35,6 @@ void describe_step35(Graph& graph);
 // hybrid.cc
 void describe_granite_hybrid(Graph& graph);
 void describe_jamba(Graph& graph);
-void describe_kimi_linear(Graph& graph);
 void describe_lfm2(Graph& graph);
 void describe_minimax01(Graph& graph);
 void describe_nemotron_h(Graph& graph);

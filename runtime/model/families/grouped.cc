@@ -23,14 +23,13 @@ uint32_t plain_rope(Graph& g, uint32_t dim) {
   return g.rope_table(rope);
 }
 
-// The clamps that some files give for layers: silu(gate) at most limit, up within it.
+}  // namespace
+
 Glu clamped_glu(Graph& g, const char* key) {
   const float limit = g.layer_real(key, g.layer(), 0);
   if (!(limit > 1e-6f)) return {};
   return {.gate_high = silu_inverse(limit), .up_low = -limit, .up_high = limit};
 }
-
-}  // namespace
 
 // A dense network on x after attention, experts on x before it.
 void describe_arctic(Graph& graph) {

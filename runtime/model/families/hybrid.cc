@@ -1,4 +1,4 @@
-// Families with recurrent layers: Qwen3-Next and Qwen3.5 (gated delta nets), Kimi Linear, Nemotron-H and Granite (Mamba-2), Jamba (Mamba),
+// Families with recurrent layers: Qwen3-Next and Qwen3.5 (gated delta nets), Nemotron-H and Granite (Mamba-2), Jamba (Mamba),
 // LFM2 (short convolutions), MiniMax-01 (lightning attention).
 #include "runtime/model/families/families.h"
 
@@ -31,20 +31,6 @@ void attend_without_rotation(Graph& g, const Value& normed, const Value& x) {
 
 void describe_qwen3next(Graph& graph) { delta_decoder(graph, false); }
 void describe_qwen35moe(Graph& graph) { delta_decoder(graph, true); }
-
-void describe_kimi_linear(Graph& graph) {
-  decoder(graph, {}, [](Graph& g, uint32_t, const Value& x) {
-    const Value normed = g.norm(x, "attn_norm");
-    if (g.has("ssm_conv1d_q.weight")) {
-      g.linear_add(kimi_delta_attention(g, normed), "attn_output", x);
-    } else {
-      LatentBlock latent = latent_from_metadata(g);
-      latent.rotates = false;
-      g.linear_add(latent_attention(g, normed, latent_query(g, normed, latent), latent), "attn_output", x);
-    }
-    experts_or_dense(g, g.norm(x, "ffn_norm"), x, moe_from_metadata(g, Gating::kSigmoid, true));
-  });
-}
 
 // One mixer a layer: Mamba-2, attention without rotation, or a feed-forward part; no gates, relu(x)^2.
 void describe_nemotron_h(Graph& graph) {

@@ -12,6 +12,8 @@ void describe_plain(Graph& graph, const PlainStyle& style) {
     attention.norm_after_rope = style.norm_after_rope;
     attention.clamp_qkv = g.real("attention.clamp_kqv", 0);
     attention.gate = style.gate;
+    const float value_scale = g.real("attention.value_scale", 1);
+    if (value_scale != 0) attention.value_scale = value_scale;
     const bool sliding = slides(g, layer, style.window_period);
     if (sliding) attention.window = g.config().sliding_window;
     if (!sliding && style.turns == Turns::kSliding) attention.rope_dim = 0;
