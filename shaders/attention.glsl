@@ -93,7 +93,9 @@ bool sees(uint token, uint position, uint key) {
   if (key > position || kLimited != 0 && key < first_seen(position)) return false;
   if (kMasked == 0) return true;
   if (key / 32 >= push.mask_words || token >= push.n) return false;
-  return (Words(push.mask + 4ul * (uint64_t(token) * push.mask_words + key / 32)).v[0] >> (key % 32) & 1) != 0;
+  const uint head = push.mask_heads == 1 ? 0 : gl_WorkGroupID.y * kHeads / (push.heads / push.kv_heads);
+  const uint64_t row = push.mask + 4ul * (uint64_t(token) * push.mask_heads + head) * push.mask_words;
+  return (Words(row).v[key / 32] >> (key % 32) & 1) != 0;
 }
 
 float capped(float score) { return kCapped != 0 ? push.softcap * tanh_of(score / push.softcap) : score; }

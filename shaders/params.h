@@ -157,7 +157,7 @@ struct AttentionPush {
   HOTSET_ADDRESS out_values;
   HOTSET_ADDRESS parts;
   HOTSET_ADDRESS sinks;  // float [heads]; 0: none
-  HOTSET_ADDRESS mask;   // uint [n][mask_words]
+  HOTSET_ADDRESS mask;   // uint [n][mask_heads][mask_words]
   uint n;
   uint heads;
   uint kv_heads;
@@ -168,7 +168,28 @@ struct AttentionPush {
   uint window;  // 0: none
   uint chunk;   // 0: none
   uint mask_words;
+  uint mask_heads;  // 1, or kv_heads
   float softcap;
+};
+
+// select_scores.comp and select_mask.comp.
+struct SelectPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS q;        // float [n][heads * head_dim]
+  HOTSET_ADDRESS weights;  // float [n][heads], where all heads choose together
+  HOTSET_ADDRESS keys;
+  HOTSET_ADDRESS scores;   // float [tokens of the tile][masks][blocks]
+  HOTSET_ADDRESS mask;     // uint [n][masks][mask_words]
+  uint first_token;        // of the tile
+  uint heads;
+  uint q_stride;
+  uint weight_stride;
+  uint context_tokens;
+  uint block;
+  uint blocks;             // of the context
+  uint top_k;
+  uint own_blocks;
+  uint mask_words;
 };
 
 // Keys a split of attention takes at least.

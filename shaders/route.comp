@@ -8,6 +8,7 @@
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "shaders/blocks.glsl"
 #include "shaders/activation.glsl"
+#include "shaders/rank.glsl"
 
 layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;  // = the subgroup's size
 layout(constant_id = 1) const uint GATING = 0;
@@ -29,14 +30,6 @@ shared uint group_ranks[kMaxRouteGroups];
 uint64_t row;  // its scores
 float most = uintBitsToFloat(0xff800000u), total = 0;
 uint open_groups = 0xffffffffu;
-
-// Unsigned numbers in the order of the floats: the sign decides which half, and negative ones run backwards.
-uint rank_of(float score) {
-  const uint bits = floatBitsToUint(score);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0;
-  if ((bits & 0x7fffffffu) == 0) return 0x80000000u;
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
 
 void note_address(uint slot, uint id) {
   const uint64_t address = Addresses(p.table).v[id];

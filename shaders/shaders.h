@@ -30,6 +30,8 @@ extern const std::span<const uint32_t> read_sum;
 extern const std::span<const uint32_t> rms_norm;
 extern const std::span<const uint32_t> rope;
 extern const std::span<const uint32_t> route;
+extern const std::span<const uint32_t> select_mask;
+extern const std::span<const uint32_t> select_scores;
 extern const std::span<const uint32_t> selective_scan;
 extern const std::span<const uint32_t> store_kv;
 extern const std::span<const uint32_t> store_rows;

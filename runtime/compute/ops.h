@@ -14,11 +14,13 @@
 // ExpertPieces (offload/expert_pieces.h).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "platform/check.h"
 #include "platform/status.h"
 #include "platform/vulkan/device.h"
 #include "runtime/compute/tensor.h"
@@ -51,8 +53,10 @@ struct AttentionShape {
 // What some kinds of attention read besides.
 struct AttentionInputs {
   uint64_t sinks = 0;  // float [heads]: one more score of each head, whose share of the softmax is dropped; 0: none
-  uint64_t mask = 0;   // uint32 [n][mask_words]: bit p % 32 of word p / 32 is set where token t may see position p, none past mask_words; 0: all
+  // uint32 [n][mask_heads][mask_words]: bit p % 32 of word p / 32 is set where token t may see position p, none past mask_words; 0: all
+  uint64_t mask = 0;
   uint32_t mask_words = 0;
+  uint32_t mask_heads = 1;  // or as many as key/value heads, a mask each
 };
 
 // One layer's KV cache: [context_tokens][kv_heads][head_dim] and [..][value_dim] elements of AttentionShape::kv.
@@ -60,6 +64,33 @@ struct KvCacheView {
   uint64_t keys = 0;
   uint64_t values = 0;
 };
+
+// Which positions attention sees (DeepSeek-V3.2's lightning indexer, MiniMax-M3's block sparse attention): the best by scores of their own.
+// A query of each head meets one key a position, q.k. Together: a position's score is the sum over heads of weight * max(q.k, 0), and
+// there is one mask; else each head has a mask of its own, and q.k is the score. Blocks of `block` positions are chosen as a whole, by
+// their best position up to the token's own. The `top_k` best blocks are chosen, all of them where there are no more; the last
+// `own_blocks` up to the token's own come first whatever their scores. The lower position comes first among equals; a score that is no
+// number may come anywhere.
+struct SelectShape {
+  uint32_t heads = 0;
+  uint32_t head_dim = 0;        // a multiple of 16
+  bool together = true;
+  uint32_t top_k = 0;           // blocks
+  uint32_t block = 1;           // positions
+  uint32_t own_blocks = 0;
+  uint32_t context_tokens = 0;  // rows of the cache
+  KvElement kv = KvElement::kF16;
+
+  uint32_t masks() const { return together ? 1 : heads; }
+  uint32_t blocks() const { return (context_tokens + block - 1) / block; }
+  uint32_t mask_words() const { return (context_tokens + 31) / 32; }
+  uint64_t token_scratch_bytes() const { return uint64_t{masks()} * blocks() * sizeof(float); }
+};
+
+// Whether positions can be chosen so.
+inline bool can_select(const SelectShape& shape) {
+  return shape.heads != 0 && shape.head_dim != 0 && shape.head_dim % 16 == 0 && shape.top_k != 0 && shape.block != 0;
+}
 
 // n rows of floats, `stride` floats from the start of one to that of the next.
 struct Rows {
@@ -340,6 +371,12 @@ class Ops {
   // [channels][state_dim], taken as zero when Control.position is 0.
   virtual void selective_scan(const SelectiveScanShape& shape, const Rows& x, const Rows& dt, const Rows& b, const Rows& c, uint64_t a, uint64_t d,
                               uint64_t state, const Rows& out, uint32_t n) = 0;
+  // mask: uint32 [n][masks][mask_words], as AttentionInputs::mask, bits past the token's own position 0. q: [n][heads * head_dim], at a
+  // multiple of 16 bytes like every row; weights: [n][heads], read where heads choose together. keys: [context_tokens][head_dim] elements,
+  // row Control.position + t that of token t. scratch: room for the scores of one token or more (SelectShape::token_scratch_bytes); with
+  // less than all of them, tokens are worked on in turns.
+  virtual void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
+                                uint32_t n) = 0;
   // out[i] += x[i], i < count: floats.
   virtual void add(const Tensor& x, const Tensor& out, uint32_t count) = 0;
   // out = x (count floats), and only when Control.stop is stop_value: what the host needs of a pass that stopped here.
@@ -347,6 +384,12 @@ class Ops {
   // Pairs per ExpertTile at most.
   static constexpr uint32_t kTilePairs = 8;
 };
+
+// Tokens whose scores have room in `scratch_bytes`; at least one, which the caller sees to.
+inline uint32_t select_tile(const SelectShape& shape, uint64_t scratch_bytes) {
+  HOTSET_CHECK(scratch_bytes >= shape.token_scratch_bytes());
+  return static_cast<uint32_t>(std::min<uint64_t>(scratch_bytes / shape.token_scratch_bytes(), UINT32_MAX));
+}
 
 // Bytes of scratch that decode attention over one token needs on a device with these limits.
 uint64_t attention_scratch_bytes(const DeviceLimits& limits, const AttentionShape& shape);

@@ -84,6 +84,8 @@ class OpsVulkan final : public Ops {
                         uint64_t state, const Rows& out, uint32_t n) override;
   void selective_scan(const SelectiveScanShape& shape, const Rows& x, const Rows& dt, const Rows& b, const Rows& c, uint64_t a, uint64_t d,
                       uint64_t state, const Rows& out, uint32_t n) override;
+  void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
+                        uint32_t n) override;
   void add(const Tensor& x, const Tensor& out, uint32_t count) override;
   void export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) override;
 

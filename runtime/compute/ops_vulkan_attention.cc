@@ -101,13 +101,14 @@ void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const Kv
   const uint32_t splits = phase == Phase::kDecode ? decode_splits(batch_, shape, lanes) : 1;
   const uint64_t parts = n * part_bytes(shape, splits);
   HOTSET_CHECK(scratch.size_bytes >= parts);
+  HOTSET_CHECK(inputs.mask_heads == 1 || inputs.mask_heads == shape.kv_heads);
   const Program* attend = program({"attention", shaders::attention,
                                    {lanes, shape.head_dim, shape.value_dim, shape.kv == KvElement::kF16, columns.heads, columns.queries, splits,
                                     batch_.shuffle_queries, shape.window != 0 || shape.chunk != 0, inputs.mask != 0, shape.softcap != 0}});
   if (attend == nullptr) return;
   const Tensor sums = splits > 1 ? Tensor{scratch.address, parts} : out;
   const Tensor sinks = {inputs.sinks, inputs.sinks == 0 ? 0 : shape.heads * sizeof(float)};
-  const Tensor mask = {inputs.mask, inputs.mask == 0 ? 0 : uint64_t{n} * inputs.mask_words * sizeof(uint32_t)};
+  const Tensor mask = {inputs.mask, inputs.mask == 0 ? 0 : uint64_t{n} * inputs.mask_heads * inputs.mask_words * sizeof(uint32_t)};
   order({q, keys_of(shape, cache), values_of(shape, cache), sinks, mask}, {sums});
   shaders::AttentionPush push = {control_, q.address, cache.keys, cache.values, out.address, sums.address, inputs.sinks, inputs.mask};
   push.n = n;
@@ -120,6 +121,7 @@ void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const Kv
   push.window = shape.window;
   push.chunk = shape.chunk;
   push.mask_words = inputs.mask_words;
+  push.mask_heads = inputs.mask_heads;
   push.softcap = shape.softcap;
   dispatch(*attend, push, (n + columns.queries - 1) / columns.queries, shape.heads / columns.heads, splits);
   if (splits == 1) return;

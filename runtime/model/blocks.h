@@ -47,6 +47,7 @@ struct AttentionBlock {
   bool norm_values = false;       // v is normed without weights
   OutputGate gate = OutputGate::kNone;
   Activation gate_function = Activation::kSigmoid;
+  Value mask;                     // as AttendStep::mask
 };
 
 // Heads, dims and scale 1/sqrt(head_dim) as the metadata gives them for the current layer; rotation of all rope_dimensions.
@@ -82,6 +83,24 @@ LatentBlock latent_from_metadata(Graph& graph);
 Value latent_query(Graph& graph, const Value& x, const LatentBlock& block);
 // Before the output projection: [heads * value_dim]. `query` is latent_query's.
 Value latent_attention(Graph& graph, const Value& x, const Value& query, const LatentBlock& block);
+
+// ---- sparse attention: masks of the positions that attention sees, for AttentionBlock and LatentBlock
+
+struct IndexerBlock {
+  SelectShape shape;
+  uint32_t rope_dim = 0;      // leading dims of queries and keys
+  uint32_t rope_table = 0;
+  bool adjacent_pairs = false;
+};
+
+// Sizes as attention.indexer.* gives them.
+IndexerBlock indexer_from_metadata(Graph& graph, uint32_t rope_dim, uint32_t rope_table);
+
+// DeepSeek-V3.2's lightning indexer: queries from the latent query (indexer.attn_q_b), keys (indexer.attn_k, normed) and weights of heads
+// (indexer.proj) from x, normed. One mask.
+Value lightning_mask(Graph& graph, const Value& x, const Value& query, const IndexerBlock& block);
+// MiniMax-M3: queries and keys from x, normed (indexer.q_proj, indexer.k_proj). A mask a head.
+Value block_mask(Graph& graph, const Value& x, const IndexerBlock& block);
 
 // ---- recurrent parts; what they give goes through the output projection (ssm_out, attn_output, shortconv.out_proj)
 

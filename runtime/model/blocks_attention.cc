@@ -220,7 +220,8 @@ Value grouped_attention(Graph& graph, const Value& x, const AttentionBlock& bloc
   const auto store = can_fuse(graph, block, q_norm, k_norm) ? store_fused : store_in_parts;
   store(graph, qkv, block, q_norm, k_norm, keys, values);
   if (block.position_scale != Value::kNone) graph.multiply_by(qkv.q, {.position_scale = block.position_scale, .period = 1});
-  AttendStep attend = {.shape = shape_of(graph, block), .q = qkv.q, .keys = keys, .values = values, .mask = {}, .out = graph.value(block.heads * block.value_dim)};
+  AttendStep attend = {.shape = shape_of(graph, block), .q = qkv.q, .keys = keys, .values = values, .mask = block.mask,
+                       .out = graph.value(block.heads * block.value_dim)};
   attend.sinks = graph.vector_if("attn_sinks.weight", block.heads);
   graph.push(attend);
   gate_output(graph, x, qkv.gate, attend.out, block);

@@ -103,6 +103,10 @@ Value latent_attention(Graph& graph, const Value& x, const Value& query, const L
   const Value kv = graph.linear(x, "attn_kv_a_mqa", b.latent + b.rope_dim);
   const NormShape norm = {.cols = b.latent, .eps = graph.config().norm_epsilon};
   graph.norm_into(kv.columns(0, b.latent), norm, graph.vector("attn_kv_a_norm.weight", b.latent), nullptr, kv.columns(0, b.latent));
+  if (const TensorInfo* weight = graph.vector_if("attn_k_norm.weight", b.rope_dim)) {
+    const Value turning = kv.columns(b.latent, b.rope_dim);
+    graph.norm_into(turning, {.cols = b.rope_dim, .eps = norm.eps}, weight, nullptr, turning);
+  }
   if (b.rotates) {
     graph.rope({.heads = b.heads, .head_stride = head_dim, .first = b.plain_dim, .dim = b.rope_dim, .adjacent_pairs = b.adjacent_pairs}, q, b.rope_table);
     graph.rope({.heads = 1, .head_stride = kv.width, .first = b.latent, .dim = b.rope_dim, .adjacent_pairs = b.adjacent_pairs}, kv, b.rope_table);

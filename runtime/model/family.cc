@@ -12,8 +12,6 @@ namespace {
 constexpr uint32_t kMaxKeyDim = 576;    // what attention is tested with: latent attention has the largest heads
 constexpr uint32_t kMaxValueDim = 512;  // shaders/attention.comp keeps a head's sums in registers
 constexpr uint32_t kMaxExperts = 1024;  // shaders/route.comp
-// clamp(g, max 7) * sigmoid(1.702 g) * (clamp(u, -7, 7) + 1) (gpt-oss, "swiglu").
-constexpr Glu kGptOssGlu = {.alpha = 1.702f, .gate_high = 7, .up_low = -7, .up_high = 7, .up_offset = 1};
 constexpr uint32_t kRowGroup = 32;      // kernels of products walk rows in groups of this many values
 
 constexpr std::array kFamilies = {
@@ -26,10 +24,13 @@ constexpr std::array kFamilies = {
     Family{"dbrx", {.ffn_norm = "attn_output_norm"}},
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
     Family{"deepseek2", {}, describe_deepseek2},
+    Family{"deepseek32", {}, describe_deepseek32},
     Family{"dots1", {.query_norms = true}},
+    Family{"dots3note", {}, describe_dots3note},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},
     Family{"exaone-moe", {.query_norms = true, .window_period = 4, .turns = Turns::kSliding}},
     Family{"gemma4", {}, describe_gemma4},
+    Family{"glm-dsa", {}, describe_glm_dsa},
     Family{"glm4moe", {.ffn_norm = "post_attention_norm"}},
     Family{"gpt-oss", {.ffn_norm = "post_attention_norm", .window_period = 2, .glu = kGptOssGlu}},
     Family{"granite", {}, describe_granite},
@@ -52,6 +53,7 @@ constexpr std::array kFamilies = {
     Family{"mimo2", {.gating = Gating::kSigmoid}},
     Family{"minimax-01", {}, describe_minimax01},
     Family{"minimax-m2", {.gating = Gating::kSigmoid, .query_norms = true}},
+    Family{"minimax-m3", {}, describe_minimax_m3},
     Family{"mistral4", {}, describe_deepseek2},
     Family{"nemotron_h", {}, describe_nemotron_h},
     Family{"nemotron_h_moe", {}, describe_nemotron_h},
@@ -124,6 +126,10 @@ Status check_config(const ModelConfig& config) {
 Status check_kernel_limits(const ModelSpec& spec) {
   for (const Step& step : spec.steps) {
     if (const auto* attend = std::get_if<AttendStep>(&step)) HOTSET_RETURN_IF_ERROR(check_attention(attend->shape));
+    if (const auto* select = std::get_if<SelectStep>(&step); select != nullptr && !can_select(select->shape)) {
+      return error(Code::kUnsupported, "an indexer of %u heads of %u values that chooses %u blocks of %u positions cannot be run", select->shape.heads,
+                   select->shape.head_dim, select->shape.top_k, select->shape.block);
+    }
     if (const auto* matmul = std::get_if<MatmulStep>(&step)) HOTSET_RETURN_IF_ERROR(check_matmul(*matmul));
   }
   for (const MoeSpec& moe : spec.moes) HOTSET_RETURN_IF_ERROR(check_moe(moe));

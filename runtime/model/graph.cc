@@ -135,12 +135,17 @@ const TensorInfo* Graph::use(const TensorInfo* tensor) {
 }
 
 Value Graph::value(uint32_t width) {
-  spec_.values.push_back(width);
+  spec_.values.push_back({width});
   return {static_cast<uint32_t>(spec_.values.size() - 1), 0, width};
 }
 
+Value Graph::mask(uint32_t heads) {
+  spec_.values.push_back({heads, 32});
+  return {static_cast<uint32_t>(spec_.values.size() - 1), 0, heads};
+}
+
 Value Graph::whole(const Value& x) {
-  if (!x.exists() || (x.first == 0 && x.width == spec_.values[x.id])) return x;
+  if (!x.exists() || (x.first == 0 && x.width == spec_.values[x.id].width)) return x;
   const Value out = value(x.width);
   copy(x, out);
   return out;

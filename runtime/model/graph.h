@@ -58,6 +58,7 @@ class Graph {
 
   // --- values and states
   Value value(uint32_t width);
+  Value mask(uint32_t heads);    // a bit a position of the context for each of them
   Value whole(const Value& x);  // x, or a copy of it where it is part of a wider value
   StateId cache(uint32_t width, uint32_t every = 1);
   StateId fixed_state(uint32_t floats);

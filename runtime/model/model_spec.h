@@ -37,7 +37,7 @@ struct ModelSpec {
   ModelConfig config;
   uint32_t embd = 0;
   uint32_t vocab = 0;
-  std::vector<uint32_t> values;  // widths in floats, by id
+  std::vector<ValueSpec> values;  // by id
   std::vector<StateSpec> states;
   std::vector<RopeSpec> ropes;
   std::vector<PositionScale> position_scales;

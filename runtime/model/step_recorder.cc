@@ -63,10 +63,16 @@ struct StepRecorder::Record {
     r.ops_.store_rows(r.ws_.shape().kv, r.rows(s.x), r.ws_.state(s.cache), r.model_.spec.states[s.cache].width, r.ws_.shape().context_tokens, s.x.width, n);
   }
   void operator()(const AttendStep& s) const {
-    const uint32_t mask_words = s.mask.exists() ? s.mask.width : 0;
-    const AttentionInputs inputs = {vector(s.sinks), s.mask.exists() ? r.rows(s.mask).address : 0, mask_words};
+    AttentionInputs inputs = {.sinks = vector(s.sinks)};
+    if (s.mask.exists()) inputs = {vector(s.sinks), r.tensor(s.mask).address, (r.ws_.shape().context_tokens + 31) / 32, s.mask.width};
     const KvCacheView cache = {r.ws_.state(s.keys), r.ws_.state(s.values)};
     r.ops_.attention(r.with_session(s.shape), r.tensor(s.q), cache, r.tensor(s.out), r.ws_.attention_scratch, n, phase, inputs);
+  }
+  void operator()(const SelectStep& s) const {
+    SelectShape shape = s.shape;
+    shape.context_tokens = r.ws_.shape().context_tokens;
+    shape.kv = r.ws_.shape().kv;
+    r.ops_.select_positions(shape, r.rows(s.q), s.weights.exists() ? r.rows(s.weights) : Rows{}, r.ws_.state(s.keys), r.ws_.select_scores, r.tensor(s.mask), n);
   }
   void operator()(const ConvStep& s) const { r.ops_.conv(s.shape, r.rows(s.x), vector(s.weight), vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n); }
   void operator()(const LinearAttentionStep& s) const {
@@ -103,13 +109,13 @@ void StepRecorder::head(uint32_t first_row, uint32_t n, Phase phase) {
 }
 
 Rows StepRecorder::rows(const Value& value, uint32_t fold) const {
-  const uint32_t width = model_.spec.values[value.id];
+  const uint32_t width = model_.spec.values[value.id].width;
   const uint64_t row = value.id == model_.spec.head_input.id ? head_row_ : 0;
   return {ws_.value(value.id).address + (row * width + value.first) * sizeof(float), width / fold};
 }
 
 Tensor StepRecorder::tensor(const Value& value) const {
-  HOTSET_CHECK(value.first == 0 && value.width == model_.spec.values[value.id]);
+  HOTSET_CHECK(value.first == 0 && value.width == model_.spec.values[value.id].width);
   const uint64_t skipped = rows(value).address - ws_.value(value.id).address;
   return {ws_.value(value.id).address + skipped, ws_.value(value.id).size_bytes - skipped};
 }

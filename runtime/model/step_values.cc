@@ -25,6 +25,7 @@ struct Walk {
   void operator()(const StoreKvStep& s) const { all({s.q, s.k, s.v}); }
   void operator()(const StoreRowsStep& s) const { all({s.x}); }
   void operator()(const AttendStep& s) const { all({s.q, s.mask, s.out}); }
+  void operator()(const SelectStep& s) const { all({s.q, s.weights, s.mask}); }
   void operator()(const ConvStep& s) const { all({s.x, s.out}); }
   void operator()(const LinearAttentionStep& s) const { all({s.q, s.k, s.v, s.decay, s.beta, s.out}); }
   void operator()(const SelectiveScanStep& s) const { all({s.x, s.dt, s.b, s.c, s.out}); }

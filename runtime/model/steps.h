@@ -43,6 +43,17 @@ struct StateSpec {
 
 using StateId = uint32_t;
 
+// A value's row: `width` floats, or as many for each started run of `positions` of the session's context, where that is not 0. Only what
+// works on whole values of the second kind takes them; their Value::width is `width`.
+struct ValueSpec {
+  uint32_t width = 0;
+  uint32_t positions = 0;
+
+  uint64_t floats(uint32_t context_tokens) const {
+    return positions == 0 ? width : uint64_t{width} * ((uint64_t{context_tokens} + positions - 1) / positions);
+  }
+};
+
 // An operand of MapStep: a value, a vector of the model or a constant one, or a number of the token's position; nothing when none is set.
 struct MapOperand {
   Value value;
@@ -127,8 +138,17 @@ struct AttendStep {
   StateId keys = 0;
   StateId values = 0;    // may be `keys`: the values are then the first dims of the keys
   const TensorInfo* sinks = nullptr;
-  Value mask;            // uint32 words, as AttentionInputs::mask; none: every earlier position is seen
+  Value mask;            // made by a SelectStep; none: every earlier position is seen
   Value out;             // a whole value
+};
+
+// The positions that attention sees (Ops::select_positions).
+struct SelectStep {
+  SelectShape shape;     // but context_tokens and kv
+  Value q;
+  Value weights;         // none: heads choose each for themselves
+  StateId keys = 0;
+  Value mask;            // a mask a head or one, 32 positions a word
 };
 
 struct ConvStep {
@@ -169,7 +189,7 @@ struct MoeStep {
   uint32_t moe = 0;
 };
 
-using Step = std::variant<EmbedStep, NormStep, MapStep, MatmulStep, HeadsStep, RopeStep, StoreKvStep, StoreRowsStep, AttendStep, ConvStep,
+using Step = std::variant<EmbedStep, NormStep, MapStep, MatmulStep, HeadsStep, RopeStep, StoreKvStep, StoreRowsStep, AttendStep, SelectStep, ConvStep,
                           LinearAttentionStep, SelectiveScanStep, MoeStep>;
 
 }  // namespace hotset

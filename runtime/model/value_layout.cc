@@ -49,7 +49,7 @@ uint64_t lowest_gap(const std::vector<Placed>& placed, const Lifetime& life, uin
 
 }  // namespace
 
-ValueLayout lay_out_values(const ModelSpec& spec, uint32_t tokens, uint64_t alignment) {
+ValueLayout lay_out_values(const ModelSpec& spec, uint32_t tokens, uint32_t context_tokens, uint64_t alignment) {
   const std::vector<Lifetime> lifetimes = lifetimes_of(spec);
   std::vector<uint32_t> ids;
   for (uint32_t id = 0; id < spec.values.size(); ++id) {
@@ -62,7 +62,7 @@ ValueLayout lay_out_values(const ModelSpec& spec, uint32_t tokens, uint64_t alig
   for (const uint32_t id : ids) {
     const Lifetime& life = lifetimes[id];
     std::erase_if(placed, [&](const Placed& other) { return other.life.last < life.first; });
-    const uint64_t size_bytes = align_up(uint64_t{tokens} * spec.values[id] * sizeof(float), alignment);
+    const uint64_t size_bytes = align_up(uint64_t{tokens} * spec.values[id].floats(context_tokens) * sizeof(float), alignment);
     const uint64_t at = lowest_gap(placed, life, size_bytes);
     layout.offsets[id] = at;
     layout.size_bytes = std::max(layout.size_bytes, at + size_bytes);

@@ -13,7 +13,7 @@ struct ValueLayout {
   uint64_t size_bytes = 0;
 };
 
-// For `tokens` rows a value, each at a multiple of `alignment`.
-ValueLayout lay_out_values(const ModelSpec& spec, uint32_t tokens, uint64_t alignment);
+// For `tokens` rows a value in a session with this context, each value at a multiple of `alignment`.
+ValueLayout lay_out_values(const ModelSpec& spec, uint32_t tokens, uint32_t context_tokens, uint64_t alignment);
 
 }  // namespace hotset

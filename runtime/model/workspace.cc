@@ -15,6 +15,8 @@ constexpr uint64_t kAlignment = 256;
 // Logits of several positions are read back at once when all are wanted; this bounds what that takes.
 constexpr uint64_t kLogitsBytes = 8u << 20;
 constexpr uint32_t kMaxLogitRows = 32;
+// Scores of positions are kept for so many tokens at once as this bounds: enough work for a device at contexts of 128k and more.
+constexpr uint64_t kSelectBytes = 16u << 20;
 
 // Hands out consecutive aligned pieces from a base address.
 struct Carver {
@@ -56,6 +58,20 @@ uint64_t scratch_of_attention(const DeviceLimits* limits, const ModelSpec& spec,
   return most;
 }
 
+// Room for the scores by which any layer chooses positions: for all tokens of a chunk, or for as many as the bound allows.
+uint64_t scratch_of_selection(const ModelSpec& spec, const WorkspaceShape& shape) {
+  uint64_t most = 0;
+  for (const Step& step : spec.steps) {
+    const auto* select = std::get_if<SelectStep>(&step);
+    if (select == nullptr) continue;
+    SelectShape with_context = select->shape;
+    with_context.context_tokens = shape.context_tokens;
+    const uint64_t token_bytes = with_context.token_scratch_bytes();
+    most = std::max(most, token_bytes * std::clamp<uint64_t>(kSelectBytes / token_bytes, 1, shape.batch_tokens));
+  }
+  return most;
+}
+
 }  // namespace
 
 WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& spec, uint64_t scratch_base, uint64_t shared_base, uint64_t readback_base) {
@@ -66,13 +82,14 @@ WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& s
   const uint64_t embd = largest(spec, [](const MoeSpec& moe) { return moe.experts.embd; });
 
   Carver scratch{scratch_base, 0};
-  const ValueLayout layout = lay_out_values(spec, shape_.batch_tokens, kAlignment);
+  const ValueLayout layout = lay_out_values(spec, shape_.batch_tokens, shape_.context_tokens, kAlignment);
   values_.clear();
   for (uint32_t id = 0; id < spec.values.size(); ++id) {
-    values_.push_back({scratch_base + layout.offsets[id], batch * spec.values[id] * sizeof(float)});
+    values_.push_back({scratch_base + layout.offsets[id], batch * spec.values[id].floats(shape_.context_tokens) * sizeof(float)});
   }
   scratch.take(layout.size_bytes);
   attention_scratch = scratch.take(scratch_of_attention(limits, spec, shape_));
+  select_scores = scratch.take(scratch_of_selection(spec, shape_));
   scores = scratch.floats(batch * experts);
   weights = scratch.floats(batch * used);
   guess_scores = scratch.floats(experts);

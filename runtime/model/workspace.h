@@ -49,6 +49,7 @@ class Workspace {
 
   // Activations, device only. [batch] is shape().batch_tokens; decode uses the first row.
   Tensor attention_scratch;  // attention_scratch_bytes
+  Tensor select_scores;      // of as many tokens at a time as have room (Ops::select_positions)
   Tensor scores;             // float [batch][experts]
   Tensor weights;            // float [batch][used]
   Tensor guess_scores;       // float [experts], decode

@@ -18,9 +18,9 @@ ModelSpec uneven_spec(uint32_t vocab) {
   spec.ropes = {{.dim = 24}, {.dim = 8}};
   spec.position_scales = {{0.1f, 8192, 1}};
   spec.constants = {{1, 2, 3}};
-  spec.values = {96, 192, 48, 500, vocab, 96};
+  spec.values = {{96}, {192}, {48}, {500}, {vocab}, {96}};
   spec.states = {{StateKind::kCache, 48, 1}, {StateKind::kCache, 80, 4}, {StateKind::kFixed, 1000, 1}};
-  const auto value = [&](uint32_t id) { return Value{id, 0, spec.values[id]}; };
+  const auto value = [&](uint32_t id) { return Value{id, 0, spec.values[id].width}; };
   const auto map = [&](uint32_t from, uint32_t to) { spec.steps.push_back(MapStep{.a = {.value = value(from)}, .b = {}, .c = {}, .out = value(to)}); };
   spec.steps.push_back(EmbedStep{{}, value(0)});
   map(0, 1);  // 1 dies where 2 is born, so that 3 may lie where 1 lay
@@ -103,7 +103,7 @@ void check_values(const Workspace& workspace, const ModelSpec& spec, uint64_t ba
   const auto apart = [&](uint32_t a, uint32_t b) {
     const Tensor& one = workspace.value(a);
     const Tensor& other = workspace.value(b);
-    CHECK((one.address + batch * spec.values[a] * 4 <= other.address || other.address + batch * spec.values[b] * 4 <= one.address));
+    CHECK((one.address + batch * spec.values[a].width * 4 <= other.address || other.address + batch * spec.values[b].width * 4 <= one.address));
   };
   for (const auto& [a, b] : {std::pair(0u, 1u), {0u, 2u}, {0u, 3u}, {1u, 2u}, {2u, 3u}, {0u, 5u}}) apart(a, b);
   CHECK(workspace.value(4).address == workspace.logits.address);

@@ -44,4 +44,19 @@ void OpsCpu::matmul_heads(const HeadsShape& shape, const Weight& w, const Rows& 
   push(cpu::HeadsStage{shape, w, row_size, pointer<float>(out.address), out.stride, n, 0, stride}, products / kProductsPerValue);
 }
 
+void OpsCpu::select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
+                              uint32_t n) {
+  HOTSET_CHECK(can_select(shape) && n > 0);
+  const uint32_t together = select_tile(shape, scratch.size_bytes);
+  for (uint32_t first = 0; first < n; first += together) {
+    const cpu::SelectTile tile = {shape,          pointer<const float>(q.address), pointer<const float>(weights.address), keys,
+                                  pointer<float>(scratch), pointer<uint32_t>(mask), q.stride, weights.stride, first, std::min(together, n - first)};
+    const cpu::SelectScoresStage scores = {tile};
+    const cpu::SelectMaskStage masks = {tile};
+    const uint64_t products = uint64_t{tile.tokens} * shape.context_tokens * shape.heads * shape.head_dim;
+    push(scores, products / kProductsPerValue, scores.own_bytes());
+    push(masks, uint64_t{tile.tokens} * shape.masks() * shape.context_tokens, masks.own_bytes());
+  }
+}
+
 }  // namespace hotset

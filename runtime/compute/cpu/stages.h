@@ -15,6 +15,7 @@
 #include "runtime/compute/cpu/stage_context.h"
 #include "runtime/compute/cpu/stages_parts.h"
 #include "runtime/compute/cpu/stages_recurrent.h"
+#include "runtime/compute/cpu/stages_select.h"
 #include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
@@ -173,8 +174,8 @@ struct AttendShape {
   // Keys from 0 to the token's own position, and those of them that it walks.
   uint32_t keys_of(uint32_t token, const StageContext& context) const;
   uint32_t walked_keys(uint32_t token, const StageContext& context) const { return keys_of(token, context) - first_key(token, context); }
-  // Bit i: `token` sees key block + i. For keys up to the token's own.
-  uint64_t seen_of(uint32_t token, uint32_t block, const StageContext& context) const;
+  // Bit i: heads of `kv_head` of `token` see key block + i. For keys up to the token's own.
+  uint64_t seen_of(uint32_t token, uint32_t kv_head, uint32_t block, const StageContext& context) const;
   uint32_t split_keys(uint32_t keys) const;
   uint32_t splits_of(uint32_t keys) const { return split ? (keys + split_keys(keys) - 1) / split_keys(keys) : 1; }
   // Of the token with the most.
@@ -333,7 +334,7 @@ struct CombineStage {  // item: a token
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
                ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, GroupNormStage, MapStage, RopeStage, StoreRowsStage, PrepareHeadsStage,
-               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage>
+               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage, SelectScoresStage, SelectMaskStage>
       work;
   uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 

@@ -72,11 +72,12 @@ uint32_t AttendShape::first_seen(uint32_t token, const StageContext& context) co
   return first;
 }
 
-uint64_t AttendShape::seen_of(uint32_t token, uint32_t block, const StageContext& context) const {
+uint64_t AttendShape::seen_of(uint32_t token, uint32_t kv_head, uint32_t block, const StageContext& context) const {
   static_assert(kKeyBlock == 64);
   uint64_t seen = ~0ull;
   if (inputs.mask != 0) {
-    const uint32_t* words = reinterpret_cast<const uint32_t*>(inputs.mask) + uint64_t{token} * inputs.mask_words;
+    const uint64_t row = uint64_t{token} * inputs.mask_heads + (inputs.mask_heads == 1 ? 0 : kv_head);
+    const uint32_t* words = reinterpret_cast<const uint32_t*>(inputs.mask) + row * inputs.mask_words;
     const auto word = [&](uint32_t index) { return index < inputs.mask_words ? uint64_t{words[index]} : 0; };
     seen = word(block / 32) | word(block / 32 + 1) << 32;
   }
@@ -119,6 +120,7 @@ struct AttendStage::Tile {
   uint32_t value_dims;
   uint32_t first_token;
   uint32_t end_token;
+  uint32_t kv_head;
   HeadRows keys;  // of the block at hand
   HeadRows values;
 };
@@ -158,6 +160,7 @@ void AttendStage::load_queries(Tile& tile, uint32_t first_token, uint32_t end_to
   const uint32_t group = attention.group(), columns = (end_token - first_token) * group;
   tile.first_token = first_token;
   tile.end_token = end_token;
+  tile.kv_head = kv_head;
   std::memset(tile.queries, 0, uint64_t{columns} * tile.key_dims * sizeof(float));
   std::memset(tile.sums, 0, uint64_t{columns} * tile.value_dims * sizeof(float));
   for (uint32_t c = 0; c < columns; ++c) {
@@ -227,7 +230,7 @@ void AttendStage::attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint3
 bool AttendStage::any_sees(const Tile& tile, uint32_t block, const StageContext& context) const {
   if (attention.inputs.mask == 0) return true;
   for (uint32_t t = tile.first_token; t < tile.end_token; ++t) {
-    if (attention.seen_of(t, block, context) != 0) return true;
+    if (attention.seen_of(t, tile.kv_head, block, context) != 0) return true;
   }
   return false;
 }
@@ -246,7 +249,7 @@ void AttendStage::soften(Tile& tile, uint32_t column, uint32_t block, uint32_t k
   if (attention.shape.softcap != 0) context.floats.cap(attention.shape.softcap, shares, keys);
   if (attention.limited() || attention.inputs.mask != 0) {
     const uint64_t all = ~0ull >> (kKeyBlock - keys);
-    const uint64_t seen = attention.seen_of(tile.first_token + column / attention.group(), block, context) & all;
+    const uint64_t seen = attention.seen_of(tile.first_token + column / attention.group(), tile.kv_head, block, context) & all;
     if (seen == 0) {
       std::fill_n(shares, keys, 0.0f);
       tile.shrink[column] = 1;

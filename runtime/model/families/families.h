@@ -46,4 +46,13 @@ void describe_afmoe(Graph& graph);
 void describe_gemma4(Graph& graph);
 void describe_grok(Graph& graph);
 
+// sparse.cc
+void describe_deepseek32(Graph& graph);
+void describe_dots3note(Graph& graph);
+void describe_glm_dsa(Graph& graph);
+void describe_minimax_m3(Graph& graph);
+
+// clamp(g, max 7) * sigmoid(1.702 g) * (clamp(u, -7, 7) + 1) (gpt-oss, "swiglu").
+inline constexpr Glu kGptOssGlu = {.alpha = 1.702f, .gate_high = 7, .up_low = -7, .up_high = 7, .up_offset = 1};
+
 }  // namespace hotset
