@@ -53,7 +53,7 @@ void main() {
   const Control control = ControlBlock(p.control).v;
   if (control.stop != 0) return;
   const uint token = p.first_token + gl_WorkGroupID.y, masks = gl_NumWorkGroups.x;
-  seen = min(control.position + token + 1, p.context_tokens);
+  seen = min((control.position + token + 1) / p.every, p.context_tokens);
   seen_blocks = (seen + p.block - 1) / p.block;
   scores = p.scores + 4ul * (uint64_t(gl_WorkGroupID.y) * masks + gl_WorkGroupID.x) * p.blocks;
   const uint64_t least = seen_blocks > p.top_k ? least_chosen() : 0;

@@ -30,6 +30,7 @@ enum class BlockType : uint32_t {
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kI32 = 26,  // whole numbers: tables, no weights
   kBF16 = 30,
   kMXFP4 = 39,
 };

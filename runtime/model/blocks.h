@@ -115,6 +115,20 @@ Value short_convolution(Graph& graph, const Value& x, uint32_t kernel);
 // Linear attention whose heads forget at fixed rates, scaled by `slope_scale` (MiniMax-01).
 Value lightning_attention(Graph& graph, const Value& x, float slope_scale);
 
+// ---- residual streams (hyper-connections), side by side in one value
+
+// `count` copies of x.
+Value split_streams(Graph& graph, const Value& x, uint32_t count);
+// What a part of the layer reads of the streams and how its output goes back into them, by `part`_fn, _scale and _base ("hc_attn").
+struct StreamRead {
+  Value x;
+  Value weights;  // as StreamShape
+};
+StreamRead read_streams(Graph& graph, const Value& streams, const std::string& part, const StreamShape& shape);
+void write_streams(Graph& graph, const StreamRead& read, const Value& output, const Value& streams, const StreamShape& shape);
+// What the head reads of them, by output_hc_fn, _scale and _base.
+Value join_streams(Graph& graph, const Value& streams, const StreamShape& shape);
+
 // ---- feed-forward
 
 // out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on; without a gate tensor: down(f(up x)).

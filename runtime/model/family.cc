@@ -25,6 +25,7 @@ constexpr std::array kFamilies = {
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
     Family{"deepseek2", {}, describe_deepseek2},
     Family{"deepseek32", {}, describe_deepseek32},
+    Family{"deepseek4", {}, describe_deepseek4},
     Family{"dots1", {.query_norms = true}},
     Family{"dots3note", {}, describe_dots3note},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},

@@ -137,6 +137,7 @@ struct AttendStep {
   Value q;               // a whole value
   StateId keys = 0;
   StateId values = 0;    // may be `keys`: the values are then the first dims of the keys
+  StateId beside = 0;    // rows beside the cache, where the shape has them
   const TensorInfo* sinks = nullptr;
   Value mask;            // made by a SelectStep; none: every earlier position is seen
   Value out;             // a whole value
@@ -149,6 +150,32 @@ struct SelectStep {
   Value weights;         // none: heads choose each for themselves
   StateId keys = 0;
   Value mask;            // a mask a head or one, 32 positions a word
+};
+
+struct CompressStep {
+  CompressShape shape;
+  Value values;
+  Value scores;
+  const TensorInfo* bias = nullptr;
+  StateId state = 0;
+  Value out;
+};
+
+struct StreamWeightsStep {
+  StreamShape shape;
+  Value mixes;
+  const TensorInfo* scale = nullptr;
+  const TensorInfo* bias = nullptr;
+  Value out;
+};
+
+struct MixStreamsStep {
+  MixShape shape;
+  Value x;
+  Value weights;
+  Value added;
+  Value added_weights;
+  Value out;
 };
 
 struct ConvStep {
@@ -190,6 +217,6 @@ struct MoeStep {
 };
 
 using Step = std::variant<EmbedStep, NormStep, MapStep, MatmulStep, HeadsStep, RopeStep, StoreKvStep, StoreRowsStep, AttendStep, SelectStep, ConvStep,
-                          LinearAttentionStep, SelectiveScanStep, MoeStep>;
+                          LinearAttentionStep, SelectiveScanStep, CompressStep, StreamWeightsStep, MixStreamsStep, MoeStep>;
 
 }  // namespace hotset

@@ -21,7 +21,8 @@ static constexpr ActivationForm activation_form(BlockType weight_type) {
     case BlockType::kQ6_K: return ActivationForm::kSuper;
     case BlockType::kF32:
     case BlockType::kF16:
-    case BlockType::kBF16: break;
+    case BlockType::kBF16:
+    case BlockType::kI32: break;
   }
   return ActivationForm::kFloat;
 }

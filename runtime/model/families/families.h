@@ -8,6 +8,9 @@ namespace hotset {
 // deepseek.cc
 void describe_deepseek2(Graph& graph);
 
+// deepseek4.cc
+void describe_deepseek4(Graph& graph);
+
 // kimi.cc
 void describe_bailingmoe3(Graph& graph);
 void describe_kimi_k3(Graph& graph);
