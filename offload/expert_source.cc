@@ -1,6 +1,7 @@
 #include "offload/expert_source.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "offload/pack_file.h"
 #include "platform/bytes.h"
@@ -68,7 +69,9 @@ SourceExtent ModelSource::extent(ExpertId id, uint32_t index) const {
 class PackSource final : public ExpertSource {
  public:
   PackSource(const ExpertTable& table, std::unique_ptr<PackFile> pack, std::unique_ptr<File> file, bool verify)
-      : table_(table), pack_(std::move(pack)), file_(std::move(file)), verify_(verify) {}
+      : table_(table), pack_(std::move(pack)), file_(std::move(file)), to_check_(verify ? table.count() : 0) {
+    for (auto& waits : to_check_) waits = true;
+  }
 
   uint32_t files() const override { return 1; }
   const File& file(uint32_t) const override { return *file_; }
@@ -81,7 +84,7 @@ class PackSource final : public ExpertSource {
   const ExpertTable& table_;
   const std::unique_ptr<PackFile> pack_;
   const std::unique_ptr<File> file_;
-  const bool verify_;
+  mutable std::vector<std::atomic<bool>> to_check_;  // [layers][experts], not found good yet; empty: nothing is checked
 };
 
 SourceExtent PackSource::extent(ExpertId id, uint32_t) const {
@@ -90,7 +93,12 @@ SourceExtent PackSource::extent(ExpertId id, uint32_t) const {
 }
 
 Status PackSource::check(ExpertId id, std::span<const std::byte> slot) const {
-  return verify_ ? pack_->check_record(id, slot.first(table_.record_bytes(id.layer))) : ok_status();
+  if (to_check_.empty()) return ok_status();
+  std::atomic<bool>& waits = to_check_[size_t{id.layer} * table_.experts() + id.expert];
+  if (!waits) return ok_status();
+  HOTSET_RETURN_IF_ERROR(pack_->check_record(id, slot.first(table_.record_bytes(id.layer))));
+  waits = false;
+  return ok_status();
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ class ExpertSource {
   // outlives the source. Error: another number of files than the table knows, or one that was replaced meanwhile.
   static Result<std::unique_ptr<ExpertSource>> from_model(const ExpertTable& table, std::span<const File* const> parts);
 
-  // A pack file that belongs to the model. `verify`: check() compares checksums.
+  // A pack file that belongs to the model. `verify`: check() compares checksums, until an expert was found good once.
   static Result<std::unique_ptr<ExpertSource>> from_pack(const ExpertTable& table, std::unique_ptr<PackFile> pack, bool verify);
 
   virtual ~ExpertSource() = default;

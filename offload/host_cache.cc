@@ -2,26 +2,18 @@
 
 #include <algorithm>
 
-#include "platform/bytes.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
 namespace hotset {
 namespace {
 
-using ull = unsigned long long;
+// Of all slots, what a scan may take whatever it displaces: enough to keep the disk busy, and most of what is warm stays.
+constexpr uint32_t kScanShare = 4;
+
 using Lane = ExpertReader::Lane;
 
 constexpr uint32_t kMostParts = ExpertTableBuilder::kMaxPieces;
-
-Result<std::vector<uint32_t>> plan_budget(std::span<const SlotDemand> demands, uint64_t budget_bytes) {
-  const uint64_t least = least_bytes(demands);
-  if (budget_bytes < least) {
-    return error(Code::kOverBudget, "experts in RAM need at least %s (%llu bytes), what one layer uses at a time; %llu bytes were given",
-                 format_bytes(least).c_str(), ull{least}, ull{budget_bytes});
-  }
-  return share_slots(demands, budget_bytes);
-}
 
 // Experts that each layer keeps against the others: those of a token where there is room for them.
 uint32_t floor_of(const ExpertTable& table, std::span<const uint32_t> slots, uint32_t top_k) {
@@ -70,7 +62,7 @@ Result<std::unique_ptr<HostCache>> HostCache::create(const ExpertTable& table, c
     return error(Code::kInvalidArgument, "%u experts used of %u: 1 to all of them work", options.top_k, table.experts());
   }
   const auto demands = host_demands(table, source, options.top_k);
-  HOTSET_ASSIGN(const auto wanted, plan_budget(demands, options.budget_bytes));
+  HOTSET_ASSIGN(const auto wanted, plan_host_slots(demands, options.budget_bytes));
   HOTSET_ASSIGN(auto memory, HostSlots::create(table, source));
   HOTSET_ASSIGN(auto cache, make_cache(table, demands, floor_of(table, wanted, options.top_k), options.policy));
   std::unique_ptr<HostCache> made(new HostCache(table, source, options, std::move(memory), std::move(cache), std::move(queue)));
@@ -134,12 +126,21 @@ Status HostCache::claim_present(ExpertId id, size_t request, Heat heat) {
   if (of.request != kNoRequest) return error(Code::kInvalidArgument, "expert %u of MoE layer %u was asked for twice", id.expert, id.layer);
   const bool ready = of.state == State::kReady;
   pin(slot, request);
-  if (heat == Heat::kHot) cache_.touch(slot);
+  if (heat == Heat::kHot) use(slot);
   count_use(of);
   if (ready) lists_.append(table_.classes(), slot);
   else reader_.move(slot, Lane::kDemand);
   return ok_status();
 }
+
+// A decode token uses the slot's tenant.
+void HostCache::use(SlotId slot) {
+  cache_.touch(slot);
+  warm_ += at(slot).warm ? 0 : 1;
+  at(slot).warm = true;
+}
+
+uint32_t HostCache::scan_room() const { return std::max(max_batch_ - std::min(warm_, max_batch_), std::max(max_batch_ / kScanShare, 1u)); }
 
 // The expert in the slot is demanded.
 void HostCache::count_use(Slot& slot) {
@@ -155,6 +156,8 @@ Status HostCache::claim_absent(ExpertId id, size_t request, Heat heat) {
   ++stats_.demand_misses;
   begin_read(slot, id, Lane::kDemand);
   pin(slot, request);
+  warm_ += heat == Heat::kHot ? 1 : 0;
+  at(slot).warm = heat == Heat::kHot;
   return ok_status();
 }
 
@@ -231,6 +234,7 @@ SlotId HostCache::take_slot(ExpertId id, Heat heat) {
   if (inserted.slot == kNoSlot) return kNoSlot;
   if (inserted.displaced) {
     lose(inserted.slot, *inserted.displaced);
+    warm_ -= at(inserted.slot).warm ? 1 : 0;
     at(inserted.slot) = {};
   } else {
     ++used_[index_of(size_class)];
@@ -299,6 +303,7 @@ void HostCache::drop(SlotId slot) {
   lists_.remove(slot);
   --used_[index_of(class_of(slot))];
   cache_.forget(slot);
+  warm_ -= of.warm ? 1 : 0;
   of = {};
 }
 
@@ -348,7 +353,7 @@ void HostCache::touch(ExpertId id) {
   if (!known(id)) return;
   const SlotId slot = cache_.find(id);
   if (slot == kNoSlot) return cache_.used_elsewhere(id);
-  cache_.touch(slot);
+  use(slot);
   if (at(slot).state == State::kReady) count_use(at(slot));
   at(slot).demoted = false;
   if (lists_.list_of(slot) < table_.classes()) lists_.remove(slot);
@@ -418,86 +423,6 @@ Status HostCache::drain() {
   return ok_status();
 }
 
-Status HostCache::set_budget(uint64_t bytes) {
-  if (pinned_ > 0) return error(Code::kInvalidArgument, "the budget of RAM cannot change while experts are in use");
-  HOTSET_ASSIGN(const auto wanted, plan_budget(host_demands(table_, source_, top_k_), bytes));
-  HOTSET_RETURN_IF_ERROR(drain());
-  return open_slots(wanted);
-}
-
-// Shrinks before it grows, so that the budget holds at every moment; what the system refuses to give is no reason to fail once
-// there is something to go on with.
-Status HostCache::open_slots(std::span<const uint32_t> wanted) {
-  for (uint32_t c = 0; c < table_.classes(); ++c) close_slots(SizeClassId{c}, wanted[c]);
-  Status grown = ok_status();
-  for (uint32_t c = 0; c < table_.classes() && grown.ok(); ++c) grown = open_more(SizeClassId{c}, wanted[c]);
-  set_limits();
-  return grown;
-}
-
-Status HostCache::open_more(SizeClassId size_class, uint32_t wanted) {
-  uint32_t slot = index_of(memory_->first(size_class));
-  const uint32_t end = slot + memory_->slots(size_class);
-  for (uint32_t missing = wanted - std::min(wanted, cache_.open_slots(size_class)); missing > 0;) {
-    while (!cache_.closed(SlotId{slot})) ++slot;
-    uint32_t run = 1;  // neighbours are opened together, so that huge pages may reach over them
-    while (run < missing && slot + run < end && cache_.closed(SlotId{slot + run})) ++run;
-    HOTSET_RETURN_IF_ERROR(memory_->open(SlotId{slot}, run, size_class));
-    for (uint32_t i = 0; i < run; ++i) cache_.open(SlotId{slot + i});
-    slot += run;
-    missing -= run;
-  }
-  return ok_status();
-}
-
-// Empty slots first, then those whose tenants matter least.
-void HostCache::close_slots(SizeClassId size_class, uint32_t wanted) {
-  if (cache_.open_slots(size_class) <= wanted) return;
-  struct Candidate {
-    double worth;
-    SlotId slot;
-  };
-  std::vector<Candidate> candidates;
-  for (uint32_t i = 0; i < memory_->slots(size_class); ++i) {
-    const SlotId slot{index_of(memory_->first(size_class)) + i};
-    if (cache_.closed(slot)) continue;
-    const bool spare = cache_.empty(slot) || at(slot).demoted;
-    candidates.push_back({spare ? -1.0 - cache_.empty(slot) : cache_.worth(cache_.tenant(slot)), slot});
-  }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
-  for (size_t i = 0; cache_.open_slots(size_class) > wanted; ++i) {
-    const SlotId slot = candidates[i].slot;
-    if (!cache_.empty(slot)) drop(slot);
-    cache_.close(slot);
-    memory_->close(slot, size_class);
-  }
-}
-
-void HostCache::set_limits() {
-  // Pins of one acquire after the other may all be of one class.
-  max_batch_ = UINT32_MAX;
-  for (uint32_t c = 0; c < table_.classes(); ++c) max_batch_ = std::min(max_batch_, cache_.open_slots(SizeClassId{c}));
-  max_hints_ = std::clamp(max_batch_ / 2, 1u, queue_depth_);
-}
-
-std::vector<SlotRun> HostCache::slot_runs() const {
-  std::vector<SlotRun> runs;
-  for (uint32_t c = 0; c < table_.classes(); ++c) {
-    const SizeClassId size_class{c};
-    const uint64_t slot_bytes = memory_->slot_bytes(size_class);
-    const uint32_t first = index_of(memory_->first(size_class));
-    bool joined = false;  // the slot before is open and of this class
-    for (uint32_t slot = first; slot < first + memory_->slots(size_class); ++slot) {
-      const bool open = !cache_.closed(SlotId{slot});
-      const std::span<std::byte> memory = memory_->bytes(SlotId{slot}, size_class);
-      if (open && joined) runs.back().memory = {runs.back().memory.data(), runs.back().memory.size() + slot_bytes};
-      else if (open) runs.push_back({memory, slot_bytes});
-      joined = open;
-    }
-  }
-  return runs;
-}
-
 HostTierStats HostCache::stats() const {
   HostTierStats stats = stats_;
   const ExpertReader::Stats reads = reader_.stats();
@@ -518,7 +443,7 @@ uint64_t HostCache::size_bytes() const {
 Status HostCache::check() const {
   HOTSET_RETURN_IF_ERROR(cache_.check());
   std::vector<uint32_t> used(table_.classes());
-  uint32_t ready = 0, pinned = 0, hints = 0, reading = 0;
+  uint32_t ready = 0, pinned = 0, hints = 0, reading = 0, warm = 0;
   for (uint32_t i = 0; i < cache_.slots(); ++i) {
     const SlotId slot{i};
     const Slot& of = at(slot);
@@ -533,8 +458,10 @@ Status HostCache::check() const {
     pinned += of.pins > 0 ? 1 : 0;
     hints += of.hinted ? 1 : 0;
     reading += reads ? 1 : 0;
+    warm += of.warm ? 1 : 0;
   }
-  if (used != used_ || ready != ready_ || pinned != pinned_ || hints != hints_) return error(Code::kCorrupt, "the tier has lost count");
+  const bool counted = used == used_ && ready == ready_ && pinned == pinned_ && hints == hints_ && warm == warm_;
+  if (!counted) return error(Code::kCorrupt, "the tier has lost count");
   if (reader_.busy() != (reading > 0)) return error(Code::kCorrupt, "%u slots are being read, but the reader does not think so", reading);
   return ok_status();
 }

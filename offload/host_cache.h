@@ -29,6 +29,7 @@ class HostCache {
   Status acquire(std::span<const ExpertId> ids, const HostTier::ArrivedFunction& arrived, Heat heat);
   void release(std::span<const ExpertId> ids);
   uint32_t max_batch() const { return max_batch_; }
+  uint32_t scan_room() const;
   uint32_t hint(std::span<const ExpertId> ids);
   void poll();
   void cancel_hints();
@@ -54,6 +55,7 @@ class HostCache {
     bool guessed = false;  // a hint brought it in and nothing demanded it yet
     bool hinted = false;   // its read counts as a hint under way
     bool demoted = false;  // to go first, once nothing pins it
+    bool warm = false;     // a decode token used its tenant
   };
 
   HostCache(const ExpertTable& table, const ExpertSource& source, const HostTierOptions& options, std::unique_ptr<HostSlots> slots,
@@ -82,6 +84,7 @@ class HostCache {
   void drop(SlotId slot);
   void begin_read(SlotId slot, ExpertId id, ExpertReader::Lane lane);
   void count_use(Slot& slot);
+  void use(SlotId slot);
   void pin(SlotId slot, size_t request);
   void unpin(SlotId slot);
   void list_demoted(SlotId slot);
@@ -116,6 +119,7 @@ class HostCache {
   uint32_t hints_ = 0;              // under way or waiting
   uint32_t pinned_ = 0;             // slots with pins of acquires
   uint32_t ready_ = 0;
+  uint32_t warm_ = 0;               // slots that decode has warmed
   bool told_of_failed_hint_ = false;
   HostTier::EvictListener evicted_;
   HostTier::ArrivalListener arrived_;

@@ -53,6 +53,16 @@ std::vector<SlotDemand> host_demands(const ExpertTable& table, const ExpertSourc
   return demands;
 }
 
+Result<std::vector<uint32_t>> plan_host_slots(std::span<const SlotDemand> demands, uint64_t budget_bytes) {
+  const uint64_t least = least_bytes(demands);
+  if (budget_bytes < least) {
+    return error(Code::kOverBudget, "experts in RAM need at least %s (%llu bytes), what one layer uses at a time; %llu bytes were given",
+                 format_bytes(least).c_str(), static_cast<unsigned long long>(least),
+                 static_cast<unsigned long long>(budget_bytes));
+  }
+  return share_slots(demands, budget_bytes);
+}
+
 uint64_t least_host_bytes(const ExpertTable& table, uint32_t top_k) {
   uint64_t bytes = 0;
   for (const uint64_t slot_bytes : model_slot_bytes(table, kSlotAlignment)) bytes += needed_slots(table, top_k) * slot_bytes;

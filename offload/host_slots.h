@@ -47,4 +47,7 @@ class HostSlots {
 // What a budget of RAM is shared by: every class needs the `top_k` experts of a layer at once.
 std::vector<SlotDemand> host_demands(const ExpertTable& table, const ExpertSource& source, uint32_t top_k);
 
+// The slots of each class [classes] that a budget gives. Error: kOverBudget with the least that works.
+Result<std::vector<uint32_t>> plan_host_slots(std::span<const SlotDemand> demands, uint64_t budget_bytes);
+
 }  // namespace hotset

@@ -5,6 +5,7 @@
 
 #include "offload/host_cache.h"
 #include "platform/bytes.h"
+#include "platform/seams.h"
 #include "platform/threads.h"
 
 namespace hotset {
@@ -56,6 +57,7 @@ Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table, uin
 Result<std::unique_ptr<HostTier>> HostTier::create(const ExpertTable& table, const ExpertSource& source, const HostTierOptions& options) {
   if (options.budget_bytes == 0 || options.budget_bytes >= table.total_bytes()) return create(table, options.threads);
   HOTSET_ASSIGN(auto queue, IoQueue::create({options.queue_depth, options.queue}));
+  if (options.seams && options.seams->queue) queue = options.seams->queue(std::move(queue));
   return create_bounded(table, source, options, std::move(queue));
 }
 
@@ -87,12 +89,12 @@ Status HostTier::load(const ReadFunction& read, const ProgressFunction& progress
 }
 
 Status HostTier::load_layer(uint32_t layer, const ReadFunction& read, const ProgressFunction& progress) {
-  held_[layer] = true;
   // Piece by piece over all experts: a stacked tensor is then read from its first byte to its last, so that the
   // system's read-ahead works; the records' interleaving costs only where the bytes land.
   for (uint32_t piece = 0; piece < table_.pieces(layer); ++piece) {
     HOTSET_RETURN_IF_ERROR(load_piece(layer, piece, read, progress));
   }
+  held_[layer] = true;
   return ok_status();
 }
 
@@ -158,6 +160,8 @@ void HostTier::release(std::span<const ExpertId> ids) {
 uint32_t HostTier::max_batch() const {
   return cache_ ? cache_->max_batch() : static_cast<uint32_t>(std::min<uint64_t>(table_.count(), UINT32_MAX));
 }
+
+uint32_t HostTier::scan_room() const { return cache_ ? cache_->scan_room() : max_batch(); }
 
 uint32_t HostTier::hint(std::span<const ExpertId> ids) { return cache_ ? cache_->hint(ids) : 0; }
 

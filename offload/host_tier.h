@@ -28,6 +28,7 @@
 namespace hotset {
 
 class HostCache;
+struct Seams;
 
 // A run of an expert's bytes, and where it belongs in the record's layout (ExpertTable). Padding between runs is in no part.
 // A part of a bounded tier starts wherever its place in the file puts it: nothing but the element size may be taken for granted.
@@ -50,6 +51,7 @@ struct HostTierOptions {
   std::string_view policy = "lru";  // who goes when a slot is needed
   uint32_t top_k = 1;               // experts of a layer that a token uses: the least that is pinned at once
   IoQueueKind queue = IoQueueKind::kAuto;
+  const Seams* seams = nullptr;     // for tests: platform/seams.h
 };
 
 struct HostTierStats {
@@ -138,6 +140,8 @@ class HostTier {
 
   // How many distinct experts can be pinned at once.
   uint32_t max_batch() const;
+  // How many of these a scan may take without harm: the slots that no decode token has warmed, or a quarter of all where that is more.
+  uint32_t scan_room() const;
 
   // Begins to read experts that a later acquire may want, the likeliest first, as far as there is unpinned room and the number of
   // hints under way allows; returns how many it began. Never waits; demand goes before it and joins it.

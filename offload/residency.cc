@@ -7,9 +7,6 @@
 namespace hotset {
 namespace {
 
-// Of a bounded RAM tier, the part that a scan may fill at a time.
-constexpr uint32_t kScanShare = 4;
-
 PolicyShape policy_shape(const ExpertTable& table, uint32_t slots, uint32_t top_k) {
   PolicyShape shape;
   for (uint32_t layer = 0; layer < table.layers(); ++layer) shape.class_of_layer.push_back(table.size_class(layer));
@@ -212,7 +209,7 @@ Status Residency::upload_missing(uint32_t layer, Access access) {
   const Heat heat = access == Access::kDecode ? Heat::kHot : Heat::kCold;
   // The policy knows the whole choice before it is asked who goes.
   for (size_t i = 0; access == Access::kDecode && i < missing_.size(); ++i) cache_.used_elsewhere(id_of(layer, missing_[i]));
-  const uint32_t room = access == Access::kDecode ? host_.max_batch() : std::max(std::min(top_k_, host_.max_batch()), host_.max_batch() / kScanShare);
+  const uint32_t room = access == Access::kDecode ? host_.max_batch() : std::max(std::min(top_k_, host_.max_batch()), host_.scan_room());
   const size_t most = std::max(1u, room);
   for (size_t first = 0; first < missing_.size(); first += most) {
     wanted_.clear();
@@ -384,7 +381,7 @@ uint32_t Residency::max_load_wave(uint32_t layer) const {
 uint32_t Residency::max_scan_wave(uint32_t layer) const {
   if (mode_of(Access::kScan) != MissMode::kInPlace) return max_load_wave(layer);
   if (host_.holds_all()) return table_.experts();
-  return std::min(table_.experts(), std::max(top_k_, host_.max_batch() / (2 * kScanShare)));
+  return std::min(table_.experts(), std::max(top_k_, host_.scan_room() / 2));
 }
 
 uint32_t Residency::scan_depth(uint32_t layer) const {

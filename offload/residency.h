@@ -141,7 +141,7 @@ class Residency {
   const Serving& serving() const { return serving_; }
 
   // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time. Of a bounded RAM
-  // tier a scan takes a quarter at most, where that is room enough: what decode has warmed stays in the rest.
+  // tier a scan takes what decode has not warmed, or a quarter.
   uint32_t max_scan_wave(uint32_t layer) const;
   uint32_t scan_depth(uint32_t layer) const;
   // The same with Access::kLoad, one wave at a time.
@@ -207,7 +207,9 @@ class Residency {
   void count(const Acquired& acquired, Access access);
   void note_use_from_host(ExpertId id);
   void promote();
-  bool promote(ExpertId id);
+  Status promote_candidates();
+  Result<bool> promote(ExpertId id);
+  void take_back_promotions(size_t first);
   void publish(const Promotion& promotion);
   void publish_finished(uint64_t completed_value);
   void came_to_host(ExpertId id);
@@ -237,6 +239,7 @@ class Residency {
   std::vector<Promotion> promoting_;     // under way; their slots and host bytes are pinned
   std::vector<ExpertId> candidates_;     // decode uses of this token without a slot
   uint64_t promotion_credit_bytes_ = 0;
+  bool told_of_failed_promotion_ = false;
   std::vector<ExpertId> wanted_;         // scratch of the call under way
   std::vector<ExpertId> from_host_;      // scratch: used in place by the acquire under way
   std::vector<ExpertId> uploaded_;       // those of the acquire under way that got a slot, pinned

@@ -56,30 +56,43 @@ void Residency::promote() {
   promotion_credit_bytes_ = std::min(promotion_credit_bytes_ + serving_.promotion_bytes, serving_.promotion_bytes + largest);
   std::sort(candidates_.begin(), candidates_.end(), [&](ExpertId a, ExpertId b) { return cache_.worth(a) > cache_.worth(b); });
   const size_t first = promoting_.size();
+  const Status enqueued = promote_candidates();
+  if (enqueued.ok() && promoting_.size() == first) return;
+  const Result<uint64_t> submitted = enqueued.ok() ? link_->submit() : Result<uint64_t>(enqueued);
+  if (!submitted.ok()) {
+    if (!told_of_failed_promotion_) log_line(LogLevel::kWarn, "experts were not moved to VRAM: %s", submitted.status().message().c_str());
+    told_of_failed_promotion_ = true;
+    return take_back_promotions(first);
+  }
+  for (size_t i = first; i < promoting_.size(); ++i) promoting_[i].value = *submitted;
+  publish_finished(0);
+}
+
+Status Residency::promote_candidates() {
   for (const ExpertId id : candidates_) {
     if (table_.record_bytes(id.layer) > promotion_credit_bytes_ || promoting_.size() == promoting_.capacity()) break;
-    if (promote(id)) promotion_credit_bytes_ -= table_.record_bytes(id.layer);
+    HOTSET_ASSIGN(const bool moves, promote(id));
+    if (moves) promotion_credit_bytes_ -= table_.record_bytes(id.layer);
   }
-  if (promoting_.size() == first) return;
-  auto submitted = link_->submit();
-  if (!submitted.ok()) {
-    log_line(LogLevel::kWarn, "experts were not moved to VRAM: %s", submitted.status().message().c_str());
-    link_->discard();
-  }
-  for (size_t i = first; i < promoting_.size(); ++i) promoting_[i].value = submitted.ok() ? *submitted : 0;
-  if (submitted.ok()) {
-    publish_finished(0);
-    return;
-  }
+  return ok_status();
+}
+
+// The batch as a whole: of an expert that the link took in part, the part must not land in a slot that is another's by then.
+void Residency::take_back_promotions(size_t first) {
+  link_->discard();
   for (; promoting_.size() > first; promoting_.pop_back()) {
-    cache_.retire(promoting_.back().slot, 0);
-    cache_.forget(promoting_.back().slot);
-    release_host(promoting_.back().id);
+    const Promotion& back = promoting_.back();
+    cache_.retire(back.slot, 0);
+    cache_.forget(back.slot);
+    release_host(back.id);
+    --stats_.promotions;
+    --stats_.uploads;
+    stats_.upload_bytes -= table_.record_bytes(back.id.layer);
   }
 }
 
-// Enqueues one expert; false when it stays where it is.
-bool Residency::promote(ExpertId id) {
+// Enqueues one expert; false when it stays where it is. Error: the link's.
+Result<bool> Residency::promote(ExpertId id) {
   if (cache_.find(id) != kNoSlot || !host_.resident(id) || !cache_.admits(id)) return false;
   const ExpertCache::Inserted inserted = cache_.insert(id, Heat::kHot);
   if (inserted.slot == kNoSlot) return false;
@@ -88,11 +101,11 @@ bool Residency::promote(ExpertId id) {
     ++stats_.evictions;
   }
   const bool pinned = host_.acquire({&id, 1}, [](size_t) { return ok_status(); }).ok();
-  const bool copied = pinned && copy_parts(id, inserted.slot).ok();
-  if (pinned && !copied) host_.release({&id, 1});
-  if (!copied) {
+  Status copied = pinned ? copy_parts(id, inserted.slot) : ok_status();
+  if (!pinned || !copied.ok()) {
+    if (pinned) host_.release({&id, 1});
     cache_.forget(inserted.slot);
-    return false;
+    return copied.ok() ? Result<bool>(false) : Result<bool>(std::move(copied));
   }
   ++host_pins_[index(id)];
   cache_.pin(inserted.slot);

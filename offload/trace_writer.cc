@@ -1,54 +1,84 @@
 #include "offload/trace_writer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "platform/check.h"
 #include "platform/log.h"
 
 namespace hotset {
+namespace {
+
+constexpr size_t kBufferBytes = 64 << 10;
+constexpr uint64_t kHeaderLines = 2;
+
+}  // namespace
 
 Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path, const Shape& shape) {
   std::FILE* file = std::fopen(path.c_str(), "we");
   if (!file) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(errno));
+  std::setvbuf(file, nullptr, _IONBF, 0);
   std::unique_ptr<TraceWriter> writer(new TraceWriter(path, file, shape));
   std::string model = shape.model.empty() ? std::string("unknown") : shape.model;
   std::replace_if(model.begin(), model.end(), [](unsigned char c) { return c < ' '; }, ' ');
-  writer->line_ = "# MOETRACE 1\n# model: " + model + "   moe_layers: " + std::to_string(shape.layers) + "   experts: " +
-                  std::to_string(shape.experts) + "   top_k: " + std::to_string(shape.top_k) + "\n";
-  writer->put_line();
-  return writer;
+  writer->lines_ = "# MOETRACE 1\n# model: " + model + "   moe_layers: " + std::to_string(shape.layers) + "   experts: " +
+                   std::to_string(shape.experts) + "   top_k: " + std::to_string(shape.top_k) + "\n";
+  writer->lines_.reserve(2 * kBufferBytes);
+  const Status begun = writer->flush();
+  if (begun.ok()) return writer;
+  std::fclose(std::exchange(writer->file_, nullptr));
+  return begun;
 }
 
 TraceWriter::~TraceWriter() {
-  if (file_ && std::fclose(file_) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
+  if (!file_) return;
+  const Status flushed = flush();
+  if (!flushed.ok()) end(flushed);
+  else if (std::fclose(file_) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
 }
 
 void TraceWriter::append(uint32_t number, char after) {
   std::array<char, 12> text;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
-  line_.append(text.data(), end);
-  line_ += after;
+  lines_.append(text.data(), end);
+  lines_ += after;
 }
 
 void TraceWriter::token(uint32_t position, bool prompt, std::span<const uint16_t> ids) {
   HOTSET_CHECK(ids.size() == size_t{shape_.layers} * shape_.top_k);
   if (!file_) return;
-  line_.clear();
   append(sequence_, '\t');
   append(position, '\t');
-  line_ += prompt ? "p\t" : "d\t";
+  lines_ += prompt ? "p\t" : "d\t";
   for (size_t i = 0; i < ids.size(); ++i) append(ids[i], (i + 1) % shape_.top_k != 0 ? ',' : i + 1 < ids.size() ? '|' : '\n');
   ++tokens_;
-  put_line();
+  if (lines_.size() < kBufferBytes) return;
+  const Status flushed = flush();
+  if (!flushed.ok()) end(flushed);
 }
 
-void TraceWriter::put_line() {
-  if (std::fwrite(line_.data(), 1, line_.size(), file_) == line_.size()) return;
-  log_line(LogLevel::kWarn, "the trace '%s' ends after %llu tokens: %s", path_.c_str(), static_cast<unsigned long long>(tokens_), std::strerror(errno));
+Status TraceWriter::flush() {
+  const size_t put = std::fwrite(lines_.data(), 1, lines_.size(), file_);
+  const int err = errno;
+  const size_t whole = put == lines_.size() ? put : lines_.rfind('\n', put == 0 ? 0 : put - 1) + 1;
+  file_bytes_ += whole;
+  file_lines_ += static_cast<uint64_t>(std::count(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(whole), '\n'));
+  if (put != lines_.size()) return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(err));
+  lines_.clear();
+  return ok_status();
+}
+
+// A line that is cut would make all of the file unreadable.
+void TraceWriter::end(const Status& why) {
+  const bool cut = ::ftruncate(::fileno(file_), static_cast<off_t>(file_bytes_)) == 0;
+  log_line(LogLevel::kWarn, "the trace ends after %llu of %llu tokens%s: %s", static_cast<unsigned long long>(file_lines_ - kHeaderLines),
+           static_cast<unsigned long long>(tokens_), cut ? "" : ", within a line", why.message().c_str());
   std::fclose(file_);
   file_ = nullptr;
 }

@@ -5,7 +5,7 @@
 //   seq TAB pos TAB phase TAB ids of layer 0|ids of layer 1|...
 //
 // One line a token, `phase` p for prompt and d for decode, ids by falling score. Advice only: a write that fails (disk full) is
-// logged once, the file ends there, and the run goes on. One thread.
+// logged once, the file ends with the last line that there was room for, and the run goes on. One thread.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +42,16 @@ class TraceWriter {
  private:
   TraceWriter(std::string path, std::FILE* file, const Shape& shape) : path_(std::move(path)), shape_(shape), file_(file) {}
   void append(uint32_t number, char after);
-  void put_line();
+  // Writes the lines that wait.
+  Status flush();
+  void end(const Status& why);
 
   const std::string path_;
   const Shape shape_;
-  std::FILE* file_;  // nullptr after a failure
-  std::string line_;
+  std::FILE* file_;          // without a buffer of its own; nullptr after a failure
+  std::string lines_;        // whole ones, to be written
+  uint64_t file_bytes_ = 0;  // of whole lines
+  uint64_t file_lines_ = 0;
   uint32_t sequence_ = 0;
   uint64_t tokens_ = 0;
 };

@@ -44,15 +44,15 @@ uint64_t direct_alignment(int descriptor) {
 
 }  // namespace
 
-File::File(std::string path, int descriptor, uint64_t size_bytes)
-    : path_(std::move(path)), descriptor_(descriptor), size_bytes_(size_bytes) {}
+File::File(std::string path, int descriptor, uint64_t size_bytes, ReadSeam seam)
+    : path_(std::move(path)), descriptor_(descriptor), size_bytes_(size_bytes), seam_(std::move(seam)) {}
 
 File::~File() {
   ::close(descriptor_);
   if (direct_descriptor_ >= 0) ::close(direct_descriptor_);
 }
 
-Result<std::unique_ptr<File>> File::open(const std::string& path) {
+Result<std::unique_ptr<File>> File::open(const std::string& path, ReadSeam seam) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return errno_error("open", path, errno);
   struct stat info = {};
@@ -61,13 +61,13 @@ Result<std::unique_ptr<File>> File::open(const std::string& path) {
     if (S_ISDIR(info.st_mode)) return error(Code::kInvalidArgument, "'%s' is a directory, not a file", path.c_str());
     return error(Code::kInvalidArgument, "'%s' is not a regular file", path.c_str());
   }
-  return std::unique_ptr<File>(new File(path, descriptor, static_cast<uint64_t>(info.st_size)));
+  return std::unique_ptr<File>(new File(path, descriptor, static_cast<uint64_t>(info.st_size), std::move(seam)));
 }
 
 Result<std::unique_ptr<File>> File::reopen_direct() const {
   const int descriptor = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
   if (descriptor < 0) return errno_error("open", path_, errno);
-  std::unique_ptr<File> file(new File(path_, descriptor, size_bytes_));
+  std::unique_ptr<File> file(new File(path_, descriptor, size_bytes_, seam_));
   HOTSET_RETURN_IF_ERROR(file->add_direct());
   return file;
 }
@@ -93,6 +93,7 @@ Status File::add_direct() {
 }
 
 Status File::read(uint64_t offset_bytes, std::span<std::byte> out) const {
+  if (const int refused = seam_ ? seam_(offset_bytes, out.size()) : 0; refused != 0) return errno_error("read", path_, refused);
   size_t done = 0;
   while (done < out.size()) {
     const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset_bytes + done));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,10 +15,13 @@
 
 namespace hotset {
 
+// Asked before each read of a File: the errno that it fails with, or 0: it is made. For tests (platform/seams.h).
+using ReadSeam = std::function<int(uint64_t offset_bytes, uint64_t size_bytes)>;
+
 class File {
  public:
   // Opens a regular file for reading. Errors: missing, a directory, not readable.
-  static Result<std::unique_ptr<File>> open(const std::string& path);
+  static Result<std::unique_ptr<File>> open(const std::string& path, ReadSeam seam = {});
 
   // The same file once more, with direct I/O where the system allows it; where not, one line in the log says why and direct() is
   // false. Error: another file has taken its place meanwhile.
@@ -42,12 +46,13 @@ class File {
   int handle(bool through_cache) const { return through_cache ? descriptor_ : direct_descriptor_; }
 
  private:
-  File(std::string path, int descriptor, uint64_t size_bytes);
+  File(std::string path, int descriptor, uint64_t size_bytes, ReadSeam seam);
   Status add_direct();
 
   const std::string path_;
   const int descriptor_;
   const uint64_t size_bytes_;
+  const ReadSeam seam_;
   int direct_descriptor_ = -1;  // set before anybody else has the File
   uint64_t direct_alignment_bytes_ = 1;
 };

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -81,7 +81,7 @@ Status IoThreads::start() {
     // A system that gives no more threads only makes this slower.
     try {
       threads_.emplace_back([this] { work(); });
-    } catch (const std::system_error& e) {
+    } catch (const std::exception& e) {
       if (i == 0) return error(Code::kUnsupported, "the system gives no thread to read with: %s", e.what());
       break;
     }

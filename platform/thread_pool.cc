@@ -1,7 +1,7 @@
 #include "platform/thread_pool.h"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 
 #include "platform/check.h"
 #include "platform/clock.h"
@@ -46,7 +46,7 @@ ThreadPool::ThreadPool(uint32_t threads) : can_spin_(threads <= std::thread::har
   for (uint32_t worker = 1; worker < threads; ++worker) {
     try {
       workers_.emplace_back([this, worker] { work_until_stopped(worker); });
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
       break;
     }
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -28,7 +28,7 @@ Status parallel_for(uint32_t threads, uint32_t count, const std::function<Status
       // A system that gives no more threads only makes this slower.
       try {
         helpers.emplace_back(run);
-      } catch (const std::system_error&) {
+      } catch (const std::exception&) {
         break;
       }
     }

@@ -29,6 +29,17 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Ve
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Addresses { uint64_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer ControlBlock { Control v; };
 
+// A kernel that reads weights says what its push constants are before it includes this: #define HOTSET_PUSH MatvecPush p. It is
+// built twice, the second time with HOTSET_ALL_TYPES for the types of rare_blocks.glsl, so that the others' pipelines stay small.
+#ifdef HOTSET_PUSH
+layout(push_constant, scalar) uniform Push {
+  HOTSET_PUSH;
+#ifdef HOTSET_ALL_TYPES
+  layout(offset = kBooksPushOffset) uint64_t codebooks;
+#endif
+};
+#endif
+
 bool stopped(uint64_t control) { return ControlBlock(control).v.stop != 0; }
 
 // Four unsigned or signed bytes of a word, lowest first.
@@ -107,9 +118,18 @@ float weight_at(const uint type, uint64_t row, uint k) {
   return type == kF16 ? half_bits(bits) : uintBitsToFloat(bits << 16);
 }
 
+#ifdef HOTSET_ALL_TYPES
+#include "shaders/rare_blocks.glsl"
+#endif
+
 // Weights 32 group .. 32 group + 31 of a row.
 void expand32(const uint type, uint64_t row, uint group, out vec4 w[8]) {
   uint q[8];
+#ifdef HOTSET_ALL_TYPES
+  if (is_rare(type)) {
+    expand_quads(type, row, group, 0, 8, w);
+  } else
+#endif
   if (type == kF32) {
     [[unroll]] for (uint i = 0; i < 8; ++i) w[i] = uintBitsToFloat(Quads(row + 128ul * group).v[i]);
   } else if (type == kF16 || type == kBF16) {

@@ -126,7 +126,21 @@ float dot_plain(const uint type, uint64_t row, uint step) {
   return sums.x + sums.y + sums.z + sums.w;
 }
 
+#ifdef HOTSET_ALL_TYPES
+// A word of a step is four weights here too.
+float dot_rare(const uint type, uint64_t row, uint step) {
+  const uint w = step_words(type), steps = 8 / w;
+  vec4 weights[8], sums = vec4(0);
+  expand_quads(type, row, step / steps, step % steps * w, w, weights);
+  [[unroll]] for (uint i = 0; i < w; ++i) sums = fma(weights[i], x_of[i], sums);
+  return sums.x + sums.y + sums.z + sums.w;
+}
+#endif
+
 float dot_step(const uint type, uint64_t row, uint step) {
+#ifdef HOTSET_ALL_TYPES
+  if (is_rare(type)) return dot_rare(type, row, step);
+#endif
   if (type == kQ4_K || type == kQ5_K) return dot_q4_q5(type, row, step);
   if (type == kQ6_K) return dot_q6(row, step);
   if (type == kMXFP4) return dot_mxfp4(row, step);

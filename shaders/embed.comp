@@ -1,11 +1,11 @@
 // out[t] = row tokens[t] of a table, expanded to float. One invocation a run of 32 columns; y = token.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH EmbedPush p
 #include "shaders/blocks.glsl"
 
 layout(constant_id = 0) const uint TYPE = kF32;
 layout(local_size_x_id = 1, local_size_y = 1, local_size_z = 1) in;
-layout(push_constant, scalar) uniform Push { EmbedPush p; };
 
 void main() {
   if (stopped(p.control)) return;

@@ -1,9 +1,8 @@
 // What expert_up_batch and expert_down_batch share: the pairs of a tile. x: row tile, y: expert tile.
+#define HOTSET_PUSH ExpertBatchPush push
 #include "shaders/tile.glsl"
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Tiles { ExpertTile v[]; };
-
-layout(push_constant, scalar) uniform Push { ExpertBatchPush push; };
 
 // The pairs of the tile; places past its end repeat the last one.
 void load_pairs(ExpertTile tile, out uint pairs[kTokens]) {

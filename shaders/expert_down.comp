@@ -1,12 +1,12 @@
 // out += sum over the slots s that have an address, in order, of weights[s] * (down_s hidden[s] + bias). x = a run of rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH ExpertDownPush p
 #include "shaders/dots.glsl"
 #include "shaders/expert_form.glsl"
 
 layout(constant_id = 6) const uint TYPE = kF32;
 layout(constant_id = 9) const uint FORM = 0;
-layout(push_constant, scalar) uniform Push { ExpertDownPush p; };
 
 void main() {
   if (stopped(p.control)) return;

@@ -2,6 +2,7 @@
 // expert_up_batch.comp and expert_down_batch.comp for GPUs. Workgroup: kInvocations; x: row tile, y: expert tile. When going
 // up, the even rows of an invocation are of gate and the odd ones are the same rows of up; without a gate all are of up.
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH ExpertBatchPush push
 #include "shaders/tiled.glsl"
 #include "shaders/expert_form.glsl"
 
@@ -13,8 +14,6 @@ layout(constant_id = 8) const uint FORM = 0;
 layout(constant_id = 9) const uint kMatrices = 2;  // gate and up, or the only one
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Tiles { ExpertTile v[]; };
-
-layout(push_constant, scalar) uniform Push { ExpertBatchPush push; };
 
 // The matrix row that row `r` of row group `in_group` stands for.
 uint matrix_row(uint r, uint in_group) { return gl_WorkGroupID.x * (kTileRows / kMatrices) + r / kMatrices * kRowGroups + in_group; }

@@ -1,6 +1,7 @@
 // hidden[s] = silu(gate_s x) * (up_s x), or what FORM makes of it, of each slot s that has an address. x = a run of rows, y = slot s.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH ExpertUpPush p
 #include "shaders/dots.glsl"
 #include "shaders/expert_form.glsl"
 
@@ -8,7 +9,6 @@ layout(constant_id = 6) const uint GATE_TYPE = kF32;
 layout(constant_id = 7) const uint UP_TYPE = kF32;
 layout(constant_id = 8) const uint ACTIVATION = 0;
 layout(constant_id = 9) const uint FORM = 0;
-layout(push_constant, scalar) uniform Push { ExpertUpPush p; };
 
 void main() {
   if (stopped(p.control)) return;

@@ -2,11 +2,10 @@
 // out[t][r] = w[r] x[t] (+ residual[t][r]) for many tokens. Workgroup: one subgroup, for kLanes * kRows rows (y) and kTokens
 // tokens (x, z: the tiles of x run together, so their activations stay cached while the rows go by).
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH MatmulPush push
 #include "shaders/tile.glsl"
 
 layout(constant_id = 3) const uint kType = kQ4_K;
-
-layout(push_constant, scalar) uniform Push { MatmulPush push; };
 
 void main() {
   if (stopped(push.control)) return;

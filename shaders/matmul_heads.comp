@@ -1,10 +1,10 @@
 // out of each head = its matrix times its x. x = a run of rows, y = token, z = head.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH MatmulHeadsPush p
 #include "shaders/dots.glsl"
 
 layout(constant_id = 6) const uint TYPE = kF32;
-layout(push_constant, scalar) uniform Push { MatmulHeadsPush p; };
 
 void main() {
   if (stopped(p.control)) return;

@@ -4,13 +4,13 @@
 // rows a lane owns a group of 32 outputs, else one.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH MatmulHeadsPush p
 #include "shaders/lanes.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kLanes = 8;
 layout(constant_id = 1) const uint SHARE = 1;
 layout(constant_id = 2) const uint TYPE = kF32;
-layout(push_constant, scalar) uniform Push { MatmulHeadsPush p; };
 
 const bool kPlain = TYPE == kF32 || TYPE == kF16 || TYPE == kBF16;
 

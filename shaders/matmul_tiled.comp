@@ -1,11 +1,10 @@
 #version 460
 // matmul.comp for GPUs. Workgroup: kInvocations; x: kTileRows rows, y: kTokens tokens.
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH MatmulPush push
 #include "shaders/tiled.glsl"
 
 layout(constant_id = 4) const uint kType = kQ4_K;
-
-layout(push_constant, scalar) uniform Push { MatmulPush push; };
 
 void main() {
   if (stopped(push.control)) return;

@@ -2,11 +2,11 @@
 // token; every token is computed as if it were alone.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#define HOTSET_PUSH MatvecPush p
 #include "shaders/dots.glsl"
 
 layout(constant_id = 6) const uint TYPE = kF32;
 layout(constant_id = 7) const uint PRODUCTS = 1;
-layout(push_constant, scalar) uniform Push { MatvecPush p; };
 
 void main() {
   if (stopped(p.control)) return;

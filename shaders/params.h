@@ -33,6 +33,17 @@ const uint kExpertGateBias = 8;
 const uint kExpertUpBias = 16;
 const uint kExpertDownBias = 32;
 
+// Code books of the IQ types in memory, in words (runtime/compute/codebook_words.h): where each begins, and their size.
+const uint kIq2XxsBook = 0;
+const uint kIq2XsBook = 512;
+const uint kIq2SBook = 1536;
+const uint kIq3XxsBook = 3584;
+const uint kIq3SBook = 3840;
+const uint kIq1Book = 4352;
+const uint kBookWords = 6400;
+// Where the address of the books lies among the push constants, behind the struct of a kernel that reads weights.
+const uint kBooksPushOffset = 120;
+
 // Lives in memory that host and device share. One per session.
 struct Control {
   uint position;  // of the first token of this pass

@@ -54,6 +54,11 @@ Status Recorder::end() {
   return ok_status();
 }
 
+void Recorder::push(uint32_t offset_bytes, std::span<const std::byte> bytes) {
+  HOTSET_CHECK(commands_ != VK_NULL_HANDLE && offset_bytes + bytes.size() <= kMaxPushBytes);
+  device_.fn().vkCmdPushConstants(commands_, layout_, VK_SHADER_STAGE_COMPUTE_BIT, offset_bytes, static_cast<uint32_t>(bytes.size()), bytes.data());
+}
+
 void Recorder::dispatch(const Program& program, std::span<const std::byte> push, uint32_t x, uint32_t y, uint32_t z) {
   HOTSET_CHECK(commands_ != VK_NULL_HANDLE && push.size() <= kMaxPushBytes && x > 0 && y > 0 && z > 0);
   const VolkDeviceTable& fn = device_.fn();

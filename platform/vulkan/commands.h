@@ -47,6 +47,8 @@ class Recorder {
     static_assert(sizeof(Push) <= kMaxPushBytes);
     dispatch(program, std::as_bytes(std::span(&push, 1)), x, y, z);
   }
+  // Sets push constants from `offset_bytes` on, for all dispatches to come whose own do not reach so far.
+  void push(uint32_t offset_bytes, std::span<const std::byte> bytes);
   void copy(const Buffer& from, uint64_t from_offset, const Buffer& to, uint64_t to_offset, uint64_t size_bytes);
 
   // Makes earlier writes of `before` visible to later work of `after` (execution and memory).

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "platform/log.h"
+#include "platform/seams.h"
 #include "platform/vulkan/features.h"
 #include "platform/vulkan/instance.h"
 
@@ -117,11 +118,11 @@ Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options) {
   HOTSET_ASSIGN(device->instance_, create_instance(options.validation));
   HOTSET_ASSIGN(const auto devices, physical_devices(device->instance_));
   HOTSET_ASSIGN(const VkPhysicalDevice physical, pick(devices, options.selector));
-  HOTSET_RETURN_IF_ERROR(device->create(physical));
+  HOTSET_RETURN_IF_ERROR(device->create(physical, options.seams));
   return device;
 }
 
-Status Device::create(VkPhysicalDevice physical) {
+Status Device::create(VkPhysicalDevice physical, const Seams* seams) {
   physical_ = physical;
   const auto families = queue_families(physical);
   const int compute = find_compute_family(families);
@@ -151,6 +152,7 @@ Status Device::create(VkPhysicalDevice physical) {
   info.ppEnabledExtensionNames = extensions.data();
   HOTSET_VK("vkCreateDevice", vkCreateDevice(physical, &info, nullptr, &device_));
   volkLoadDeviceTable(&fn_, device_);
+  if (seams && seams->device) seams->device(fn_);
   read_limits();
   return create_queues();
 }

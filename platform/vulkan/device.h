@@ -17,9 +17,12 @@
 
 namespace hotset {
 
+struct Seams;
+
 struct DeviceOptions {
   std::string selector = "auto";  // "auto", an index of report_devices(), or part of a device's name
   bool validation = false;        // load VK_LAYER_KHRONOS_validation; error when it is not installed
+  const Seams* seams = nullptr;   // for tests: platform/seams.h
 };
 
 struct DeviceLimits {
@@ -74,7 +77,7 @@ class Device {
 
  private:
   Device() = default;
-  Status create(VkPhysicalDevice physical);
+  Status create(VkPhysicalDevice physical, const Seams* seams);
   Status create_queues();
   void read_limits();
   void read_memory_limits();

@@ -24,6 +24,9 @@ const char* vk_result_name(VkResult result) {
 }
 
 Status vk_error(const char* call, VkResult result) {
+  if (result == VK_ERROR_DEVICE_LOST) {
+    return error(Code::kDevice, "the device was lost (%s: VK_ERROR_DEVICE_LOST): close the model and open it again", call);
+  }
   const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
   return error(memory ? Code::kOutOfMemory : Code::kDevice, "%s failed: %s", call, vk_result_name(result));
 }

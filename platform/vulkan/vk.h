@@ -10,7 +10,7 @@ namespace hotset {
 
 const char* vk_result_name(VkResult result);
 
-// Status for a failed call: "vkQueueSubmit2 failed: VK_ERROR_DEVICE_LOST". Memory errors keep their own code.
+// Status for a failed call: "vkMapMemory failed: VK_ERROR_MEMORY_MAP_FAILED". Memory errors keep their own code; a lost device says what to do.
 Status vk_error(const char* call, VkResult result);
 
 #define HOTSET_VK(call_name, expr)                                              \

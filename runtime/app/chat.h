@@ -18,8 +18,9 @@ class Chat {
   // `system` may be empty. `max_tokens` 0: until the answer ends by itself.
   Chat(const Engine& engine, Session& session, const std::string& system, uint32_t max_tokens);
 
-  // Adds the user's message and streams the answer, which is remembered also when it was cut short; reasoning is shown
-  // before it, and not remembered. When the context is full the oldest messages are forgotten. Error: no usable template, or one message that does not fit the context.
+  // Adds the user's message and streams the answer, which is remembered also when it was cut short; reasoning is shown before
+  // it and not remembered. When the context is full the oldest messages are forgotten. Error: no usable template, or one
+  // message that does not fit the context.
   Result<StopReason> answer(const std::string& message, const TextSink& sink);
 
  private:

@@ -13,6 +13,7 @@ Result<SegmentId> OpsVulkan::new_segment() {
 Status OpsVulkan::begin(SegmentId segment) {
   hazards_.clear();
   status_ = ok_status();
+  has_codebooks_ = false;
   HOTSET_RETURN_IF_ERROR(recorder_.begin(segments_[static_cast<uint32_t>(segment)]));
   // What earlier segments of the same submit or queue wrote.
   recorder_.barrier(WorkKind::kShader, WorkKind::kShader);
@@ -44,6 +45,16 @@ const Program* OpsVulkan::program(const ProgramKey& key) {
   }
   if (status_.ok()) status_ = made.status();
   return nullptr;
+}
+
+const Program* OpsVulkan::weight_program(const WeightShader& shader, std::initializer_list<BlockType> types,
+                                         const std::array<uint32_t, 12>& constants) {
+  if (any_rare(types) && !has_codebooks_) {
+    const uint64_t address = programs_.codebooks();
+    recorder_.push(shaders::kBooksPushOffset, std::as_bytes(std::span(&address, 1)));
+    has_codebooks_ = true;
+  }
+  return program({shader.name, shader.build_for(types), constants});
 }
 
 bool OpsVulkan::fits_grid(uint32_t x, uint32_t y, uint32_t z) {

@@ -14,6 +14,7 @@
 #include "runtime/compute/ops.h"
 #include "runtime/compute/programs.h"
 #include "runtime/compute/tuning.h"
+#include "runtime/compute/weight_shader.h"
 
 namespace hotset {
 
@@ -104,6 +105,8 @@ class OpsVulkan final : public Ops {
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
   const Program* program(const ProgramKey& key);
+  // The same of the build of `shader` for weights of these types.
+  const Program* weight_program(const WeightShader& shader, std::initializer_list<BlockType> types, const std::array<uint32_t, 12>& constants);
   // Records the dispatch, or notes the error when the device takes no grid of that size.
   template <class Push>
   void dispatch(const Program& program, const Push& push, uint32_t x, uint32_t y = 1, uint32_t z = 1) {
@@ -123,6 +126,7 @@ class OpsVulkan final : public Ops {
   std::vector<VkCommandBuffer> segments_;  // [SegmentId]
   std::vector<VkCommandBuffer> submitted_;  // of the submit under way
   tuning::Batch batch_;
+  bool has_codebooks_ = false;  // their address is among the push constants of the segment that is recorded
   Hazards hazards_;
   Status status_;
   Program current_;

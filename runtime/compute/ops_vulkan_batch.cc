@@ -20,6 +20,12 @@ constexpr uint32_t kSharedRows = 64;
 constexpr uint32_t kSharedTokens = 32;
 static_assert(kInvocations * 4 * 4 == kSharedRows * kSharedTokens && kInvocations * 4 == kSharedRows * Ops::kTilePairs);
 
+const WeightShader kMatmul = {"matmul", shaders::matmul, shaders::matmul_all};
+const WeightShader kMatmulTiled = {"matmul_tiled", shaders::matmul_tiled, shaders::matmul_tiled_all};
+const WeightShader kExpertTiled = {"expert_tiled", shaders::expert_tiled, shaders::expert_tiled_all};
+const WeightShader kExpertUpBatch = {"expert_up_batch", shaders::expert_up_batch, shaders::expert_up_batch_all};
+const WeightShader kExpertDownBatch = {"expert_down_batch", shaders::expert_down_batch, shaders::expert_down_batch_all};
+
 uint32_t number(BlockType type) { return static_cast<uint32_t>(type); }
 
 uint32_t ceil_div(uint32_t value, uint32_t by) { return (value + by - 1) / by; }
@@ -32,8 +38,8 @@ void OpsVulkan::matmul_batch(const Weight& w, const Tensor& x, const Tensor& out
   HOTSET_CHECK(w.cols % 32 == 0 && w.cols % block_elements(w.type) == 0);
   const uint32_t lanes = device_.limits().subgroup_size, type = number(w.type);
   const uint32_t tile_tokens = n <= kTilePairs ? std::min(kTilePairs, batch_.tile_tokens) : batch_.tile_tokens;
-  const Program* multiply = batch_.shared_tiles ? program({"matmul_tiled", shaders::matmul_tiled, {kInvocations, 4, 4, kSharedTokens, type}})
-                                                : program({"matmul", shaders::matmul, {lanes, batch_.lane_rows, tile_tokens, type}});
+  const Program* multiply = batch_.shared_tiles ? weight_program(kMatmulTiled, {w.type}, {kInvocations, 4, 4, kSharedTokens, type})
+                                                : weight_program(kMatmul, {w.type}, {lanes, batch_.lane_rows, tile_tokens, type});
   if (multiply == nullptr) return;
   order({x, residual == nullptr ? Tensor{} : *residual}, {out});
   shaders::MatmulPush push = {};
@@ -62,9 +68,10 @@ void OpsVulkan::expert_up_batch(const ExpertShape& shape, uint64_t tiles, uint32
   const uint32_t lanes = device_.limits().subgroup_size, matrices = shape.has_gate ? 2 : 1;
   const BlockType first_type = shape.has_gate ? shape.gate_type : shape.up_type;
   const uint32_t first = number(first_type), up = number(shape.up_type), f = expert_activation(shape), form = expert_up_form(shape);
-  const Program* rise =
-      batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 1, first, up, f, form, matrices}})
-                          : program({"expert_up_batch", shaders::expert_up_batch, {lanes, matrices, kTilePairs, first, up, f, form}});
+  const auto types = {first_type, shape.up_type};
+  const Program* rise = batch_.shared_tiles
+                            ? weight_program(kExpertTiled, types, {kInvocations, 4, 1, kTilePairs, 1, first, up, f, form, matrices})
+                            : weight_program(kExpertUpBatch, types, {lanes, matrices, kTilePairs, first, up, f, form});
   if (rise == nullptr) return;
   const Tensor factors = shape.weight_on_input ? weights : Tensor{};
   order({x, factors}, {hidden});
@@ -87,9 +94,9 @@ void OpsVulkan::expert_down_batch(const ExpertShape& shape, uint64_t tiles, uint
   if (tile_count == 0) return;
   const uint32_t lanes = device_.limits().subgroup_size, type = number(shape.down_type);
   const uint32_t form = expert_down_form(shape) & shaders::kExpertDownBias;
-  const Program* down =
-      batch_.shared_tiles ? program({"expert_tiled", shaders::expert_tiled, {kInvocations, 4, 1, kTilePairs, 0, type, type, 0, form, 1}})
-                          : program({"expert_down_batch", shaders::expert_down_batch, {lanes, batch_.lane_rows, kTilePairs, type, 0, 0, form}});
+  const Program* down = batch_.shared_tiles
+                            ? weight_program(kExpertTiled, {shape.down_type}, {kInvocations, 4, 1, kTilePairs, 0, type, type, 0, form, 1})
+                            : weight_program(kExpertDownBatch, {shape.down_type}, {lanes, batch_.lane_rows, kTilePairs, type, 0, 0, form});
   if (down == nullptr) return;
   order({hidden}, {parts});
   shaders::ExpertBatchPush push = {control_, tiles, pairs, hidden.address, parts.address};

@@ -11,6 +11,15 @@
 namespace hotset {
 namespace {
 
+const WeightShader kEmbed = {"embed", shaders::embed, shaders::embed_all};
+const WeightShader kMatvec = {"matvec", shaders::matvec, shaders::matvec_all};
+const WeightShader kExpertUp = {"expert_up", shaders::expert_up, shaders::expert_up_all};
+const WeightShader kExpertDown = {"expert_down", shaders::expert_down, shaders::expert_down_all};
+template <class Push>
+constexpr bool leaves_room = sizeof(Push) <= shaders::kBooksPushOffset;
+static_assert(leaves_room<shaders::EmbedPush> && leaves_room<shaders::MatvecPush> && leaves_room<shaders::ExpertUpPush> &&
+              leaves_room<shaders::ExpertDownPush> && leaves_room<shaders::MatmulPush> && leaves_room<shaders::ExpertBatchPush>);
+
 constexpr uint32_t groups_of(uint32_t count, uint32_t size) { return (count + size - 1) / size; }
 
 uint32_t row_bytes_of(BlockType type, uint32_t cols) {
@@ -38,7 +47,7 @@ uint32_t form_of(const RouteInputs& inputs) {
 
 void OpsVulkan::embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) {
   const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
-  const Program* made = program({"embed", shaders::embed, {static_cast<uint32_t>(table.type), workgroup}});
+  const Program* made = weight_program(kEmbed, {table.type}, {static_cast<uint32_t>(table.type), workgroup});
   if (!made) return;
   order({bytes_of(table), {tokens, n * sizeof(uint32_t)}}, {floats(out, uint64_t{n} * table.cols)});
   const shaders::EmbedPush push = {control_, table.address, tokens, out.address, table.cols, row_bytes_of(table.type, table.cols)};
@@ -61,7 +70,7 @@ void OpsVulkan::matmul_decode(std::span<const MatrixProduct> products, const Ten
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), first.rows, first.cols);
   auto constants = constants_of(tuned, first.type);
   constants[7] = static_cast<uint32_t>(products.size());
-  const Program* made = program({"matvec", shaders::matvec, constants});
+  const Program* made = weight_program(kMatvec, {first.type}, constants);
   if (!made) return;
   const Tensor added = residual ? floats(*residual, uint64_t{n} * first.rows) : Tensor{};
   shaders::MatvecPush push = {control_, x.address, added.address, {}, {}, {}, first.cols, row_bytes_of(first.type, first.cols)};
@@ -108,7 +117,7 @@ void OpsVulkan::expert_up(const ExpertShape& shape, const Tensor& addresses, con
   auto constants = constants_of(tuned, shape.gate_type, shape.up_type);
   constants[8] = expert_activation(shape);
   constants[9] = expert_up_form(shape);
-  const Program* made = program({"expert_up", shaders::expert_up, constants});
+  const Program* made = weight_program(kExpertUp, {shape.gate_type, shape.up_type}, constants);
   if (!made) return;
   const Tensor factors = shape.weight_on_input ? floats(weights, shape.used) : Tensor{};
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(x, shape.embd), factors}, {floats(hidden, uint64_t{shape.used} * shape.ff)});
@@ -133,7 +142,7 @@ void OpsVulkan::expert_down(const ExpertShape& shape, const Tensor& addresses, c
   const tuning::Matvec tuned = tuning::matvec(device_.limits(), shape.embd, shape.ff);
   auto constants = constants_of(tuned, shape.down_type);
   constants[9] = expert_down_form(shape);
-  const Program* made = program({"expert_down", shaders::expert_down, constants});
+  const Program* made = weight_program(kExpertDown, {shape.down_type}, constants);
   if (!made) return;
   const Tensor sum = floats(out, shape.embd);
   order({{addresses.address, shape.used * sizeof(uint64_t)}, floats(weights, shape.used), floats(hidden, uint64_t{shape.used} * shape.ff), sum},

@@ -9,6 +9,10 @@
 namespace hotset {
 namespace {
 
+const WeightShader kHeads = {"matmul_heads", shaders::matmul_heads, shaders::matmul_heads_all};
+const WeightShader kHeadsTransposed = {"matmul_heads_transposed", shaders::matmul_heads_transposed, shaders::matmul_heads_transposed_all};
+static_assert(sizeof(shaders::MatmulHeadsPush) <= shaders::kBooksPushOffset);
+
 // Lanes of a GPU that share the sums of a transposed product: heads and outputs alone are too few to fill it in decode.
 constexpr uint32_t kTransposedShare = 8;
 
@@ -103,10 +107,8 @@ void OpsVulkan::matmul_heads(const HeadsShape& shape, const Weight& w, const Row
   const uint32_t share = device_.limits().software ? 1 : std::min(kTransposedShare, lanes);
   const uint32_t unit = block_elements(w.type) == 1 ? 1 : 32;  // outputs of a lane of the transposed kernel
   const Program* made = shape.transposed
-                            ? program({"matmul_heads_transposed", shaders::matmul_heads_transposed, {lanes, share, type}})
-                            : program({"matmul_heads",
-                                       shaders::matmul_heads,
-                                       {tuned.lanes, tuned.workgroup, tuned.subgroup, tuned.step_words, tuned.wide, tuned.rows, type}});
+                            ? weight_program(kHeadsTransposed, {w.type}, {lanes, share, type})
+                            : weight_program(kHeads, {w.type}, {tuned.lanes, tuned.workgroup, tuned.subgroup, tuned.step_words, tuned.wide, tuned.rows, type});
   if (!made) return;
   const uint64_t last_x = uint64_t{shape.heads - 1} * shape.x_head_stride, last_out = uint64_t{shape.heads - 1} * shape.out_head_stride;
   order({{w.address, w.rows * *row_size}, range_of(x, n, last_x + shape.cols)}, {range_of(out, n, last_out + shape.rows)});

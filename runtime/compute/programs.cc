@@ -1,10 +1,28 @@
 #include "runtime/compute/programs.h"
 
+#include <cstring>
+
+#include "platform/vulkan/upload.h"
+#include "runtime/compute/codebook_words.h"
+
 namespace hotset {
 
 Result<std::unique_ptr<Programs>> Programs::create(Device& device, const std::string& cache_directory) {
   HOTSET_ASSIGN(auto cache, ProgramCache::create(device, cache_directory));
-  return std::unique_ptr<Programs>(new Programs(std::move(cache)));
+  std::unique_ptr<Programs> programs(new Programs(device, std::move(cache)));
+  HOTSET_RETURN_IF_ERROR(programs->upload_codebooks());
+  return programs;
+}
+
+Status Programs::upload_codebooks() {
+  const std::vector<uint32_t> words = codebook_words();
+  const auto bytes = std::as_bytes(std::span(words));
+  HOTSET_ASSIGN(codebooks_, memory_.allocate(bytes.size(), MemoryKind::kDevice, "code books"));
+  Uploader uploader(memory_, cache_.get(), bytes.size());
+  return uploader.upload(codebooks_, 0, bytes.size(), [&](std::span<std::byte> out) {
+    std::memcpy(out.data(), bytes.data(), out.size());
+    return ok_status();
+  });
 }
 
 Result<Program> Programs::get(const ProgramKey& key) {

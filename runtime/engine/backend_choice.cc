@@ -54,7 +54,7 @@ double measure_cpu_bytes_per_s(uint32_t threads) {
 Result<std::unique_ptr<Backend>> open_backend(const EngineOptions& options) {
   if (options.device == "cpu") return BackendCpu::open(options.threads);
   const bool any_vulkan = options.device == "vulkan";
-  auto vulkan = BackendVulkan::open({any_vulkan ? "auto" : options.device, options.validation});
+  auto vulkan = BackendVulkan::open({any_vulkan ? "auto" : options.device, options.validation, options.seams});
   if (options.device != "auto" || options.validation || (options.vram && vulkan.ok())) return vulkan;
   if (!vulkan.ok()) {
     log_line(LogLevel::kInfo, "the CPU runs the model: %s", vulkan.status().message().c_str());

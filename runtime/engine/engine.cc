@@ -1,31 +1,21 @@
 #include "runtime/engine/engine.h"
 
-#include <exception>
-
 #include "platform/clock.h"
+#include "platform/seams.h"
 #include "runtime/engine/loaded_model.h"
 #include "runtime/engine/model_text.h"
+#include "runtime/engine/no_throw.h"
 #include "runtime/engine/session_impl.h"
 
 namespace hotset {
 namespace {
-
-// The standard library throws where memory is refused; callers of the engine get a Status.
-template <class Call>
-auto without_exceptions(Call call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::exception& refused) {
-    return error(Code::kOutOfMemory, "the system refused memory: %s", refused.what());
-  }
-}
 
 class EngineImpl final : public Engine {
  public:
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options) {
     const uint64_t start_ns = now_ns();
     std::unique_ptr<EngineImpl> engine(new EngineImpl());
-    HOTSET_ASSIGN(engine->file_, GgufFile::open(options.model_path));
+    HOTSET_ASSIGN(engine->file_, GgufFile::open(options.model_path, options.seams ? options.seams->read : ReadSeam()));
     HOTSET_ASSIGN(engine->text_, ModelText::open(*engine->file_));
     HOTSET_ASSIGN(engine->loaded_, LoadedModel::open(options, *engine->file_));
     engine->load_ns_ = now_ns() - start_ns;
@@ -53,14 +43,14 @@ class EngineImpl final : public Engine {
   uint64_t load_ns() const override { return load_ns_; }
 
   Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override {
-    return text_->tokenizer().encode(text, add_special, parse_special);
+    return without_exceptions([&] { return text_->tokenizer().encode(text, add_special, parse_special); });
   }
   Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const override {
-    return text_->tokenizer().decode(ids, show_special);
+    return without_exceptions([&] { return text_->tokenizer().decode(ids, show_special); });
   }
   bool is_end_of_generation(TokenId id) const override { return text_->tokenizer().is_end_of_generation(id); }
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const override {
-    return text_->apply_chat_template(messages, add_generation_prompt);
+    return without_exceptions([&] { return text_->apply_chat_template(messages, add_generation_prompt); });
   }
   bool has_chat_template() const override { return text_->has_chat_template(); }
   std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools) const override {
@@ -87,10 +77,10 @@ class TextModelImpl final : public TextModel {
   }
   uint32_t vocab_size() const override { return text_->tokenizer().vocab_size(); }
   Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override {
-    return text_->tokenizer().encode(text, add_special, parse_special);
+    return without_exceptions([&] { return text_->tokenizer().encode(text, add_special, parse_special); });
   }
   Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const override {
-    return text_->tokenizer().decode(ids, show_special);
+    return without_exceptions([&] { return text_->tokenizer().decode(ids, show_special); });
   }
 
  private:
@@ -108,6 +98,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
 Result<std::unique_ptr<TextModel>> TextModel::open(const std::string& model_path) {
   return without_exceptions([&] { return TextModelImpl::open(model_path); });
 }
-Result<std::vector<DeviceReport>> list_devices() { return report_devices(); }
+Result<std::vector<DeviceReport>> list_devices() {
+  return without_exceptions([] { return report_devices(); });
+}
 
 }  // namespace hotset

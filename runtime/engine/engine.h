@@ -27,6 +27,8 @@
 
 namespace hotset {
 
+struct Seams;
+
 enum class KvType { kF16, kF32 };
 
 // How an expert that VRAM does not hold is served: read by the GPU in host memory, run by the CPU, or copied to VRAM first. kAuto: what
@@ -56,8 +58,10 @@ struct EngineOptions {
   std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
+  bool dense_attention = false;       // attention sees every position, where a model has an indexer that chooses some
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
+  const Seams* seams = nullptr;       // for tests: platform/seams.h
 };
 
 struct ChatMessage {

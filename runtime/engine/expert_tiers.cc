@@ -56,7 +56,7 @@ Status ExpertTiers::make_source() {
   }
   HOTSET_ASSIGN(const ModelIdentity identity, identify_model(parts_.table, files));
   HOTSET_ASSIGN(auto pack, PackFile::open(parts_.options.pack_path, parts_.table, identity));
-  HOTSET_ASSIGN(source_, ExpertSource::from_pack(parts_.table, std::move(pack), false));
+  HOTSET_ASSIGN(source_, ExpertSource::from_pack(parts_.table, std::move(pack), true));
   return ok_status();
 }
 
@@ -68,6 +68,7 @@ std::string_view ExpertTiers::policy_name() const {
 Status ExpertTiers::make_host() {
   HostTierOptions options;
   options.threads = resolve_threads(parts_.options.threads);
+  options.seams = parts_.options.seams;
   options.top_k = largest_top_k(parts_.spec);
   options.policy = policy_name();
   // What VRAM holds for good passes through RAM a layer at a time.
@@ -251,8 +252,15 @@ Status ExpertTiers::reload_host() {
     return error(Code::kOverBudget, "VRAM holds all experts, and RAM has no room for the %s of them: open the model with the smaller VRAM budget",
                  format_bytes(parts_.table.total_bytes()).c_str());
   }
+  Status loaded = load_host_again();
+  if (loaded.ok()) return open_window();
+  for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) host_->release_layer(layer);  // half of them are as good as none
+  return loaded;
+}
+
+Status ExpertTiers::load_host_again() {
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) HOTSET_RETURN_IF_ERROR(host_->load_layer(layer, reader(), {}));
-  return open_window();
+  return ok_status();
 }
 
 HostTier::ReadFunction ExpertTiers::reader() const {

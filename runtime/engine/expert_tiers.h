@@ -99,6 +99,7 @@ class ExpertTiers {
   bool on_cpu() const { return parts_.backend.device() == nullptr; }
   bool all_in_vram() const;
   Status reload_host();
+  Status load_host_again();
   HostTier::ReadFunction reader() const;
   Status close_slab(size_t slab);
   Status open_slab(size_t slab);

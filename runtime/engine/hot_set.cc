@@ -59,8 +59,8 @@ std::string write_hot_set(std::span<const ExpertId> experts, const ExpertTable& 
 }
 
 std::vector<ExpertId> load_hot_set(const std::string& path, const ExpertTable& table) {
-  if (!file_exists(path)) return {};
   const auto text = read_whole_file(path, kMostBytes);
+  if (text.status().code() == Code::kNotFound) return {};
   auto experts = text.ok() ? parse_hot_set(*text, table) : Result<std::vector<ExpertId>>(text.status());
   if (experts.ok()) return std::move(*experts);
   log_line(LogLevel::kWarn, "the hot set '%s' is not used: %s", path.c_str(), experts.status().message().c_str());

@@ -88,7 +88,7 @@ void list_tensors(const GgufFile& file, ModelReport& report) {
   for (const TensorInfo& tensor : file.tensors()) {
     TensorLine line;
     line.name = tensor.name;
-    line.type = block_type_name(tensor.type);
+    line.type = tensor.type_name();
     line.shape.assign(tensor.dims.begin(), tensor.dims.begin() + tensor.n_dims);
     line.size_bytes = tensor.size_bytes;
     line.file_offset_bytes = tensor.file_offset_bytes;

@@ -72,6 +72,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
 
 Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file) {
   HOTSET_ASSIGN(spec_, describe_model(file));
+  if (options.dense_attention) see_all_positions(spec_);
   HOTSET_ASSIGN(ExpertTable experts, build_expert_table(file, spec_));
   experts_ = std::make_unique<ExpertTable>(std::move(experts));
   HOTSET_ASSIGN(backend_, open_backend(options));

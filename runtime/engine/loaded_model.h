@@ -31,8 +31,8 @@ class LoadedModel {
   Backend& backend() { return *backend_; }
   const DeviceMemory& memory() const { return *memory_; }
 
-  // Held by whoever runs tokens or changes a budget.
-  std::mutex& lock() { return lock_; }
+  // Held by whoever runs tokens, changes a budget or looks at what those change; a sink of logits may ask for figures meanwhile.
+  std::recursive_mutex& lock() { return lock_; }
   // Each takes the lock.
   Status set_vram_budget(uint64_t budget_bytes);
   Status set_ram_budget(uint64_t budget_bytes);
@@ -63,7 +63,7 @@ class LoadedModel {
   std::vector<Buffer> slabs_;  // [slab_plan_]; those that are closed have no memory
   std::unique_ptr<DenseWeights> weights_;
   std::unique_ptr<ExpertTiers> tiers_;
-  std::mutex lock_;
+  std::recursive_mutex lock_;
   uint64_t vram_budget_bytes_ = 0;  // as asked for; guarded by lock_
 };
 

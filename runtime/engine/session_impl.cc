@@ -6,7 +6,9 @@
 
 #include "platform/clock.h"
 #include "platform/host_memory.h"
+#include "platform/log.h"
 #include "runtime/engine/explain.h"
+#include "runtime/engine/no_throw.h"
 #include "runtime/text/stream_decoder.h"
 
 namespace hotset {
@@ -23,15 +25,20 @@ constexpr uint64_t kBudgetLooks = 32;  // decode tokens between two looks at wha
 SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
     : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
   stats_.logits_hash = kFnvBasis;
-  residency_start_ = loaded.tiers().residency().stats();
-  link_start_ = loaded.tiers().link_stats();
-  host_start_ = loaded.tiers().host().stats();
-  submits_start_ = loaded.backend().submit_count();
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
+}
+
+void SessionImpl::begin_counting() {
+  residency_start_ = loaded_.tiers().residency().stats();
+  link_start_ = loaded_.tiers().link_stats();
+  host_start_ = loaded_.tiers().host().stats();
+  submits_start_ = loaded_.backend().submit_count();
 }
 
 Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use) {
   std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns, in_use));
+  const std::lock_guard guard(loaded.lock());
+  session->begin_counting();
   const Model model = loaded.model();
   HOTSET_ASSIGN(session->decode_, DecodePass::create(model, loaded.workspace()));
   HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, loaded.workspace(), session->stop_));
@@ -39,11 +46,16 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 }
 
 SessionImpl::~SessionImpl() {
+  const std::lock_guard guard(loaded_.lock());
   loaded_.backend().wait_idle();  // after an error work may still be under way
   decode_.reset();
   prefill_.reset();
-  loaded_.backend().save_programs();
-  loaded_.tiers().save_hot_set();
+  const Status kept = without_exceptions([this] {
+    loaded_.backend().save_programs();
+    loaded_.tiers().save_hot_set();
+    return ok_status();
+  });
+  if (!kept.ok()) log_line(LogLevel::kWarn, "what was learned was not kept: %s", kept.message().c_str());
   in_use_ = false;
 }
 
@@ -61,6 +73,10 @@ Status SessionImpl::check(std::span<const TokenId> tokens) const {
 }
 
 Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink) {
+  return without_exceptions([&] { return feed_checked(tokens, sink); });
+}
+
+Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink) {
   if (tokens.empty()) return ok_status();
   HOTSET_RETURN_IF_ERROR(check(tokens));
   HOTSET_RETURN_IF_ERROR(restore_state());
@@ -152,11 +168,17 @@ TokenId SessionImpl::sample() { return has_logits_ ? sampler_->sample(first_logi
 
 Status SessionImpl::set_sampler(const SamplerOptions& options) {
   HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
-  sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
-  return ok_status();
+  return without_exceptions([&] {
+    sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
+    return ok_status();
+  });
 }
 
 Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) {
+  return without_exceptions([&] { return generate_on(prompt, max_tokens, sink); });
+}
+
+Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) {
   const Status fed = feed(prompt, {});
   if (fed.code() == Code::kCancelled) return StopReason::kRequested;
   HOTSET_RETURN_IF_ERROR(fed);
@@ -189,6 +211,10 @@ Result<StopReason> SessionImpl::generate(std::span<const TokenId> prompt, uint32
 }
 
 Status SessionImpl::trace_to(const std::string& path) {
+  return without_exceptions([&] { return begin_trace(path); });
+}
+
+Status SessionImpl::begin_trace(const std::string& path) {
   trace_.reset();
   prefill_->set_route_sink({});
   if (path.empty()) return ok_status();
@@ -262,6 +288,7 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
 }
 
 SessionStats SessionImpl::stats() const {
+  const std::lock_guard guard(loaded_.lock());
   SessionStats stats = stats_;
   const ResidencyStats now = loaded_.tiers().residency().stats();
   const DeviceLinkStats link = loaded_.tiers().link_stats();
@@ -284,6 +311,9 @@ SessionStats SessionImpl::stats() const {
   return stats;
 }
 
-std::string SessionImpl::explain() const { return explain_plan(loaded_, stats()); }
+std::string SessionImpl::explain() const {
+  const std::lock_guard guard(loaded_.lock());
+  return explain_plan(loaded_, stats());
+}
 
 }  // namespace hotset

@@ -35,7 +35,11 @@ class SessionImpl final : public Session {
 
  private:
   SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
+  void begin_counting();
   Status check(std::span<const TokenId> tokens) const;
+  Status feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink);
+  Result<StopReason> generate_on(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink);
+  Status begin_trace(const std::string& path);
   Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
   // Brings the state of a recurrent model to the first position_ tokens, after a rewind or an error.
   Status restore_state();

@@ -27,24 +27,24 @@ Result<uint32_t> u32_of(const std::vector<GgufValue>& values, std::string_view k
 
 }  // namespace
 
-Result<GgufFile::Part> GgufFile::open_part(const std::string& path) {
+Result<GgufFile::Part> GgufFile::open_part(const std::string& path, const ReadSeam& seam) {
   Part part;
-  HOTSET_ASSIGN(part.file, File::open(path));
+  HOTSET_ASSIGN(part.file, File::open(path, seam));
   HOTSET_ASSIGN(part.header, read_gguf_header(*part.file));
   return part;
 }
 
-Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path) {
+Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path, const ReadSeam& seam) {
   std::unique_ptr<GgufFile> gguf(new GgufFile());
-  HOTSET_ASSIGN(Part first, open_part(path));
+  HOTSET_ASSIGN(Part first, open_part(path, seam));
   gguf->parts_.push_back(std::move(first));
-  const Status status = gguf->open_other_parts();
+  const Status status = gguf->open_other_parts(seam);
   if (!status.ok()) return status.with_context("'" + path + "'");
   for (const GgufValue& value : gguf->values()) gguf->value_by_key_.emplace(value.key(), &value);
   return gguf;
 }
 
-Status GgufFile::open_other_parts() {
+Status GgufFile::open_other_parts(const ReadSeam& seam) {
   HOTSET_ASSIGN(const uint32_t count, u32_of(values(), "split.count", 1));
   HOTSET_ASSIGN(const uint32_t index, u32_of(values(), "split.no", 0));
   if (count > kMostParts) return error(Code::kUnsupported, "the model has %u parts, at most %u are read", count, kMostParts);
@@ -53,12 +53,12 @@ Status GgufFile::open_other_parts() {
     return error(Code::kInvalidArgument, "this is part %u of %u: open the first one, '...%s'", index + 1, count,
                  part_suffix(0, count).c_str());
   }
-  for (uint32_t i = 1; i < count; ++i) HOTSET_RETURN_IF_ERROR(add_part(i, count));
+  for (uint32_t i = 1; i < count; ++i) HOTSET_RETURN_IF_ERROR(add_part(i, count, seam));
   if (count > 1) HOTSET_RETURN_IF_ERROR(check_tensor_count());
   return collect_tensors();
 }
 
-Status GgufFile::add_part(uint32_t index, uint32_t count) {
+Status GgufFile::add_part(uint32_t index, uint32_t count, const ReadSeam& seam) {
   const std::string first_suffix = part_suffix(0, count);
   if (!path().ends_with(first_suffix)) {
     return error(Code::kInvalidArgument, "this is the first of %u parts, so its name must end in '%s' for the others to be found",
@@ -68,7 +68,7 @@ Status GgufFile::add_part(uint32_t index, uint32_t count) {
   if (!file_exists(other)) {
     return error(Code::kNotFound, "part %u of %u is missing: '%s'", index + 1, count, other.c_str());
   }
-  HOTSET_ASSIGN(Part part, open_part(other));
+  HOTSET_ASSIGN(Part part, open_part(other, seam));
   HOTSET_ASSIGN(const uint32_t its_index, u32_of(part.header.values, "split.no", 0));
   HOTSET_ASSIGN(const uint32_t its_count, u32_of(part.header.values, "split.count", 1));
   if (its_index != index || its_count != count) {

@@ -29,7 +29,7 @@ class GgufFile {
  public:
   // Errors: what File::open says; kCorrupt or kUnsupported with one line on what is wrong in which file; a missing or
   // foreign part; a tensor that two parts hold.
-  static Result<std::unique_ptr<GgufFile>> open(const std::string& path);
+  static Result<std::unique_ptr<GgufFile>> open(const std::string& path, const ReadSeam& seam = {});
   GgufFile(const GgufFile&) = delete;
   GgufFile& operator=(const GgufFile&) = delete;
 
@@ -78,9 +78,9 @@ class GgufFile {
   };
 
   GgufFile() = default;
-  static Result<Part> open_part(const std::string& path);
-  Status open_other_parts();
-  Status add_part(uint32_t index, uint32_t count);
+  static Result<Part> open_part(const std::string& path, const ReadSeam& seam);
+  Status open_other_parts(const ReadSeam& seam);
+  Status add_part(uint32_t index, uint32_t count, const ReadSeam& seam);
   Status check_tensor_count() const;
   Status collect_tensors();
   Result<const GgufValue*> require(std::string_view key) const;

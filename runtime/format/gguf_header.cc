@@ -62,6 +62,7 @@ class HeaderParser {
   Status skip_array(RawEntry* entry, uint32_t depth);
   Status parse_tensor(uint64_t index, TensorInfo& tensor);
   Status parse_shape(TensorInfo& tensor);
+  Status measure(uint64_t elements, TensorInfo& tensor) const;
 
   // What needs the whole header.
   Status bind_values(const std::vector<RawEntry>& entries);
@@ -232,15 +233,23 @@ Status HeaderParser::parse_shape(TensorInfo& tensor) {
     elements = *product;
   }
   HOTSET_ASSIGN(const uint32_t type_number, take_number<uint32_t>("the block type"));
-  HOTSET_ASSIGN(tensor.type, block_type_from_number(type_number));
-  if (tensor.dims[0] % block_elements(tensor.type) != 0) {
+  tensor.type = static_cast<BlockType>(type_number);
+  HOTSET_RETURN_IF_ERROR(measure(elements, tensor));
+  HOTSET_ASSIGN(tensor.file_offset_bytes, take_number<uint64_t>("the offset"));  // within the data until place_tensors
+  return ok_status();
+}
+
+// Only a tensor of a known type has a size.
+Status HeaderParser::measure(uint64_t elements, TensorInfo& tensor) const {
+  const uint32_t block = block_elements(tensor.type);
+  if (block == 0) return ok_status();
+  if (tensor.dims[0] % block != 0) {
     return error(Code::kCorrupt, "its rows of %llu are not a whole number of %s blocks of %u", static_cast<Ull>(tensor.dims[0]),
-                 block_type_name(tensor.type), block_elements(tensor.type));
+                 block_type_name(tensor.type), block);
   }
-  const auto size_bytes = checked_multiply(elements / block_elements(tensor.type), block_bytes(tensor.type));
+  const auto size_bytes = checked_multiply(elements / block, block_bytes(tensor.type));
   if (!size_bytes) return error(Code::kCorrupt, "its size does not fit in 64 bits");
   tensor.size_bytes = *size_bytes;
-  HOTSET_ASSIGN(tensor.file_offset_bytes, take_number<uint64_t>("the offset"));  // within the data until place_tensors
   return ok_status();
 }
 

@@ -1,9 +1,7 @@
 #include "runtime/format/quant.h"
 
-#include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <string_view>
 
@@ -11,6 +9,7 @@
 #include "platform/check.h"
 #include "runtime/format/half.h"
 #include "runtime/format/mxfp4.h"
+#include "runtime/format/whole_blocks.h"
 
 namespace hotset {
 namespace {
@@ -26,7 +25,7 @@ constexpr std::array<const char*, 43> kGgmlNames = {
 static_assert(std::string_view(kGgmlNames[30]) == "BF16" && std::string_view(kGgmlNames[39]) == "MXFP4");
 
 constexpr uint32_t kSuperBlock = 256;  // weights of a K-quant block
-constexpr uint32_t kSmallBlock = 32;   // weights of a Q8_0, Q4_0 or MXFP4 block
+constexpr uint32_t kSmallBlock = 32;   // weights of a Q8_0 block and its like
 
 struct BlockShape {
   uint32_t elements;
@@ -45,16 +44,30 @@ constexpr BlockShape shape_of(BlockType type) {
     case BlockType::kQ4_K: return {kSuperBlock, 2 + 2 + 12 + 128};
     case BlockType::kQ5_K: return {kSuperBlock, 2 + 2 + 12 + 32 + 128};
     case BlockType::kQ6_K: return {kSuperBlock, 128 + 64 + 16 + 2};
+    case BlockType::kQ4_1: return {kSmallBlock, 2 + 2 + 16};
+    case BlockType::kQ5_0: return {kSmallBlock, 2 + 4 + 16};
+    case BlockType::kQ5_1: return {kSmallBlock, 2 + 2 + 4 + 16};
+    case BlockType::kIQ4_NL: return {kSmallBlock, 2 + 16};
+    case BlockType::kNVFP4: return {2 * kSmallBlock, 4 + 32};
+    case BlockType::kQ1_0: return {4 * kSmallBlock, 2 + 16};
+    case BlockType::kQ2_0: return {2 * kSmallBlock, 2 + 16};
+    case BlockType::kQ2_K: return {kSuperBlock, 16 + 64 + 2 + 2};
+    case BlockType::kQ3_K: return {kSuperBlock, 32 + 64 + 12 + 2};
+    case BlockType::kIQ1_S: return {kSuperBlock, 2 + 32 + 16};
+    case BlockType::kIQ1_M: return {kSuperBlock, 32 + 16 + 8};
+    case BlockType::kIQ2_XXS: return {kSuperBlock, 2 + 64};
+    case BlockType::kIQ2_XS: return {kSuperBlock, 2 + 64 + 8};
+    case BlockType::kIQ2_S: return {kSuperBlock, 2 + 64 + 8 + 8};
+    case BlockType::kIQ3_XXS: return {kSuperBlock, 2 + 64 + 32};
+    case BlockType::kIQ3_S: return {kSuperBlock, 2 + 64 + 8 + 32 + 4};
+    case BlockType::kIQ4_XS: return {kSuperBlock, 2 + 2 + 4 + 128};
+    case BlockType::kTQ1_0: return {kSuperBlock, 48 + 4 + 2};
+    case BlockType::kTQ2_0: return {kSuperBlock, 64 + 2};
   }
   return {0, 0};
 }
 
 uint16_t load_u16(const uint8_t* bytes) { return static_cast<uint16_t>(bytes[0] | bytes[1] << 8); }
-
-void store_u16(uint16_t value, uint8_t* bytes) {
-  bytes[0] = static_cast<uint8_t>(value & 0xff);
-  bytes[1] = static_cast<uint8_t>(value >> 8);
-}
 
 float load_half(const uint8_t* bytes) { return half_to_float(load_u16(bytes)); }
 
@@ -154,40 +167,26 @@ void dequantize_q6_k(const uint8_t* block, float* out) {
   }
 }
 
-void quantize_f32(const float* in, uint8_t* block) { std::memcpy(block, in, sizeof(float)); }
-void quantize_f16(const float* in, uint8_t* block) { store_u16(float_to_half(*in), block); }
-void quantize_bf16(const float* in, uint8_t* block) { store_u16(float_to_bfloat16(*in), block); }
-
-// An integer from a float that may be NaN or out of range, where a plain cast would be undefined.
-int clamp_to_int(float value, int low, int high) {
-  if (!(value > static_cast<float>(low))) return low;
-  return value < static_cast<float>(high) ? static_cast<int>(value) : high;
-}
-
-void quantize_q8_0(const float* in, uint8_t* block) {
-  float largest = 0;
-  for (uint32_t i = 0; i < kSmallBlock; ++i) largest = std::max(largest, std::fabs(in[i]));
-  const float d = largest / 127.0f;
-  const float inverse = d != 0 ? 1.0f / d : 0.0f;
-  store_u16(float_to_half(d), block);
-  for (uint32_t i = 0; i < kSmallBlock; ++i) {
-    block[2 + i] = static_cast<uint8_t>(clamp_to_int(std::round(in[i] * inverse), -128, 127));
+// Types of whole numbers, block after block.
+void dequantize_whole(BlockType type, const uint8_t* blocks, std::span<float> out) {
+  const uint32_t elements = shape_of(type).elements, bytes = shape_of(type).bytes;
+  if (const ExpandBlock expand = block_expander(type)) {
+    WholeBlock block;
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (i % kSuperBlock == 0) expand(blocks + i / kSuperBlock * bytes, block);
+      const uint32_t at = i % kSuperBlock, part = at / 16;
+      const float product = block.d * static_cast<float>(block.scales[part]) * static_cast<float>(block.quants[at]);
+      out[i] = product - block.dmin * static_cast<float>(block.mins[part]);
+    }
+    return;
   }
-}
-
-// The value of largest magnitude, sign included, becomes exactly -8.
-void quantize_q4_0(const float* in, uint8_t* block) {
-  float extreme = 0;
-  for (uint32_t i = 0; i < kSmallBlock; ++i) {
-    if (std::fabs(in[i]) > std::fabs(extreme)) extreme = in[i];
-  }
-  const float d = extreme / -8.0f;
-  const float inverse = d != 0 ? 1.0f / d : 0.0f;
-  store_u16(float_to_half(d), block);
-  for (uint32_t i = 0; i < kSmallBlock / 2; ++i) {
-    const int low = clamp_to_int(in[i] * inverse + 8.5f, 0, 15);
-    const int high = clamp_to_int(in[i + kSmallBlock / 2] * inverse + 8.5f, 0, 15);
-    block[2 + i] = static_cast<uint8_t>(low | high << 4);
+  const ExpandGroup expand = group_expander(type);
+  HOTSET_CHECK(expand != nullptr);
+  WholeGroup group;
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (i % kSmallBlock == 0) expand(blocks + i / elements * bytes, static_cast<uint32_t>(i % elements / kSmallBlock), group);
+    const uint32_t at = i % kSmallBlock;
+    out[i] = group.scales[at / 16] * static_cast<float>(group.quants[at]) - group.min;
   }
 }
 
@@ -205,19 +204,6 @@ DequantizeBlock dequantizer_of(BlockType type) {
     case BlockType::kQ4_K: return dequantize_q4_k;
     case BlockType::kQ5_K: return dequantize_q5_k;
     case BlockType::kQ6_K: return dequantize_q6_k;
-  }
-  return nullptr;
-}
-
-using QuantizeBlock = void (*)(const float* in, uint8_t* block);
-
-QuantizeBlock quantizer_of(BlockType type) {
-  switch (type) {
-    case BlockType::kF32: return quantize_f32;
-    case BlockType::kF16: return quantize_f16;
-    case BlockType::kBF16: return quantize_bf16;
-    case BlockType::kQ8_0: return quantize_q8_0;
-    case BlockType::kQ4_0: return quantize_q4_0;
     default: return nullptr;
   }
 }
@@ -269,21 +255,11 @@ Status dequantize(BlockType type, std::span<const std::byte> blocks, std::span<f
   const BlockShape shape = shape_of(type);
   const DequantizeBlock dequantize_block = dequantizer_of(type);
   const auto* block = reinterpret_cast<const uint8_t*>(blocks.data());
+  if (!dequantize_block) {
+    dequantize_whole(type, block, out);
+    return ok_status();
+  }
   for (size_t i = 0; i < out.size(); i += shape.elements, block += shape.bytes) dequantize_block(block, out.data() + i);
-  return ok_status();
-}
-
-Status quantize(BlockType type, std::span<const float> values, std::span<std::byte> blocks) {
-  const QuantizeBlock quantize_block = quantizer_of(type);
-  if (!quantize_block) {
-    return error(Code::kUnsupported, "there is no quantiser for type %s", block_type_name(type));
-  }
-  HOTSET_RETURN_IF_ERROR(check_sizes(type, values.size(), blocks.size()));
-  const BlockShape shape = shape_of(type);
-  auto* block = reinterpret_cast<uint8_t*>(blocks.data());
-  for (size_t i = 0; i < values.size(); i += shape.elements, block += shape.bytes) {
-    quantize_block(values.data() + i, block);
-  }
   return ok_status();
 }
 

@@ -45,6 +45,7 @@ struct AttentionBlock {
   float value_scale = 1;
   uint32_t position_scale = Value::kNone;  // of q
   bool norm_values = false;       // v is normed without weights
+  bool may_lack_values = false;   // where the file has no attn_v, the values are the keys as they come
   OutputGate gate = OutputGate::kNone;
   Activation gate_function = Activation::kSigmoid;
   Value mask;                     // as AttendStep::mask
@@ -131,7 +132,7 @@ Value join_streams(Graph& graph, const Value& streams, const StreamShape& shape)
 
 // ---- feed-forward
 
-// out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on; without a gate tensor: down(f(up x)).
+// out += down(glu(gate x, up x)), with ffn_gate`suffix` and so on, or both in ffn_up; without a gate where f is relu squared.
 void feed_forward(Graph& graph, const Value& x, const Value& out, uint32_t ff, const Glu& glu = {}, const std::string& suffix = "");
 // The same, not added to anything.
 Value feed_forward_alone(Graph& graph, const Value& x, uint32_t ff, const Glu& glu = {}, const std::string& suffix = "");

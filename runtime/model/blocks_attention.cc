@@ -48,7 +48,7 @@ Qkv project(Graph& graph, const Value& x, const AttentionBlock& b) {
     }
     return out;
   }
-  if (!graph.has("attn_v.weight")) {  // values are the keys as they come
+  if (b.may_lack_values && !graph.has("attn_v.weight")) {
     const std::vector<Value> two = graph.linear_each(x, {{"attn_q", q_rows}, {"attn_k", k_rows}});
     const Value v = graph.value(k_rows);
     graph.copy(two[1], v);
@@ -68,7 +68,7 @@ enum class NormForm { kNone, kHead, kWhole };
 NormForm norm_form(Graph& graph, const std::string& part, uint32_t heads, uint32_t head_dim, bool unit) {
   const TensorInfo* weight = graph.tensor(part + ".weight");
   if (weight == nullptr) return unit ? NormForm::kHead : NormForm::kNone;
-  return weight->elements() == uint64_t{heads} * head_dim && heads != 1 ? NormForm::kWhole : NormForm::kHead;
+  return weight->n_dims == 1 && weight->elements() == uint64_t{heads} * head_dim && heads != 1 ? NormForm::kWhole : NormForm::kHead;
 }
 
 void norm_heads(Graph& graph, const std::string& part, const Value& x, uint32_t heads, uint32_t head_dim, NormForm form) {

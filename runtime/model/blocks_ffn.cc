@@ -4,6 +4,9 @@
 namespace hotset {
 namespace {
 
+// Networks of relu(x)^2 have no gate (Nemotron); the others must have one.
+bool has_gate(const Glu& glu) { return glu.f != Activation::kReluSquared; }
+
 Value hidden_of(Graph& graph, const Value& x, uint32_t ff, const Glu& glu, const std::string& suffix) {
   const std::string gate = "ffn_gate" + suffix;
   const std::string up = "ffn_up" + suffix;
@@ -12,7 +15,7 @@ Value hidden_of(Graph& graph, const Value& x, uint32_t ff, const Glu& glu, const
     const Value both = graph.linear(x, up, 2 * ff);
     return graph.glu(glu, both.columns(0, ff), both.columns(ff, ff));
   }
-  if (!graph.has(gate + ".weight")) {
+  if (!has_gate(glu)) {
     const Value hidden = graph.linear(x, up, ff);
     graph.map({.glu = {.f = glu.f, .alpha = glu.alpha}, .a = {.value = hidden}, .b = {}, .c = {}, .out = hidden});
     return hidden;
@@ -30,6 +33,7 @@ BlockType type_of(const TensorInfo* tensor) { return tensor != nullptr ? tensor-
 
 // gate and up lie in two tensors, joined in one (gate rows, then up rows of each expert), or there is no gate.
 void find_up(Graph& graph, uint32_t experts, MoeSpec& moe) {
+  for (const char* scale : {"ffn_gate_exps.scale", "ffn_up_exps.scale", "ffn_gate_up_exps.scale"}) graph.require(!graph.has(scale), scale);
   ExpertShape& e = moe.experts;
   if (graph.has("ffn_gate_up_exps.weight")) {
     const TensorInfo* both = graph.stack("ffn_gate_up_exps.weight", experts, 2 * e.ff, e.embd);
@@ -40,7 +44,7 @@ void find_up(Graph& graph, uint32_t experts, MoeSpec& moe) {
     else graph.fail(row.status());
     return;
   }
-  e.has_gate = graph.has("ffn_gate_exps.weight");
+  e.has_gate = has_gate(e.glu);
   if (e.has_gate) {
     const TensorInfo* gate = graph.stack("ffn_gate_exps.weight", experts, e.ff, e.embd);
     e.gate_piece = add_piece(moe, gate);
@@ -138,6 +142,7 @@ void shared_experts(Graph& graph, const Value& x, const Value& out, uint32_t ff,
 
 void experts_or_dense(Graph& graph, const Value& x, const Value& out, const MoeBlock& block) {
   if (!graph.has("ffn_gate_inp.weight")) {
+    if (graph.config().is_moe() && !graph.has("ffn_up.weight")) graph.need("ffn_gate_inp.weight");
     feed_forward(graph, x, out, graph.config().layer_feed_forward[graph.layer()], block.glu);
     return;
   }

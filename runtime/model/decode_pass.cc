@@ -85,6 +85,7 @@ Status DecodePass::run(uint32_t token, uint32_t position) {
   const uint64_t start_ns = now_ns();
   begin_token(token, position);
   const Status done = run_segments();
+  if (!done.ok()) model_.backend.wait_idle();  // what was submitted may still read what is pinned and shared
   end_pins();
   if (!done.ok()) return done;
   note_hits();

@@ -92,6 +92,17 @@ Status check_matmul(const MatmulStep& step) {
   return ok_status();
 }
 
+Status check_recurrent(const Step& step) {
+  if (const auto* conv = std::get_if<ConvStep>(&step); conv != nullptr && (conv->shape.kernel < 2 || conv->shape.kernel > shaders::kMaxConvKernel)) {
+    return error(Code::kUnsupported, "a convolution over %u tokens cannot be run: 2 to %u can", conv->shape.kernel, shaders::kMaxConvKernel);
+  }
+  uint32_t state_dim = 0;
+  if (const auto* linear = std::get_if<LinearAttentionStep>(&step)) state_dim = linear->shape.key_dim;
+  if (const auto* scan = std::get_if<SelectiveScanStep>(&step)) state_dim = scan->shape.state_dim;
+  if (state_dim <= shaders::kMaxStateDim) return ok_status();
+  return error(Code::kUnsupported, "a recurrent state of %u values a column cannot be run: at most %u", state_dim, shaders::kMaxStateDim);
+}
+
 Status check_experts(uint32_t experts, uint32_t used) {
   if (experts > kMaxExperts) return error(Code::kUnsupported, "%u experts a layer cannot be run: at most %u", experts, kMaxExperts);
   return used <= shaders::kMaxTopK ? ok_status() : error(Code::kUnsupported, "%u experts a token cannot be run: at most %u", used, shaders::kMaxTopK);
@@ -131,6 +142,7 @@ Status check_kernel_limits(const ModelSpec& spec) {
       return error(Code::kUnsupported, "an indexer of %u heads of %u values that chooses %u blocks of %u positions cannot be run", select->shape.heads,
                    select->shape.head_dim, select->shape.top_k, select->shape.block);
     }
+    HOTSET_RETURN_IF_ERROR(check_recurrent(step));
     if (const auto* matmul = std::get_if<MatmulStep>(&step)) HOTSET_RETURN_IF_ERROR(check_matmul(*matmul));
   }
   for (const MoeSpec& moe : spec.moes) HOTSET_RETURN_IF_ERROR(check_moe(moe));
@@ -140,6 +152,13 @@ Status check_kernel_limits(const ModelSpec& spec) {
 }  // namespace
 
 std::span<const Family> families() { return kFamilies; }
+
+void see_all_positions(ModelSpec& spec) {
+  std::erase_if(spec.steps, [](const Step& step) { return std::holds_alternative<SelectStep>(step); });
+  for (Step& step : spec.steps) {
+    if (auto* attend = std::get_if<AttendStep>(&step)) attend->mask = {};
+  }
+}
 
 Result<ModelSpec> describe_model(const GgufFile& file) {
   HOTSET_ASSIGN(const ModelConfig config, read_model_config(file));

@@ -26,4 +26,7 @@ std::span<const Family> families();
 // kernels cannot do, naming what is out of range.
 Result<ModelSpec> describe_model(const GgufFile& file);
 
+// Attention sees every position that it may, and no indexer chooses any.
+void see_all_positions(ModelSpec& spec);
+
 }  // namespace hotset

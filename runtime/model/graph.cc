@@ -88,8 +88,9 @@ const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uin
   std::array<uint64_t, 4> wanted = {1, 1, 1, 1};
   std::copy(dims.begin(), dims.end(), wanted.begin());
   if (found->dims == wanted) {
-    if ((found->type == BlockType::kI32) == whole_numbers) return found;
-    fail(error(Code::kUnsupported, "the tensor '%s' is %s, which cannot be run", name(part).c_str(), block_type_name(found->type)));
+    const Status type = found->check_type();
+    if (type.ok() && (found->type == BlockType::kI32) == whole_numbers) return found;
+    fail(type.ok() ? error(Code::kUnsupported, "the tensor '%s' is %s, which cannot be run", name(part).c_str(), block_type_name(found->type)) : type);
     return nullptr;
   }
   fail(error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name(part).c_str(), shape_text(found->dims).c_str(),
@@ -216,7 +217,10 @@ void Graph::norm_into(const Value& x, const NormShape& shape, const TensorInfo* 
 
 Value Graph::multiply(const Value& x, const MatrixSpec& matrix) {
   const Value out = value(matrix.rows);
-  push(MatmulStep{{{matrix, out}}, whole(x), {}});
+  // Products by head take rows of any width, those of whole values only groups of 32.
+  constexpr uint32_t kRowGroup = 32;
+  if (matrix.cols % kRowGroup != 0) heads_into({.heads = 1, .rows = matrix.rows, .cols = matrix.cols}, matrix, x, out);
+  else push(MatmulStep{{{matrix, out}}, whole(x), {}});
   return out;
 }
 

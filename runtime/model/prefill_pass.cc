@@ -63,7 +63,7 @@ Status PrefillPass::submit(RingEntry& entry) {
 
 Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
   Status fed = feed(tokens, position, last, each);
-  if (!fed.ok()) static_cast<void>(drain_waves(0));  // pins end before the caller goes on
+  if (!fed.ok()) give_up();
   return fed;
 }
 
@@ -146,6 +146,12 @@ Status PrefillPass::drain_waves(uint32_t waves) {
     --waves_in_flight_;
   }
   return ok_status();
+}
+
+void PrefillPass::give_up() {
+  model_.backend.wait_idle();
+  if (waves_in_flight_ > 0) model_.residency.advance(wave_values_[waves_in_flight_ - 1]);
+  waves_in_flight_ = 0;
 }
 
 Status PrefillPass::read_logits(uint32_t n, uint32_t position, const LogitsFunction& each) {

@@ -62,6 +62,8 @@ class PrefillPass {
   Status wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor);
   // Until at most `waves` expert waves are in flight.
   Status drain_waves(uint32_t waves);
+  // After an error: until nothing is in flight and nothing is pinned.
+  void give_up();
   Status read_logits(uint32_t n, uint32_t position, const LogitsFunction& each);
 
   const Model model_;

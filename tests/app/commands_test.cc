@@ -47,7 +47,7 @@ TEST_CASE("program: run ends with figures when asked") {
     CAPTURE(label);
     CHECK(lines.err.find(label) != std::string::npos);
   }
-  const auto result = run_hotset({"run", "-p", "Once upon a time", "-n", "8", "--json"});
+  const auto result = run_hotset({"run", "-p", "Once upon a time", "-n", "8", "--seed", "1", "--json"});
   CHECK(result.exit_code == 0);
   CHECK(result.err.empty());
   const json object = parse(result.out);

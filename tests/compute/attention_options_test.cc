@@ -43,6 +43,7 @@ struct Attention {
   std::vector<float> sinks;
   std::vector<uint32_t> mask;
   uint32_t mask_words = 0;
+  uint32_t mask_heads = 1;
   Buffer key_buffer, value_buffer, query_buffer, sink_buffer, mask_buffer, scratch;
 
   Attention(Rig& r, AttentionShape s, uint32_t options, uint32_t p, uint32_t tokens) : rig(r), shape(s), position(p), n(tokens) {
@@ -53,7 +54,7 @@ struct Attention {
     query_buffer = rig.upload(queries);
     sinks = random_floats(shape.heads, 4, 3);
     if ((options & kSinks) != 0) sink_buffer = rig.upload(sinks);
-    if ((options & kMask) != 0) make_mask();
+    if ((options & kMask) != 0) make_mask((options & kSinks) != 0 ? shape.kv_heads : 1);
     scratch = rig.buffer(uint64_t{n} * (uint64_t{shape.heads} * 64 * (shape.value_dim + 2) * sizeof(float)));
   }
 
@@ -75,22 +76,24 @@ struct Attention {
     return made;
   }
 
-  // Two of three keys, of whole stretches none; token 1 sees nothing.
-  void make_mask() {
+  // Two of three keys, of whole stretches none; heads differ in which; token 1 sees nothing.
+  void make_mask(uint32_t heads) {
     mask_words = (position + n + 31) / 32;
-    for (uint32_t t = 0; t < n; ++t) {
+    mask_heads = heads;
+    for (uint32_t row = 0; row < n * heads; ++row) {
       for (uint32_t w = 0; w < mask_words; ++w) {
-        const uint32_t bits = 0xb6db6db6u << (t % 3) | (w % 5 == 0 ? 1u : 0u);
-        mask.push_back(t == 1 || w % 7 == 3 ? 0 : bits);
+        const uint32_t bits = 0xb6db6db6u << ((row / heads + row % heads) % 3) | (w % 5 == 0 ? 1u : 0u);
+        mask.push_back(row / heads == 1 || w % 7 == 3 ? 0 : bits);
       }
     }
     mask_buffer = rig.upload(mask);
   }
 
-  bool sees(uint32_t t, uint32_t key) const {
+  bool sees(uint32_t t, uint32_t kv_head, uint32_t key) const {
     const uint32_t own = position + t;
     if (key > own || (shape.window != 0 && key + shape.window <= own) || (shape.chunk != 0 && key / shape.chunk != own / shape.chunk)) return false;
-    return mask.empty() || (mask[size_t{t} * mask_words + key / 32] >> key % 32 & 1) != 0;
+    const size_t row = size_t{t} * mask_heads + (mask_heads == 1 ? 0 : kv_head);
+    return mask.empty() || (mask[row * mask_words + key / 32] >> key % 32 & 1) != 0;
   }
 
   std::vector<double> reference(uint32_t t, uint32_t head) const {
@@ -103,11 +106,11 @@ struct Attention {
       for (uint32_t d = 0; d < shape.head_dim; ++d) scores[key] += double{queries[(size_t{t} * shape.heads + head) * shape.head_dim + d]} * double{k[d]};
       scores[key] *= double{shape.scale};
       if (shape.softcap != 0) scores[key] = double{shape.softcap} * std::tanh(scores[key] / double{shape.softcap});
-      if (sees(t, key)) top = std::max(top, scores[key]);
+      if (sees(t, kv_head, key)) top = std::max(top, scores[key]);
     }
     if (has_sinks) weight = std::exp(double{sinks[head]} - top);
     for (uint32_t key = 0; key < scores.size(); ++key) {
-      if (!sees(t, key)) continue;
+      if (!sees(t, kv_head, key)) continue;
       weight += std::exp(scores[key] - top);
       for (uint32_t d = 0; d < shape.value_dim; ++d) {
         out[d] += std::exp(scores[key] - top) * double{values[size_t{key} * value_stride() + kv_head * shape.value_dim + d]};
@@ -125,8 +128,9 @@ struct Attention {
     const KvCacheView cache = {key_buffer.address(), aliased ? key_buffer.address() : value_buffer.address()};
     AttentionInputs inputs;
     if (sink_buffer.size_bytes() != 0) inputs.sinks = sink_buffer.address();
-    if (mask_words != 0) inputs.mask = mask_buffer.address() + uint64_t{first} * mask_words * sizeof(uint32_t);
+    if (mask_words != 0) inputs.mask = mask_buffer.address() + uint64_t{first} * mask_heads * mask_words * sizeof(uint32_t);
     inputs.mask_words = mask_words;
+    inputs.mask_heads = mask_heads;
     rig.control_block() = {position + first, 0, 0, 0};
     const Status status = rig.run([&](Ops& ops) {
       ops.attention(shape, {query_buffer.address() + first * row, count * row}, cache, rig.tensor(out), rig.tensor(scratch), count, phase, inputs);

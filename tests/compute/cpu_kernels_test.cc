@@ -54,7 +54,7 @@ std::vector<double> prepared_values(BlockType type, const std::byte* prepared, u
   return values;
 }
 
-// The parts of K types that are multiplied apart: the scaled quants and the mins. Both are exact floats, their difference is not.
+// The parts of types with mins that are multiplied apart: the scaled quants and the mins. Both are exact floats, their difference is not.
 struct Parts {
   std::vector<float> scaled;
   std::vector<float> mins;
@@ -62,14 +62,15 @@ struct Parts {
 
 Parts parts_of(BlockType type, std::vector<std::byte> blocks, size_t count) {
   Parts parts = {std::vector<float>(count), std::vector<float>(count)};
-  if (type != BlockType::kQ4_K && type != BlockType::kQ5_K) {
+  const HalfPlaces places = half_places(type);
+  if (places.mins_behind == 0) {
     REQUIRE(dequantize(type, blocks, parts.scaled).ok());
     return parts;
   }
   std::vector<std::byte> no_mins = blocks;
-  for (size_t at = 0; at < blocks.size(); at += block_bytes(type)) {
-    std::memset(blocks.data() + at, 0, 2);       // d
-    std::memset(no_mins.data() + at + 2, 0, 2);  // dmin
+  for (size_t at = places.d; at < blocks.size(); at += block_bytes(type)) {
+    std::memset(blocks.data() + at, 0, 2);
+    std::memset(no_mins.data() + at + places.mins_behind, 0, 2);
   }
   REQUIRE(dequantize(type, no_mins, parts.scaled).ok());
   REQUIRE(dequantize(type, blocks, parts.mins).ok());
@@ -129,29 +130,18 @@ void check_products(const Kernels& set, BlockType type, const std::vector<std::b
   }
 }
 
-// Blocks with quants of random bits and scales as given: a half (F16, Q), a bfloat16 or float of the same value, 2^-127 times
-// 2 to the last bits of it for MXFP4.
+// Blocks with quants of random bits and scales as given (set_scales).
 std::vector<std::byte> blocks_of_scale(BlockType type, uint32_t rows, uint32_t cols, float scale, uint8_t power) {
   std::vector<std::byte> blocks = random_rows(type, rows, cols, 5).blocks;
-  const uint16_t half = float_to_half(scale), brain = float_to_bfloat16(scale);
-  for (size_t at = 0; at < blocks.size(); at += block_bytes(type)) {
-    std::byte* block = blocks.data() + at;
-    switch (type) {
-      case BlockType::kF32: std::memcpy(block, &scale, 4); break;
-      case BlockType::kBF16: std::memcpy(block, &brain, 2); break;
-      case BlockType::kMXFP4: block[0] = static_cast<std::byte>(power); break;
-      case BlockType::kQ6_K: std::memcpy(block + 208, &half, 2); break;
-      case BlockType::kQ4_K:
-      case BlockType::kQ5_K: std::memcpy(block + 2, &half, 2); [[fallthrough]];
-      default: std::memcpy(block, &half, 2); break;
-    }
-  }
+  for (size_t at = 0; at < blocks.size(); at += block_bytes(type)) set_scales(type, scale, scale, power, blocks.data() + at);
   return blocks;
 }
 
 std::vector<uint32_t> odd_widths(BlockType type) {
   if (block_elements(type) == 1) return {1, 2, 7, 8, 9, 15, 16, 17, 33, 63, 64, 65, 200, 1000};
   if (block_elements(type) == 32) return {32, 64, 96, 128, 160, 224, 768, 2080};
+  if (block_elements(type) == 64) return {64, 128, 192, 320, 768, 2112};
+  if (block_elements(type) == 128) return {128, 256, 384, 2176};
   return {256, 512, 768, 2048};
 }
 
@@ -207,12 +197,9 @@ TEST_CASE("cpu kernels: the largest quants with the largest activations") {
     for (const BlockType type : kAllTypes) {
       for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
         std::vector<std::byte> blocks = blocks_of_scale(type, 1, kCols, 0.5f, 120);
-        const uint32_t size = block_bytes(type);
-        for (size_t at = 0; at < blocks.size(); at += size) {
-          // Quants and small scales alike; not the halves and the power that blocks_of_scale has set.
-          for (uint32_t i = type == BlockType::kMXFP4 ? 1 : type == BlockType::kQ6_K ? 0 : 4; i < size; ++i) {
-            if (type != BlockType::kQ6_K || i < 208) blocks[at + i] = static_cast<std::byte>(fill);
-          }
+        for (size_t at = 0; at < blocks.size(); at += block_bytes(type)) {
+          std::memset(blocks.data() + at, fill, block_bytes(type));
+          set_scales(type, 0.5f, 0.5f, 120, blocks.data() + at);
         }
         for (const float sign : {1.0f, -1.0f}) check_products(*set, type, blocks, std::vector<float>(kCols, sign), kCols);
       }
@@ -224,7 +211,7 @@ TEST_CASE("cpu kernels: a product has the same bits however rows and tokens are 
   constexpr uint32_t kRows = 9, kTokens = 9;
   for (const Kernels* set : cpu::all_kernels()) {
     for (const BlockType type : kAllTypes) {
-      const uint32_t cols = block_elements(type) == 1 ? 1000 : block_elements(type) == 32 ? 992 : 1024;
+      const uint32_t cols = block_elements(type) == 1 ? 1000 : block_elements(type) == 32 ? 992 : block_elements(type) == 64 ? 960 : 1024;
       const QuantRows weights = random_rows(type, kRows, cols, 3);
       const uint64_t row_bytes = *hotset::row_bytes(type, cols);
       const Activations x(*set, type, random_floats(kTokens * cols, 4), cols);
@@ -269,7 +256,7 @@ TEST_CASE("cpu kernels: activations are rounded to the nearest of 8 bits") {
 TEST_CASE("cpu kernels: all sets prepare the same bytes") {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   for (const BlockType type : kAllTypes) {
-    const uint32_t cols = block_elements(type) == 256 ? 2048 : 2016;
+    const uint32_t cols = block_elements(type) > 32 ? 2048 : 2016;
     std::vector<float> x = random_floats(cols, 8);
     std::fill_n(x.begin() + 256, 256, 0.0f);
     std::fill_n(x.begin() + 512, 256, 1e-37f);
@@ -288,7 +275,8 @@ TEST_CASE("cpu kernels: all sets prepare the same bytes") {
 TEST_CASE("cpu kernels: an activation with an infinity or a NaN gives NaN, not a crash") {
   constexpr uint32_t kCols = 512;
   for (const Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : {BlockType::kQ8_0, BlockType::kQ4_0, BlockType::kMXFP4, BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K}) {
+    for (const BlockType type : kAllTypes) {
+      if (block_elements(type) == 1) continue;
       for (const float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), std::nanf("")}) {
         std::vector<float> x = random_floats(kCols, 2);
         x[300] = bad;

@@ -225,6 +225,8 @@ TEST_CASE("experts, decode: every type agrees with double arithmetic") {
   check_experts(*rig, {768, 256, 5, BlockType::kQ4_K, BlockType::kQ6_K, BlockType::kQ8_0});  // types that differ
   check_experts(*rig, {64, 96, 8, BlockType::kQ8_0, BlockType::kQ8_0, BlockType::kQ4_0});    // rows not of a whole workgroup
   check_experts(*rig, {96, 160, 3, BlockType::kMXFP4, BlockType::kMXFP4, BlockType::kMXFP4});  // rows at odd addresses
+  check_experts(*rig, {768, 256, 5, BlockType::kIQ2_XXS, BlockType::kQ4_K, BlockType::kIQ3_S});  // of both builds of the shaders
+  check_experts(*rig, {256, 64, 3, BlockType::kQ3_K, BlockType::kIQ4_XS, BlockType::kNVFP4});
 }
 
 TEST_CASE("no operation writes while the pass is stopped") {

@@ -22,7 +22,7 @@ std::vector<float> product(GpuRig& rig, const Layout& layout, const Weight& w, c
   const uint32_t workgroup = subgroup * layout.subgroups;
   const Program program =
       rig.programs
-          ->get({"matvec", shaders::matvec, {layout.lanes, workgroup, subgroup, layout.step_words, layout.wide, layout.rows, static_cast<uint32_t>(w.type), 1}})
+          ->get({"matvec", any_rare({w.type}) ? shaders::matvec_all : shaders::matvec, {layout.lanes, workgroup, subgroup, layout.step_words, layout.wide, layout.rows, static_cast<uint32_t>(w.type), 1}})
           .value();
   Buffer out = rig.buffer(w.rows * 4);
   const shaders::MatvecPush push = {rig.control.address(), x.address(), 0, {w.address}, {out.address()}, {w.rows}, w.cols,
@@ -31,6 +31,8 @@ std::vector<float> product(GpuRig& rig, const Layout& layout, const Weight& w, c
   Recorder recorder(*rig.device, rig.programs->cache());
   REQUIRE(recorder.begin(rig.commands).ok());
   const uint32_t groups = (w.rows + per_workgroup - 1) / per_workgroup;
+  const uint64_t codebooks = rig.programs->codebooks();
+  recorder.push(shaders::kBooksPushOffset, std::as_bytes(std::span(&codebooks, 1)));
   recorder.dispatch(program, push, (groups + 1) / 2, 1, 2);  // as for more rows than x takes
   recorder.barrier(WorkKind::kShader, WorkKind::kHost);
   REQUIRE(recorder.end().ok());

@@ -11,9 +11,52 @@
 
 namespace hotset::test {
 
-inline constexpr BlockType kAllTypes[] = {BlockType::kF32,  BlockType::kF16,  BlockType::kBF16, BlockType::kQ8_0,
-                                          BlockType::kQ4_0, BlockType::kQ4_K, BlockType::kQ5_K, BlockType::kQ6_K,
-                                          BlockType::kMXFP4};
+inline constexpr BlockType kAllTypes[] = {
+    BlockType::kF32,    BlockType::kF16,     BlockType::kBF16,  BlockType::kQ8_0,    BlockType::kQ4_0,   BlockType::kQ4_K,  BlockType::kQ5_K,
+    BlockType::kQ6_K,   BlockType::kMXFP4,   BlockType::kQ4_1,  BlockType::kQ5_0,    BlockType::kQ5_1,   BlockType::kQ2_K,  BlockType::kQ3_K,
+    BlockType::kIQ4_NL, BlockType::kIQ4_XS,  BlockType::kIQ1_S, BlockType::kIQ1_M,   BlockType::kIQ2_XXS, BlockType::kIQ2_XS, BlockType::kIQ2_S,
+    BlockType::kIQ3_XXS, BlockType::kIQ3_S,  BlockType::kNVFP4, BlockType::kQ1_0,    BlockType::kQ2_0,   BlockType::kTQ1_0, BlockType::kTQ2_0};
+
+// Where the half `d` of a block lies, and how far behind it that of the mins (0: the type has none). Types of single numbers and
+// those whose scales are no halves in one piece (IQ1_M, MXFP4, NVFP4) have neither.
+struct HalfPlaces {
+  uint32_t d = 0;
+  uint32_t mins_behind = 0;
+};
+
+inline HalfPlaces half_places(BlockType type) {
+  switch (type) {
+    case BlockType::kQ4_1:
+    case BlockType::kQ5_1:
+    case BlockType::kQ4_K:
+    case BlockType::kQ5_K: return {0, 2};
+    case BlockType::kQ2_K: return {80, 2};
+    case BlockType::kQ3_K: return {108, 0};
+    case BlockType::kQ6_K: return {208, 0};
+    case BlockType::kTQ1_0: return {52, 0};
+    case BlockType::kTQ2_0: return {64, 0};
+    default: return {0, 0};
+  }
+}
+
+// Sets what a block's numbers are scaled by: `scale` and `min` where those are halves or the number itself; `power`, the byte of an
+// MXFP4 or NVFP4 scale.
+inline void set_scales(BlockType type, float scale, float min, uint8_t power, std::byte* block) {
+  const uint16_t half = float_to_half(scale), half_min = float_to_half(min), brain = float_to_bfloat16(scale);
+  const HalfPlaces places = half_places(type);
+  switch (type) {
+    case BlockType::kF32: std::memcpy(block, &scale, 4); return;
+    case BlockType::kBF16: std::memcpy(block, &brain, 2); return;
+    case BlockType::kMXFP4: block[0] = static_cast<std::byte>(power); return;
+    case BlockType::kNVFP4: std::memset(block, power, 4); return;
+    case BlockType::kIQ1_M:  // four bits on top of each of four 16-bit numbers
+      for (uint32_t i = 0; i < 4; ++i) block[49 + 2 * i] = (block[49 + 2 * i] & std::byte{15}) | static_cast<std::byte>((half >> (4 * i) & 15) << 4);
+      return;
+    default: break;
+  }
+  if (places.mins_behind != 0) std::memcpy(block + places.d + places.mins_behind, &half_min, 2);
+  std::memcpy(block + places.d, &half, 2);
+}
 
 // A matrix as it lies in a file, and what it stands for.
 struct QuantRows {
@@ -33,18 +76,8 @@ inline QuantRows random_rows(BlockType type, uint32_t rows, uint32_t cols, uint3
   for (auto& byte : made.blocks) byte = static_cast<std::byte>(random() & 255);
   for (size_t at = 0; at < made.blocks.size(); at += size) {
     const float value = std::copysign(std::exp2(exponent(random)), spread(random));
-    const uint16_t half = float_to_half(value), half_min = float_to_half(value / 3);
-    const uint16_t brain = float_to_bfloat16(value);
-    std::byte* block = made.blocks.data() + at;
-    switch (type) {
-      case BlockType::kF32: std::memcpy(block, &value, 4); break;
-      case BlockType::kBF16: std::memcpy(block, &brain, 2); break;
-      case BlockType::kMXFP4: block[0] = static_cast<std::byte>(105 + random() % 19); break;
-      case BlockType::kQ6_K: std::memcpy(block + 208, &half, 2); break;
-      case BlockType::kQ4_K:
-      case BlockType::kQ5_K: std::memcpy(block + 2, &half_min, 2); [[fallthrough]];
-      default: std::memcpy(block, &half, 2); break;
-    }
+    const auto power = static_cast<uint8_t>(type == BlockType::kNVFP4 ? random() % 120 : 105 + random() % 19);
+    set_scales(type, value, value / 3, power, made.blocks.data() + at);
   }
   (void)dequantize(type, made.blocks, made.values).ok();
   return made;

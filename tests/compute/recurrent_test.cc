@@ -33,12 +33,12 @@ void on_each_device(Suite suite) {
 std::vector<float> copy_of(const Buffer& buffer) {
   const auto bytes = buffer.mapped();
   std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  std::copy_n(reinterpret_cast<const float*>(bytes.data()), values.size(), values.begin());
   return values;
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 // Rows of several parts, one behind the other with gaps: each is columns of a wider value.
@@ -90,7 +90,7 @@ Start start_at(uint32_t position, size_t floats) {
 template <class Rig, class Record>
 Outcome run_pieces(Rig& rig, const Start& start, uint32_t n, uint32_t cols, const std::vector<uint32_t>& pieces, Record record, uint32_t stop = 0) {
   Buffer state = rig.buffer(std::max<size_t>(start.state.size(), 1) * sizeof(float));
-  std::memcpy(state.mapped().data(), start.state.data(), start.state.size() * sizeof(float));
+  std::copy(start.state.begin(), start.state.end(), reinterpret_cast<float*>(state.mapped().data()));
   Buffer out = rig.upload(std::vector<float>(size_t{n} * (cols + kGap), kUntouched));
   uint32_t first = 0;
   for (const uint32_t count : pieces) {

@@ -1,4 +1,5 @@
 // Whole models against the reference logits that come with each fixture. Tolerances: tests/data/README.md.
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/engine/model_rig.h"
@@ -67,9 +68,20 @@ void check_all_ways(const std::string& folder) {
 
 TEST_CASE("model: qwen3moe fixtures of every weight type give the reference logits") {
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
-  for (const char* name : {"qwen3moe", "qwen3moe-f32", "qwen3moe-f16", "qwen3moe-bf16", "qwen3moe-q8_0", "qwen3moe-q4_0", "qwen3moe-tied"}) {
+  for (const char* name : {"qwen3moe", "qwen3moe-f32", "qwen3moe-f16", "qwen3moe-bf16", "qwen3moe-q8_0", "qwen3moe-q4_0", "qwen3moe-tied", "qwen3moe-iq1",
+                           "qwen3moe-q2_k"}) {
     CAPTURE(name);
     check_all_ways(data_path("models/") + name);
+  }
+}
+
+TEST_CASE("model: qwen3moe fixtures of the rarer weight types, beside the checkout") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  const std::string folder = shared_path("golden/models/");
+  if (!file_exists(folder + "qwen3moe-iq2/model.gguf")) HOTSET_SKIP("no fixtures beside the checkout");
+  for (const char* name : {"qwen3moe-iq2", "qwen3moe-iq3", "qwen3moe-iq4", "qwen3moe-q3_k", "qwen3moe-q4_1", "qwen3moe-q5"}) {
+    CAPTURE(name);
+    check_all_ways(folder + name);
   }
 }
 

@@ -117,7 +117,7 @@ std::vector<Broken> metadata() {
   };
 }
 
-std::vector<Broken> tensors() {
+std::vector<Broken> tensors() {  // of known types; of others only the place is checked
   const auto two_at = [](uint64_t a, uint64_t b) {
     return GgufBuilder().raw_tensor("a", {16}, 0, a).raw_tensor("b", {8}, 0, b).data(std::string(256, 'x')).bytes();
   };
@@ -138,10 +138,6 @@ std::vector<Broken> tensors() {
       // 2^64 - 4 bytes become 0 when padded to the alignment.
       {"lie past the end of the file", one_tensor({(uint64_t{1} << 62) - 1}, 0)},
       {"tensor 't': its rows of 100 are not a whole number of Q4_K blocks of 256", one_tensor({100, 256}, 12)},
-      {"tensor 't': type IQ2_XS is not supported yet", one_tensor({256}, 17)},
-      {"tensor 't': type Q4_1 is not supported yet", one_tensor({256}, 3)},
-      {"tensor 't': unknown quantisation type 97", one_tensor({256}, 97)},
-      {"tensor 't': unknown quantisation type 4294967295", one_tensor({256}, UINT32_MAX)},
       {"tensor 't': its offset 4 is not a multiple of the alignment 32", one_tensor({4}, 0, 4)},
       {"tensor 't': its 16 bytes at data offset 256 lie past the end", one_tensor({4}, 0, 256)},
       {"tensor 't': its 16 bytes at data offset 18446744073709551584 lie past the end", one_tensor({4}, 0, UINT64_MAX - 31)},

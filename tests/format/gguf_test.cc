@@ -139,6 +139,27 @@ TEST_CASE("gguf: strings and nested arrays") {
   CHECK(*file->get_u32("after") == 5);
 }
 
+TEST_CASE("gguf: a tensor of a type that is not known stands in nobody's way") {
+  const test::TempFolder folder;
+  for (const auto& [type, name, message] :
+       {std::tuple{97u, "type 97", "tensor 'u': unknown quantisation type 97"}, {9u, "Q8_1", "tensor 'u': type Q8_1 is not supported yet"},
+        {4294967295u, "type 4294967295", "tensor 'u': unknown quantisation type 4294967295"}}) {
+    GgufBuilder builder;
+    builder.tensor("a", {8}, 0, std::string(32, 'a')).tensor("u", {7, 5}, type, std::string(100, 'u')).tensor("z", {8}, 0, std::string(32, 'z'));
+    const auto file = open_bytes(folder, builder.bytes());
+    REQUIRE(file->tensors().size() == 3);
+    CHECK(file->find_tensor("z")->check_type().ok());
+    CHECK(file->find_tensor("z")->type_name() == "F32");
+    const TensorInfo& unknown = *file->find_tensor("u");
+    CHECK(unknown.size_bytes == 0);
+    CHECK(unknown.elements() == 35);
+    CHECK(unknown.type_name() == name);
+    CHECK(unknown.check_type().message() == message);
+    std::byte one[1];
+    CHECK(!file->read(unknown, 0, one).ok());
+  }
+}
+
 TEST_CASE("gguf: tensors are found where they lie, at any alignment") {
   const test::TempFolder folder;
   for (const uint32_t alignment : {1u, 32u, 4096u}) {

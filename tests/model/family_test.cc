@@ -221,6 +221,27 @@ TEST_CASE("family: norms of another type are named with it") {
   }
 }
 
+TEST_CASE("family: a tensor of an unknown type is named where it is needed, and else left alone") {
+  for (const char* name : {"token_embd.weight", "blk.1.attn_k.weight", "blk.0.ffn_up_exps.weight"}) {
+    SmallModel model;
+    model.tensors[name].type = 97;
+    check_refused(model, {std::string("'") + name + "'", "unknown quantisation type 97"});
+    model.tensors[name].type = 9;
+    check_refused(model, {std::string("'") + name + "'", "Q8_1"});
+  }
+  SmallModel model;
+  model.tensors["blk.1.something_new.weight"] = {{40, 3}, 97};
+  check_described(model);
+}
+
+TEST_CASE("family: scales beside a tensor are not passed over in silence") {
+  SmallModel model(SmallShape{.embd = 64});
+  model.tensors["blk.1.ffn_down_exps.scale"] = {{4}};  // of each expert: of its weight
+  check_described(model);
+  model.tensors["blk.1.ffn_up_exps.scale"] = {{4}};
+  check_refused(model, {"ffn_up_exps.scale"});
+}
+
 TEST_CASE("model: small models of unusual shapes run alike as a prompt and token by token") {
   if (!test::has_device()) HOTSET_SKIP("no usable Vulkan device");
   struct Case {

@@ -205,3 +205,15 @@ TEST_CASE("workspace: one that does not fit the budget is refused and gives all 
   DeviceMemory exact(**device, whole);
   CHECK(Workspace::create(exact, spec, shape).ok());
 }
+
+TEST_CASE("workspace: a context of 128k asks for a mask of every token, and for the scores of few at a time") {
+  ModelSpec spec = uneven_spec(500);
+  const WorkspaceShape shape = {131072, 512, KvElement::kF16};
+  const uint64_t without = Workspace::plan(nullptr, spec, shape).scratch;
+  spec.values.insert(spec.values.end(), {{64 * 128}, {64}, {1, 32}});
+  spec.steps.push_back(SelectStep{.shape = {.heads = 64, .head_dim = 128, .top_k = 2048}, .q = {6, 0, 64 * 128}, .weights = {7, 0, 64}, .keys = 0, .mask = {8, 0, 1}});
+  const uint64_t with = Workspace::plan(nullptr, spec, shape).scratch;
+  const uint64_t values = uint64_t{512} * (64 * 128 + 64 + 131072 / 32) * sizeof(float);
+  CHECK(with >= without + uint64_t{512} * 131072 / 8);
+  CHECK(with <= without + values + (16u << 20) + 4096);
+}

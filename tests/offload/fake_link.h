@@ -21,6 +21,7 @@ class FakeLink final : public DeviceLink {
   int fail_submit_in = 0;
   int fail_wait_in = 0;
   uint32_t discards = 0;
+  bool wrote_twice = false;  // some batch wrote a byte twice, which a link may do in any order
 
   Status copy(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes) override {
     if (fail_copy_in > 0 && --fail_copy_in == 0) return error(Code::kDevice, "made to fail");
@@ -35,6 +36,7 @@ class FakeLink final : public DeviceLink {
   Result<uint64_t> submit() override {
     if (fail_submit_in > 0 && --fail_submit_in == 0) return error(Code::kDevice, "made to fail");
     ++submitted_;
+    note_overlaps();
     for (Copy copy : open_) {
       copy.value = submitted_;
       sent_.push_back(copy);
@@ -80,6 +82,17 @@ class FakeLink final : public DeviceLink {
     uint64_t offset_bytes = 0;
     uint64_t value = 0;
   };
+  void note_overlaps() {
+    for (size_t i = 0; i < open_.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        const Copy& a = open_[i];
+        const Copy& b = open_[j];
+        const bool apart = a.slab != b.slab || a.offset_bytes + a.from.size() <= b.offset_bytes || b.offset_bytes + b.from.size() <= a.offset_bytes;
+        wrote_twice = wrote_twice || !apart;
+      }
+    }
+  }
+
   std::vector<std::vector<std::byte>> slabs_;
   std::vector<Copy> open_;
   std::vector<Copy> sent_;

@@ -385,11 +385,12 @@ TEST_CASE("host cache: a scan leaves what decode has warmed, and its newcomers t
     rig.tier->release(ids);
     rig.check();
   };
-  for (const ExpertId id : {ExpertId{0, 0}, ExpertId{0, 1}, ExpertId{0, 2}, ExpertId{1, 0}, ExpertId{1, 1}, ExpertId{1, 2}}) rig.use({id});
+  const std::vector<ExpertId> warm = {{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2}};
+  for (const ExpertId id : warm) rig.use({id});
   // Two slots are free; everything else a scan wants goes through them.
   for (uint16_t i = 4; i < 12; i += 2) scan({{0, i}, {0, static_cast<uint16_t>(i + 1)}});
   for (uint16_t i = 4; i < 12; i += 2) scan({{1, i}, {1, static_cast<uint16_t>(i + 1)}});
-  for (const ExpertId id : {ExpertId{0, 0}, ExpertId{0, 1}, ExpertId{0, 2}, ExpertId{1, 0}, ExpertId{1, 1}, ExpertId{1, 2}}) CHECK(rig.tier->resident(id));
+  for (const ExpertId id : warm) CHECK(rig.tier->resident(id));
   CHECK(rig.tier->resident({1, 10}));
   CHECK(rig.tier->resident({1, 11}));
   // A scan of residents is no use of them: the least recent is still the first to go, but for what the scan left.

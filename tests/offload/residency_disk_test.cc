@@ -89,22 +89,28 @@ TEST_CASE("residency on disk: hints that come while others are waited for, fail,
   CHECK(rig.tier->stats().hint_wasted > 0);
 }
 
-TEST_CASE("residency on disk: a prefill takes a quarter of RAM, and decode finds its experts afterwards") {
+TEST_CASE("residency on disk: a prefill takes what decode has not warmed, and decode finds its experts afterwards") {
   // Once, two waves of half of RAM each left nothing of what decode had warmed.
   InPlaceRig rig(8);
-  CHECK(rig.residency->max_scan_wave(0) == 2);  // never less than a token uses
-  InPlaceRig wide(16);
-  CHECK(wide.residency->max_scan_wave(0) == 2);
-  CHECK(wide.residency->scan_depth(0) == 2);
+  CHECK(rig.residency->max_scan_wave(0) == 4);
+  CHECK(rig.residency->scan_depth(0) == 2);
   for (int i = 0; i < 3; ++i) {
     rig.use(0, {0, 1});
     rig.use(1, {0, 1});
     rig.residency->end_token();
   }
+  CHECK(rig.residency->max_scan_wave(0) == 2);
+  CHECK(rig.residency->scan_depth(0) == 2);
   for (const uint32_t layer : {0u, 1u}) {
     for (uint16_t id = 2; id < 8; id += 2) rig.use(layer, {id, static_cast<uint16_t>(id + 1)}, Access::kScan);
   }
   for (const uint32_t layer : {0u, 1u}) {
     for (const uint16_t id : Ids{0, 1}) CHECK(rig.residency->in_ram(layer, id));
   }
+  // Where decode has warmed everything, a scan takes what a token uses all the same.
+  for (const uint32_t layer : {0u, 1u}) {
+    for (uint16_t id = 0; id < 8; id += 2) rig.use(layer, {id, static_cast<uint16_t>(id + 1)});
+  }
+  CHECK(rig.tier->scan_room() == 2);
+  CHECK(rig.residency->max_scan_wave(0) == 2);
 }

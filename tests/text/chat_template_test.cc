@@ -79,7 +79,8 @@ TEST_CASE("chat goldens: published templates") {
 }
 
 TEST_CASE("chat goldens: templates of our own") {
-  for (const char* name : {"s-chatml", "s-inst", "s-whitespace", "s-filters", "s-tools-xml", "s-tools-typescript", "s-rare-optional"}) check_golden(name);
+  for (const char* name : {"s-chatml", "s-inst", "s-whitespace", "s-filters", "s-tools-xml", "s-tools-typescript",
+                          "s-rare-optional"}) check_golden(name);
 }
 
 TEST_CASE("the shipped model's template renders ChatML") {
@@ -108,7 +109,8 @@ TEST_CASE("expressions give what Jinja gives") {
            Row{"{{ 'a' ~ 1 ~ none ~ 2.0 }} {{ 'ab' * 2 }} {{ 1e20 }} {{ 1.5e-7 }}", "a1None2.0 abab 1e+20 1.5e-07"},
            Row{"{{ 1 < 2 < 3 }} {{ 1 < 3 < 2 }} {{ 'a' < 'b' }} {{ 1 == 1.0 == true }}", "True False True True"},
            Row{"{{ not 1 is defined }} {{ 1 is not defined or 2 }} {{ x is undefined and 3 }}", "False 2 3"},
-           Row{"{{ 'h\\u00e9llo'[1] }}{{ '\xE6\x97\xA5\xE6\x9C\xAC'|length }}{{ '\xE6\x97\xA5\xE6\x9C\xAC'[::-1] }}", "\xC3\xA9" "2\xE6\x9C\xAC\xE6\x97\xA5"},
+           Row{"{{ 'h\\u00e9llo'[1] }}{{ '\xE6\x97\xA5\xE6\x9C\xAC'|length }}{{ '\xE6\x97\xA5\xE6\x9C\xAC'[::-1] }}"
+     "", "\xC3\xA9" "2\xE6\x9C\xAC\xE6\x97\xA5"},
            Row{"{{ [1,2,3,4][1:-1] }}{{ (1,) }}{{ [1,2,3][::2] }}{{ [1][5:] }}", "[2, 3](1,)[1, 3][]"},
            Row{"{{ \"it's\" }} {{ [\"it's\", 'q\"', 'b\\\\'] }}", "it's [\"it's\", 'q\"', 'b\\\\']"},
            Row{"{{ {'a': {'b': [1, none]}}['a'].b[0] }} {{ {'a': 1}.b is defined }}", "1 False"},
@@ -121,7 +123,8 @@ TEST_CASE("expressions give what Jinja gives") {
            Row{"{% with y = 3 %}{{ y }}{% endwith %}{{ y is defined }}", "3False"},
            Row{"{% filter upper %}a{% endfilter %}{% raw %}{{ x }}{% endraw %}{# no #}", "A{{ x }}"},
            Row{"{% generation %}a{% endgeneration %}{{ bos_token }}{{ eos_token }}", "a<s></s>"},
-           Row{"{{ [3,1,2]|sort|join('-') }} {{ 'a b'|title }} {{ [1,2]|sum }} {{ 2.5|round|int }} {{ ['a','A']|unique|list }}", "1-2-3 A B 3 2 ['a', 'A']"},
+           Row{"{{ [3,1,2]|sort|join('-') }} {{ 'a b'|title }} {{ [1,2]|sum }} {{ 2.5|round|int }} {{ ['a','A']|unique|list }}", "1-2-3 A B 3 2 "
+     "['a', 'A']"},
            Row{"{{ 'x\ny'|indent(2, true) }} {{ [1,[2]]|tojson(indent=1) }}", "  x\n  y [\n 1,\n [\n  2\n ]\n]"},
            Row{"{{ strftime_now('%d %b %Y') }}", "09 Mar 2025"},
        }) {
@@ -146,15 +149,18 @@ TEST_CASE("what templates of current models ask for beyond the goldens") {
            Row{"{% for n in [{'v': 1, 'c': [{'v': 2, 'c': []}]}, {'v': 3, 'c': []}] recursive %}{{ n.v }}@{{ loop.depth }}{% if n.c %}({{ "
                "loop(n.c) }}){% endif %}{% endfor %}",
                "1@1(2@2)3@1"},
-           Row{"{% set d = {1: 'a', 512: 'b', true: 'c'} %}{{ d }} {{ d[512] }} {% for k, v in d | dictsort(reverse=true) %}{{ k + 1 }}{{ v }} {% endfor %}"
+           Row{"{% set d = {1: 'a', 512: 'b', true: 'c'} %}{{ d }} {{ d[512] }} {% for k, v in d | dictsort(reverse=true) %}{{ k + 1 }}{{ v }} "
+     "{% endfor %}"
                "{{ d | tojson }} {{ 512 in d }}",
                "{1: 'c', 512: 'b'} b 513b 2c {\"1\": \"c\", \"512\": \"b\"} True"},
            Row{"{{ strftime_now is defined }} {{ strftime_nowhere is defined }} {{ range is callable }} {{ raise_exception is none }}",
                "True False True False"},
-           Row{"{{ {'b': [1, 2], 'a': 'é'} | tojson(separators=(',', ':'), sort_keys=true) }} {{ {'b': [1]} | tojson(separators=[', ', '='], indent=1) }}",
+           Row{"{{ {'b': [1, 2], 'a': 'é'} | tojson(separators=(',', ':'), sort_keys=true) }} {{ {'b': [1]} | tojson(separators=[', ', '='], "
+     "indent=1) }}",
                "{\"a\":\"é\",\"b\":[1,2]} {\n \"b\"=[\n  1\n ]\n}"},
            Row{"{{ 'é😀' | tojson(ensure_ascii=true) }}", "\"\\u00e9\\ud83d\\ude00\""},
-           Row{"{% for g in [{'k': 'y', 'v': 1}, {'k': 'x', 'v': 2}, {'k': 'y', 'v': 3}] | groupby('k') %}{{ g.grouper }}:{{ g.list | map(attribute='v') | join('+') }}"
+           Row{"{% for g in [{'k': 'y', 'v': 1}, {'k': 'x', 'v': 2}, {'k': 'y', 'v': 3}] | groupby('k') %}{{ g.grouper }}:{{ g.list | "
+     "map(attribute='v') | join('+') }}"
                "{{ g[0] }} {% endfor %}",
                "x:2x y:1+3y "},
            Row{"{{ [1,2,3,4,5] | batch(2, 'z') | list }} {{ [1,2,3,4] | slice(3) | list }} {{ 'a b  c' | wordcount }} {{ {'a': 1} | attr('b') }}",
@@ -163,10 +169,12 @@ TEST_CASE("what templates of current models ask for beyond the goldens") {
                "  2.2|3   |-007|[1]|'q'|%|ff 1 3 {}"},
            Row{"{{ 'a b c'.split(none, 1) }} {{ ' a  b '.split() }} {{ 'a-b-c'.rsplit('-', 1) }} {{ 'x\\ny\\r\\nz'.splitlines() }}",
                "['a', 'b c'] ['a', 'b'] ['a-b', 'c'] ['x', 'y', 'z']"},
-           Row{"{{ 'prefix'.removeprefix('pre') }} {{ 'a.py'.removesuffix('.py') }} {{ '12'.isdigit() }} {{ ''.isalpha() }} {{ 'aba'.rfind('a') }} {{ '7'.zfill(3) }} "
+           Row{"{{ 'prefix'.removeprefix('pre') }} {{ 'a.py'.removesuffix('.py') }} {{ '12'.isdigit() }} {{ ''.isalpha() }} {{ 'aba'.rfind('a') }"
+     "} {{ '7'.zfill(3) }} "
                "{{ '-7'.zfill(4) }} {{ 'ab'.center(5) }}| {{ 'ab'.ljust(4) }}|",
                "fix a True False 2 007 -007   ab | ab  |"},
-           Row{"{{ none | selectattr('x') | list }} {{ undefined_name | map('upper') | list }} {{ [1, 2, 1].count(1) }} {{ ['a'].index('a') }}", "[] [] 2 0"},
+           Row{"{{ none | selectattr('x') | list }} {{ undefined_name | map('upper') | list }} {{ [1, 2, 1].count(1) }} {{ ['a'].index('a') }}"
+     "", "[] [] 2 0"},
            Row{"{% for i in [1, 1, 2] %}{{ loop.changed(i) }} {% endfor %}{{ namespace is defined }}", "True False True True"},
        }) {
     const std::string source = row.source;

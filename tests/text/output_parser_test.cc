@@ -68,9 +68,11 @@ const Row kRows[] = {
     {kHermes, "", "a < b, <thin, <think", "[][a < b, <thin, <think]"},
     {kHermes, "", "Sure.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1, {\"b\": \"}\"}], \"c\": 1.0}}\n</tool_call>\n",
      "[][Sure.](call_0 f {\"a\": [1, {\"b\": \"}\"}], \"c\": 1.0})"},
-    {kHermes, "<think>\n", "x</think>\n\n<tool_call>{\"name\":\"f\"}</tool_call>\n<tool_call>{\"arguments\":\"{\\\"q\\\": 2}\",\"name\":\"g\",\"id\":\"k\"}</tool_call>ok",
+    {kHermes, "<think>\n", "x</think>\n\n<tool_call>{\"name\":\"f\"}</tool_call>\n<tool_call>{\"arguments\":\"{\\\"q\\\": 2}"
+     "\",\"name\":\"g\",\"id\":\"k\"}</tool_call>ok",
      "[x][ok](call_0 f {})(k g {\"q\": 2})"},
-    {kHermes, "", "a\n<tool_call>{\"name\": \"f\", \"arguments\": {</tool_call>\nb", "[][a\n<tool_call>{\"name\": \"f\", \"arguments\": {</tool_call>\nb]"},
+    {kHermes, "", "a\n<tool_call>{\"name\": \"f\", \"arguments\": {</tool_call>\nb", "[][a\n<tool_call>{\"name\": \"f\", \"arguments\": "
+     "{</tool_call>\nb]"},
     {kHermes, "", "<tool_call>{\"name\": \"f\", \"arguments\": {}}", "[][](call_0 f {})"},
     {kHermes, "", "<tool_call>{\"name\": \"f\", \"arg", "[][<tool_call>{\"name\": \"f\", \"arg]"},
     {kHermes, "", "<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>", "[][<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>]"},
@@ -78,34 +80,43 @@ const Row kRows[] = {
     {kHermes, "", "<tool_call>{\"name\": \"f\", \"arguments\": {\"n\": 12345678901234567890123}}</tool_call>",
      "[][](call_0 f {\"n\": 12345678901234567890123})"},
 
-    {kCoder, "", "Go\n\n<tool_call>\n<function=f>\n<parameter=zip>\n123\n</parameter>\n<parameter=n>\n5\n</parameter>\n<parameter=s>\na \"q\"\nb\n</parameter>\n"
+    {kCoder, "", "Go\n\n<tool_call>\n<function=f>\n<parameter=zip>\n123\n</parameter>\n<parameter=n>\n5\n</parameter>\n<parameter=s>\na "
+     "\"q\"\nb\n</parameter>\n"
                  "</function>\n</tool_call>",
      "[][Go](call_0 f {\"zip\": \"123\", \"n\": 5, \"s\": \"a \\\"q\\\"\\nb\"})"},
-    {kCoder, "", "<function=g>\n<parameter=x>\n{\"a\": 1}\n</parameter>\n</function>\n</tool_call>", "[][</tool_call>](call_0 g {\"x\": {\"a\": 1}})"},
+    {kCoder, "", "<function=g>\n<parameter=x>\n{\"a\": 1}\n</parameter>\n</function>\n</tool_call>", "[][</tool_call>](call_0 g {\"x\": {\"a\": "
+     "1}})"},
     {kCoder, "", "<tool_call>\n<function=g>\n</function>\n<function=h>\n</function>\n</tool_call>", "[][](call_0 g {})(call_1 h {})"},
     {kCoder, "", "<tool_call>\n<function=g>\noops</function>\n</tool_call>.", "[][<tool_call>\n<function=g>\noops</function>\n</tool_call>.]"},
 
-    {kGlm, "<|assistant|>", "\n<think>why</think>\nOK\n<tool_call>f\n<arg_key>zip</arg_key>\n<arg_value>0123</arg_value>\n<arg_key>n</arg_key>\n<arg_value>3</arg_value>\n"
+    {kGlm, "<|assistant|>", "\n<think>why</think>\nOK\n<tool_call>f\n<arg_key>zip</arg_key>\n<arg_value>0123</arg_value>\n<arg_key>n</arg_key>"
+     "\n<arg_value>3</arg_value>\n"
                             "</tool_call>\n<tool_call>g\n</tool_call>",
      "[why][OK](call_0 f {\"zip\": \"0123\", \"n\": 3})(call_1 g {})"},
     {kGlm, "", "<tool_call>f<arg_key>a</arg_key>x</tool_call>", "[][<tool_call>f<arg_key>a</arg_key>x</tool_call>]"},
 
-    {kDeepseek, "<think>\n", "hm\n</think>\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": 1}\n```<｜tool▁call▁end｜>\n"
+    {kDeepseek, "<think>\n", "hm\n</think>\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": 1}"
+     "\n```<｜tool▁call▁end｜>\n"
                              "<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
      "[hm][](call_0 f {\"a\": 1})(call_1 g {})"},
-    {kDeepseek, "</think>", "Hi<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>", "[][Hi](call_0 f {\"a\": 1})"},
+    {kDeepseek, "</think>", "Hi<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+     "", "[][Hi](call_0 f {\"a\": 1})"},
     {kDeepseek, "", "<｜tool▁calls▁begin｜>no<｜tool▁calls▁end｜> way", "[][<｜tool▁calls▁begin｜>no<｜tool▁calls▁end｜> way]"},
-    {kDsml, "<think>", "t</think>A\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"a\" string=\"true\">5</｜DSML｜parameter>\n"
+    {kDsml, "<think>", "t</think>A\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"a\" string=\"true\">"
+     "5</｜DSML｜parameter>\n"
                        "<｜DSML｜parameter name=\"b\" string=\"false\">[5]</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>",
      "[t][A](call_0 f {\"a\": \"5\", \"b\": [5]})"},
     {kDsml, "", "<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>", "[][](call_0 f {})"},
 
-    {kKimi, "", "<think>t</think>Look<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": 1}<|tool_call_end|>"
+    {kKimi, "", "<think>t</think>Look<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": 1}"
+     "<|tool_call_end|>"
                 "<|tool_call_begin|>functions.a.b:1<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
      "[t][Look](functions.f:0 f {\"a\": 1})(functions.a.b:1 a.b {})"},
-    {kKimi, "", "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\"", "[][<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\"]"},
+    {kKimi, "", "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>"
+     "{\"a\"", "[][<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\"]"},
 
-    {kMinimax, "]~b]ai\n<think>\n", "t\n</think>\n\nNow\n<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"zip\">12</parameter>\n<parameter name=\"n\">12</parameter>\n"
+    {kMinimax, "]~b]ai\n<think>\n", "t\n</think>\n\nNow\n<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"zip\">12</parameter>"
+     "\n<parameter name=\"n\">12</parameter>\n"
                                     "</invoke>\n<invoke name=\"g\">\n</invoke>\n</minimax:tool_call>\n",
      "[t][Now](call_0 f {\"zip\": \"12\", \"n\": 12})(call_1 g {})"},
 
@@ -115,7 +126,8 @@ const Row kRows[] = {
      "[t][Let me look.](call_0 f {\"a\": 1})"},
     {kHarmony, "<|start|>assistant", " to=functions.f<|channel|>commentary<|message|>{}", "[][](call_0 f {})"},
     {kHarmony, "<|start|>assistant<|channel|>final<|message|>", "Just this<|return|>", "[][Just this]"},
-    {kHarmony, "<|start|>assistant", "<|channel|>commentary to=functions.f<|message|>{\"a\"", "[][<|channel|>commentary to=functions.f<|message|>{\"a\"]"},
+    {kHarmony, "<|start|>assistant", "<|channel|>commentary to=functions.f<|message|>{\"a\"", "[][<|channel|>commentary to=functions.f<|message|>"
+     "{\"a\"]"},
     {kHarmony, "<|start|>assistant", "no marks <| at all", "[][no marks <| at all]"},
     {kHarmony, "", "a<|channel|>final<|message|>b<|chan", "[][ab<|chan]"},
 };
@@ -175,7 +187,8 @@ TEST_CASE("templates say which syntax their models write") {
 TEST_CASE("no output, however broken, is lost or taken for a call") {
   // Every mark of every family, cut and mixed by a fixed sequence of numbers.
   const std::string all = std::string(kHermes) + kCoder + kGlm + kDeepseek + kDsml + kKimi + kMinimax;
-  const char* pieces[] = {"<tool_call>", "</tool_call>", "<function=", ">", "</function>", "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<|tool_calls_section_begin|>",
+  const char* pieces[] = {"<tool_call>", "</tool_call>", "<function=", ">", "</function>", "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
+     "", "<|tool_calls_section_begin|>",
                           "<|tool_calls_section_end|>", "<minimax:tool_call>", "</minimax:tool_call>", "{", "\"", "word", "<", "｜", "\xFF", "[[[["};
   for (const OutputSyntax& syntax : {detect_output_syntax(all), detect_output_syntax(kHarmony)}) {
     uint64_t state = 1;

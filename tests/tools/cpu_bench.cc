@@ -27,9 +27,6 @@ struct Settings {
   uint32_t repeats = 7;
 };
 
-constexpr BlockType kTypes[] = {BlockType::kQ8_0, BlockType::kQ4_0, BlockType::kMXFP4, BlockType::kQ4_K, BlockType::kQ5_K,
-                                BlockType::kQ6_K, BlockType::kF16,  BlockType::kBF16,  BlockType::kF32};
-
 // Time that this thread ran, so that other programs on the machine take little part.
 double seconds_run() {
   timespec now = {};
@@ -139,7 +136,7 @@ int main(int argc, char** argv) {
   std::printf("%-12s %-6s %9s %9s %9s %9s\n", "set", "type", "memory", "cache", "GFLOP/s", "prepare");
   std::printf("%-12s %-6s %9s %9s %9s %9s\n", "", "", "GB/s", "GB/s", "cache", "us");
   for (const cpu::Kernels* set : cpu::all_kernels()) {
-    for (const BlockType type : kTypes) {
+    for (const BlockType type : kAllTypes) {
       if (is_wanted(settings, std::string(set->name) + " " + block_type_name(type))) bench(*set, settings, type, memory);
     }
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "platform/check.h"
+#include "tests/tools/random_rare_blocks.h"
 
 namespace hotset::test {
 namespace {
@@ -26,7 +27,7 @@ constexpr double kE2m1Rms = 5.8523, kE2m1Mean = 4.5;
 // Powers of two that are mixed so that their mean square is right have a smaller mean; its middle over all mixes.
 constexpr double kPowerMean = 0.965;
 
-constexpr std::array<BlockFormat, 9> kFormats = {{
+constexpr std::array<BlockFormat, 28> kFormats = {{
     {BlockType::kF32, "F32", 1, 4, 0, kSqrt3 / 2},
     {BlockType::kF16, "F16", 1, 2, 1, kSqrt3 / 2},
     {BlockType::kBf16, "BF16", 1, 2, 32, kSqrt3 / 2},
@@ -36,6 +37,25 @@ constexpr std::array<BlockFormat, 9> kFormats = {{
     {BlockType::kQ5_K, "Q5_K", 256, 176, 17, 15.5 * kScale6Mean / (kDeviation32 * kScale6Rms)},
     {BlockType::kQ6_K, "Q6_K", 256, 210, 18, 15.5 * kScale8Mean / (kDeviation64 * kScale8Rms)},
     {BlockType::kMXFP4, "MXFP4", 32, 17, 38, kPowerMean * kE2m1Mean / kE2m1Rms},
+    {BlockType::kQ4_1, "Q4_1", 32, 20, 3, 0},
+    {BlockType::kQ5_0, "Q5_0", 32, 22, 8, 0},
+    {BlockType::kQ5_1, "Q5_1", 32, 24, 9, 0},
+    {BlockType::kQ2_K, "Q2_K", 256, 84, 10, 0},
+    {BlockType::kQ3_K, "Q3_K", 256, 110, 12, 0},
+    {BlockType::kIQ1_S, "IQ1_S", 256, 50, 24, 0},
+    {BlockType::kIQ1_M, "IQ1_M", 256, 56, 31, 0},
+    {BlockType::kIQ2_XXS, "IQ2_XXS", 256, 66, 19, 0},
+    {BlockType::kIQ2_XS, "IQ2_XS", 256, 74, 20, 0},
+    {BlockType::kIQ2_S, "IQ2_S", 256, 82, 28, 0},
+    {BlockType::kIQ3_XXS, "IQ3_XXS", 256, 98, 23, 0},
+    {BlockType::kIQ3_S, "IQ3_S", 256, 110, 26, 0},
+    {BlockType::kIQ4_NL, "IQ4_NL", 32, 18, 25, 0},
+    {BlockType::kIQ4_XS, "IQ4_XS", 256, 136, 30, 0},
+    {BlockType::kNVFP4, "NVFP4", 64, 36, 39, 0},
+    {BlockType::kQ1_0, "Q1_0", 128, 18, 40, 0},
+    {BlockType::kQ2_0, "Q2_0", 64, 18, 41, 0},
+    {BlockType::kTQ1_0, "TQ1_0", 256, 54, 36, 0},
+    {BlockType::kTQ2_0, "TQ2_0", 256, 66, 37, 0},
 }};
 
 void put_half(std::byte* out, double value) {
@@ -166,6 +186,7 @@ void fill_blocks(BlockType type, double deviation, Random& random, std::span<std
   HOTSET_CHECK(out.size() % format.size_bytes == 0);
   if (format.values == 1) return fill_floats(type, deviation, random, out);
   fill_random(random, out);
+  if (format.positive_mean == 0) return scale_rare_blocks(type, deviation, random, out);
   for (size_t at = 0; at < out.size(); at += format.size_bytes) set_scales(type, deviation, random, out.data() + at);
 }
 
@@ -192,6 +213,8 @@ void make_channels_positive(BlockType type, std::span<std::byte> row) {
       for (size_t i = 128; i < 160; ++i) row[i] |= std::byte{2};
       for (size_t i = 192; i < 194; ++i) row[i] = (row[i] & std::byte{0x3f}) | std::byte{0x40};
       return;
+    default:
+      HOTSET_CHECK(false);
   }
 }
 

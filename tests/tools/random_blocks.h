@@ -12,7 +12,9 @@ namespace hotset::test {
 
 // ggml's numbers.
 enum class BlockType : uint32_t {
-  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ8_0 = 8, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBf16 = 30, kMXFP4 = 39,
+  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8, kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14,
+  kIQ2_XXS = 16, kIQ2_XS = 17, kIQ3_XXS = 18, kIQ1_S = 19, kIQ4_NL = 20, kIQ3_S = 21, kIQ2_S = 22, kIQ4_XS = 23, kIQ1_M = 29, kBf16 = 30,
+  kTQ1_0 = 34, kTQ2_0 = 35, kMXFP4 = 39, kNVFP4 = 40, kQ1_0 = 41, kQ2_0 = 42,
 };
 
 struct BlockFormat {
@@ -21,7 +23,7 @@ struct BlockFormat {
   uint32_t values;           // in a block
   uint32_t size_bytes;       // of a block
   uint32_t file_type;        // ggml's general.file_type of a file made mostly of it
-  double positive_mean;      // mean of values made by make_channels_positive, for a standard deviation of 1
+  double positive_mean;      // mean of values made by make_channels_positive, for a standard deviation of 1; 0: it takes no such type
 };
 
 std::span<const BlockFormat> block_formats();
@@ -46,7 +48,7 @@ void fill_blocks(BlockType type, double deviation, Random& random, std::span<std
 // How many leading values of a row make_channels_positive changes.
 inline constexpr uint32_t kPositiveChannels = 32;
 
-// Makes the first kPositiveChannels values of a row (at its first block) non-negative; the rest stays.
+// Makes the first kPositiveChannels values of a row (at its first block) non-negative; the rest stays. Of types with a positive_mean.
 void make_channels_positive(BlockType type, std::span<std::byte> row);
 
 // IEEE half, round to nearest even; too large becomes infinity.

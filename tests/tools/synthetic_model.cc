@@ -102,6 +102,9 @@ Status check_shape(const ModelShape& shape, const std::vector<Tensor>& tensors) 
   if (shape.used > shape.experts) return error(Code::kInvalidArgument, "--used is above --experts");
   if (shape.heads % shape.kv_heads) return error(Code::kInvalidArgument, "--kv-heads does not divide --heads");
   if (shape.head_dim % 2) return error(Code::kInvalidArgument, "--head-dim must be even");
+  if (block_format(shape.embd_type).positive_mean == 0) {
+    return error(Code::kInvalidArgument, "--embd-type cannot be %s", block_format(shape.embd_type).name);
+  }
   if (shape.embd < kPositiveChannels) {
     return error(Code::kInvalidArgument, "--embd must be at least %u", kPositiveChannels);
   }

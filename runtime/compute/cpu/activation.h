@@ -15,16 +15,20 @@ static constexpr ActivationForm activation_form(BlockType weight_type) {
   switch (weight_type) {
     case BlockType::kQ8_0:
     case BlockType::kQ4_0:
-    case BlockType::kMXFP4: return ActivationForm::kSmall;
-    case BlockType::kQ4_K:
-    case BlockType::kQ5_K:
-    case BlockType::kQ6_K: return ActivationForm::kSuper;
+    case BlockType::kMXFP4:
+    case BlockType::kQ4_1:
+    case BlockType::kQ5_0:
+    case BlockType::kQ5_1:
+    case BlockType::kIQ4_NL:
+    case BlockType::kNVFP4:
+    case BlockType::kQ1_0:
+    case BlockType::kQ2_0: return ActivationForm::kSmall;
     case BlockType::kF32:
     case BlockType::kF16:
-    case BlockType::kBF16:
-    case BlockType::kI32: break;
+    case BlockType::kI32:
+    case BlockType::kBF16: return ActivationForm::kFloat;
+    default: return ActivationForm::kSuper;  // blocks of 256
   }
-  return ActivationForm::kFloat;
 }
 
 // Four blocks of 32 values. Blocks of 4-bit weights hold the halves of their 32 values in the low and the high nibbles of the

@@ -22,7 +22,7 @@ struct Kernels {
   const char* name;  // "avx512-vnni", "avx2", "neon", "portable"
 
   // Prepares x[cols] into activation_bytes() at `out`, aligned to 64 bytes. Rounding is symmetric and to nearest even, with
-  // one scale amax / 127 for each 32 values (Q8_0, Q4_0, MXFP4) or 256 (K types); every set writes the same bytes. A scale
+  // one scale amax / 127 for each 32 values (blocks of up to 128) or 256 (blocks of so many); every set writes the same bytes. A scale
   // block whose amax is below 2^-119 counts as zeros; one with an infinity or NaN makes every product NaN.
   void (*prepare)(BlockType weight_type, const float* x, uint32_t cols, void* out);
 

@@ -2,34 +2,13 @@
 //
 // VPMADDUBSW multiplies unsigned weights with signed activations and sums two products in 16 bits, which holds for weights of up
 // to 7 bits; VPMADDWD then multiplies with a 16-bit scale, or 1, and sums two more.
-#include <immintrin.h>
-
-#include <cstring>
-
+#include "runtime/compute/cpu/avx2.h"
 #include "runtime/compute/cpu/kernel_sets.h"
 #include "runtime/compute/cpu/tile.h"
 #include "runtime/format/mxfp4.h"
 
 namespace hotset::cpu {
 namespace {
-
-__m128i load16(const void* at) { return _mm_loadu_si128(static_cast<const __m128i*>(at)); }
-__m256i load32(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
-__m256i both_halves(__m128i v) { return _mm256_broadcastsi128_si256(v); }
-__m256i two_lanes(const uint8_t* low, const uint8_t* high) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(low)), load16(high), 1);
-}
-
-uint64_t bits16(const uint8_t* at) {
-  uint16_t bits;
-  std::memcpy(&bits, at, sizeof bits);
-  return bits;
-}
-
-float half(const uint8_t* at) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(static_cast<int>(bits16(at))))); }
-
-__m256i nibbles(__m256i pairs) { return _mm256_and_si256(pairs, _mm256_set1_epi8(15)); }
-__m256i high_nibbles(__m256i pairs) { return nibbles(_mm256_srli_epi16(pairs, 4)); }
 
 float sum_of(__m256 v) {
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -103,11 +82,6 @@ __m256 spread_lanes(__m128 four, int k) {
   return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(four), lanes);
 }
 
-__m128 half_scales(const uint8_t* block, uint32_t apart) {
-  const uint64_t bits = bits16(block) | bits16(block + apart) << 16 | bits16(block + 2 * apart) << 32 | bits16(block + 3 * apart) << 48;
-  return _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<long long>(bits)));
-}
-
 // Products of unsigned quants that are `1 << offset_bits` too large, four to a sum.
 __m256i offset_products(const SmallQuants& w, __m256i first, __m256i second, __m256i negative_sums, int offset_bits) {
   const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(w.first, first), _mm256_maddubs_epi16(w.second, second));
@@ -116,7 +90,7 @@ __m256i offset_products(const SmallQuants& w, __m256i first, __m256i second, __m
 
 struct Q8_0 {
   static constexpr uint32_t kBytes = 34;
-  static __m128 scales(const uint8_t* block) { return half_scales(block, kBytes); }
+  static __m128 scales(const uint8_t* block) { return four_halves(block, kBytes); }
   static SmallQuants quants(const uint8_t* block) {
     const __m256i a = load32(block + 2), b = load32(block + kBytes + 2);
     return {_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)};
@@ -132,9 +106,9 @@ struct Q8_0 {
 
 struct Q4_0 {
   static constexpr uint32_t kBytes = 18;
-  static __m128 scales(const uint8_t* block) { return half_scales(block, kBytes); }
+  static __m128 scales(const uint8_t* block) { return four_halves(block, kBytes); }
   static SmallQuants quants(const uint8_t* block) {
-    const __m256i pairs = two_lanes(block + 2, block + kBytes + 2);
+    const __m256i pairs = two_lanes(load16(block + 2), load16(block + kBytes + 2));
     return {nibbles(pairs), high_nibbles(pairs)};
   }
   static __m256i products(const SmallQuants& w, __m256i first, __m256i second, __m256i negative_sums) {
@@ -162,7 +136,7 @@ struct MXFP4 {
   }
   static SmallQuants quants(const uint8_t* block) {
     const __m256i kValues = both_halves(_mm_add_epi8(load16(kMxfp4Doubled), _mm_set1_epi8(16)));
-    const __m256i pairs = two_lanes(block + 1, block + kBytes + 1);
+    const __m256i pairs = two_lanes(load16(block + 1), load16(block + kBytes + 1));
     return {_mm256_shuffle_epi8(kValues, nibbles(pairs)), _mm256_shuffle_epi8(kValues, high_nibbles(pairs))};
   }
   static __m256i products(const SmallQuants& w, __m256i first, __m256i second, __m256i negative_sums) {
@@ -380,6 +354,7 @@ void multiply(BlockType type, const void* rows, uint64_t row_bytes, uint32_t row
     case BlockType::kQ5_K: return multiply_tiled<GroupedDot<true>>(product);
     case BlockType::kQ6_K: return multiply_tiled<Q6KDot>(product);
     case BlockType::kI32: return;  // no weights
+    default: return multiply_rare_avx2(type, rows, row_bytes, row_count, cols, activations, act_stride, tokens, out, out_stride);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/compute/cpu/kernel_sets.h"
 #include "runtime/format/half.h"
 #include "runtime/format/mxfp4.h"
+#include "runtime/format/whole_blocks.h"
 
 namespace hotset::cpu {
 namespace {
@@ -206,6 +207,54 @@ float dot_q6_k(const uint8_t* row, const void* activation, uint32_t cols) {
   return sum;
 }
 
+// ---- the types that are read as whole numbers
+
+template <BlockType kType>
+float dot_groups(const uint8_t* row, const void* activation, uint32_t cols) {
+  const auto* x = static_cast<const SmallActivation*>(activation);
+  const ExpandGroup expand = group_expander(kType);
+  const uint32_t together = block_elements(kType) / 32, size = block_bytes(kType);
+  float sum = 0;
+  WholeGroup w;
+  for (uint32_t g = 0; g < cols / 32; ++g) {
+    expand(row + uint64_t{g / together} * size, g % together, w);
+    const SmallActivation& group = x[g / SmallActivation::kBlocks];
+    const uint32_t at = g % SmallActivation::kBlocks;
+    int32_t first = 0, second = 0, all = 0;
+    for (uint32_t i = 0; i < 16; ++i) {
+      first += w.quants[i] * group.first[at][i];
+      second += w.quants[16 + i] * group.second[at][i];
+      all += group.first[at][i] + group.second[at][i];
+    }
+    const float scale = group.scale[at][0];
+    sum += static_cast<float>(first) * (w.scales[0] * scale) + static_cast<float>(second) * (w.scales[1] * scale);
+    sum -= static_cast<float>(all) * (w.min * scale);
+  }
+  return sum;
+}
+
+template <BlockType kType>
+float dot_blocks(const uint8_t* row, const void* activation, uint32_t cols) {
+  const auto* x = static_cast<const SuperActivation*>(activation);
+  const ExpandBlock expand = block_expander(kType);
+  float sum = 0;
+  WholeBlock w;
+  for (uint32_t block = 0; block < cols / SuperActivation::kValues; ++block, ++x, row += block_bytes(kType)) {
+    expand(row, w);
+    int32_t total = 0, low = 0;
+    for (uint32_t part = 0; part < 16; ++part) {
+      const int8_t* values = x->values[SuperActivation::kPlaceOfGroup[part / 2]] + part % 2 * 16;
+      int32_t product = 0;
+      for (uint32_t i = 0; i < 16; ++i) product += w.quants[16 * part + i] * values[i];
+      total += w.scales[part] * product;
+      low += w.mins[part] * x->sums16[part];
+    }
+    sum += static_cast<float>(total) * (w.d * x->scale);
+    sum -= static_cast<float>(low) * (w.dmin * x->scale);
+  }
+  return sum;
+}
+
 using DotRow = float (*)(const uint8_t* row, const void* activation, uint32_t cols);
 
 DotRow dot_of(BlockType type) {
@@ -220,6 +269,25 @@ DotRow dot_of(BlockType type) {
     case BlockType::kQ5_K: return dot_q4_q5_k<true>;
     case BlockType::kQ6_K: return dot_q6_k;
     case BlockType::kI32: break;  // no weights
+    case BlockType::kQ4_1: return dot_groups<BlockType::kQ4_1>;
+    case BlockType::kQ5_0: return dot_groups<BlockType::kQ5_0>;
+    case BlockType::kQ5_1: return dot_groups<BlockType::kQ5_1>;
+    case BlockType::kIQ4_NL: return dot_groups<BlockType::kIQ4_NL>;
+    case BlockType::kNVFP4: return dot_groups<BlockType::kNVFP4>;
+    case BlockType::kQ1_0: return dot_groups<BlockType::kQ1_0>;
+    case BlockType::kQ2_0: return dot_groups<BlockType::kQ2_0>;
+    case BlockType::kQ2_K: return dot_blocks<BlockType::kQ2_K>;
+    case BlockType::kQ3_K: return dot_blocks<BlockType::kQ3_K>;
+    case BlockType::kIQ1_S: return dot_blocks<BlockType::kIQ1_S>;
+    case BlockType::kIQ1_M: return dot_blocks<BlockType::kIQ1_M>;
+    case BlockType::kIQ2_XXS: return dot_blocks<BlockType::kIQ2_XXS>;
+    case BlockType::kIQ2_XS: return dot_blocks<BlockType::kIQ2_XS>;
+    case BlockType::kIQ2_S: return dot_blocks<BlockType::kIQ2_S>;
+    case BlockType::kIQ3_XXS: return dot_blocks<BlockType::kIQ3_XXS>;
+    case BlockType::kIQ3_S: return dot_blocks<BlockType::kIQ3_S>;
+    case BlockType::kIQ4_XS: return dot_blocks<BlockType::kIQ4_XS>;
+    case BlockType::kTQ1_0: return dot_blocks<BlockType::kTQ1_0>;
+    case BlockType::kTQ2_0: return dot_blocks<BlockType::kTQ2_0>;
   }
   return nullptr;
 }

@@ -1,25 +1,16 @@
 // The router: scores of experts -> the chosen ids and their weights.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "runtime/compute/cpu/activation_function.h"
+#include "runtime/compute/cpu/rank.h"
 #include "runtime/compute/cpu/stages.h"
 
 namespace hotset::cpu {
 namespace {
 
-// Unsigned numbers in the order of the floats, NaN below all: the sign decides which half, and negative ones run backwards.
-uint32_t rank_of(float score) {
-  const uint32_t bits = std::bit_cast<uint32_t>(score);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0;
-  if ((bits & 0x7fffffffu) == 0) return 0x80000000u;
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
-
-// What sorts by falling rank, the lower id first among equals.
-uint64_t key_of(float score, uint32_t id) { return uint64_t{rank_of(score)} << 32 | ~id; }
+uint64_t key_of(float score, uint32_t id) { return rank_key(rank_of(score), id); }
 
 // The best keys so far, falling.
 struct Best {

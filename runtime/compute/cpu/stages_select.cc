@@ -1,21 +1,11 @@
 #include "runtime/compute/cpu/stages_select.h"
 
-#include <bit>
 #include <cmath>
 #include <functional>
 
+#include "runtime/compute/cpu/rank.h"
+
 namespace hotset::cpu {
-namespace {
-
-// Unsigned numbers in the order of the floats, as shaders/rank.glsl. NaN ranks below all.
-uint32_t rank_of(float score) {
-  if (std::isnan(score)) return 0;
-  if (score == 0) return 0x80000000u;
-  const auto bits = std::bit_cast<uint32_t>(score);
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
-
-}  // namespace
 
 // ---- scores
 
@@ -68,14 +58,13 @@ void SelectMaskStage::run(uint32_t first, uint32_t end, const StageContext& cont
   for (uint32_t item = first; item < end; ++item) run_mask(item / tile.shape.masks(), item % tile.shape.masks(), context);
 }
 
-// A block's key is its rank, then how far it lies from the end of the numbers: no two are equal.
+// No two keys are equal: the least one chosen says it all.
 void SelectMaskStage::run_mask(uint32_t t, uint32_t index, const StageContext& context) const {
   const SelectShape& shape = tile.shape;
   const uint32_t positions = tile.positions_of(t, context), blocks = tile.blocks_of(t, context);
   const float* scores = tile.scores_of(t, index);
   const auto key_of = [&](uint32_t block) {
-    const uint32_t rank = block + shape.own_blocks >= blocks ? UINT32_MAX : rank_of(scores[block]);
-    return uint64_t{rank} << 32 | ~block;
+    return rank_key(block + shape.own_blocks >= blocks ? UINT32_MAX : rank_of(scores[block]), block);
   };
   uint64_t least = 0;
   if (blocks > shape.top_k) {

@@ -49,7 +49,7 @@ void describe_cohere2moe(Graph& graph) {
   decoder(graph, block, [](Graph& g, uint32_t layer, const Value& x) {
     AttentionBlock attention = attention_from_metadata(g);
     attention.adjacent_pairs = true;
-    const bool sliding = slides(g, layer, 4);
+    const bool sliding = slides(g, layer, 4, true);
     if (sliding) attention.window = g.config().sliding_window;
     if (!sliding && layer >= g.config().leading_dense_layers) attention.rope_dim = 0;
     const Value normed = g.norm(x, "attn_norm");

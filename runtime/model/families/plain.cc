@@ -7,9 +7,6 @@ namespace hotset {
 
 void describe_plain(Graph& graph, const PlainStyle& style) {
   decoder(graph, {}, [&](Graph& g, uint32_t layer, const Value& x) {
-    for (const char* norm : {"attn_q_norm.weight", "attn_k_norm.weight"}) {
-      if (style.query_norms) g.need(norm);
-    }
     AttentionBlock attention = attention_from_metadata(g);
     attention.adjacent_pairs = style.adjacent_pairs;
     attention.norm_after_rope = style.norm_after_rope;
@@ -23,7 +20,12 @@ void describe_plain(Graph& graph, const PlainStyle& style) {
     if (sliding && g.has_key("rope.freq_base_swa")) {
       attention.rope_table = g.rope_table(rope_from_metadata(g, attention.rope_dim, g.real("rope.freq_base_swa", 0)));
     }
-    g.linear_add(grouped_attention(g, g.norm(x, "attn_norm"), attention), "attn_output", x);
+    const Value normed = g.norm(x, "attn_norm");
+    const Value attended = grouped_attention(g, normed, attention);
+    for (const char* norm : {"attn_q_norm.weight", "attn_k_norm.weight"}) {
+      if (style.query_norms) g.need(norm);
+    }
+    g.linear_add(attended, "attn_output", x);
     MoeBlock experts = moe_from_metadata(g, style.gating, style.renormalise);
     experts.glu = style.glu;
     if (style.wide_experts) experts.ff = g.config().feed_forward;

@@ -65,6 +65,7 @@ AttentionBlock gemma4_attention(Graph& g, bool sliding) {
   attention.scale = 1;
   attention.unit_norms = true;
   attention.norm_values = true;
+  attention.may_lack_values = true;
   if (sliding) {
     attention.window = g.config().sliding_window;
     attention.head_dim = g.number("attention.key_length_swa", attention.head_dim);

@@ -67,6 +67,7 @@ void describe_dots3note(Graph& graph) {
   decoder(graph, {}, [](Graph& g, uint32_t layer, const Value& x) {
     LatentBlock latent = latent_from_metadata(g);
     latent.gate = OutputGate::kHead;
+    g.need("attn_k_norm.weight");
     const Value normed = g.norm(x, "attn_norm");
     const Value query = latent_query(g, normed, latent);
     if (slides(g, layer, 0)) slide(g, latent);
@@ -79,6 +80,8 @@ void describe_dots3note(Graph& graph) {
 void describe_minimax_m3(Graph& graph) {
   decoder(graph, {}, [](Graph& g, uint32_t, const Value& x) {
     AttentionBlock attention = attention_from_metadata(g);
+    g.need("attn_q_norm.weight");
+    g.need("attn_k_norm.weight");
     const Value normed = g.norm(x, "attn_norm");
     if (g.has("indexer.q_proj.weight")) {
       const IndexerBlock indexer = indexer_from_metadata(g, attention.rope_dim, attention.rope_table);
