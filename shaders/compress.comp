@@ -20,7 +20,7 @@ void keep(uint col, uint place, uint first) {
   const uint last = first + p.n - 1;
   const uint back = (last % p.positions + p.positions - place) % p.positions;
   if (col >= p.cols || back >= p.n) return;
-  for (uint which = 0; which < 2; ++which) {
+  for (uint which = 0; which < (p.scores != 0 ? 2 : 1); ++which) {
     Floats(p.state + 4ul * (uint64_t(which) * p.positions + place) * p.cols).v[col] = input_at(which, last - back, col, first);
   }
 }
@@ -39,7 +39,7 @@ void main() {
   if (end % p.ratio == 0) {
     for (uint at = end - min(end, p.positions); at < end; ++at) {
       const uint col = channel + (p.cols > p.width && at + p.ratio >= end ? p.width : 0);
-      const float score = input_at(1, at, col, first) + Floats(p.bias + 4ul * (at % p.ratio) * p.cols).v[col];
+      const float score = p.scores == 0 ? 0.0 : input_at(1, at, col, first) + Floats(p.bias + 4ul * (at % p.ratio) * p.cols).v[col];
       const float top = max(highest, score), shrink = exp(highest - top), share = exp(score - top);
       highest = top;
       weight = weight * shrink + share;

@@ -205,6 +205,7 @@ struct SelectPush {
   uint own_blocks;
   uint mask_words;
   uint every;
+  uint spread_tokens;
 };
 
 // Keys a split of attention takes at least.

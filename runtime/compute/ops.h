@@ -59,8 +59,8 @@ struct AttentionInputs {
   uint64_t mask = 0;
   uint32_t mask_words = 0;
   uint32_t mask_heads = 1;  // or as many as key/value heads, a mask each
-  // With AttentionShape::beside_every: rows like those of the keys, keys and values alike, of one key head. Windows and chunks are not
-  // theirs, and the mask is of them alone, a bit a row.
+  // With AttentionShape::beside_every: rows like those of the keys, keys and values alike, of one key head; key_stride is value_stride.
+  // Windows and chunks are not theirs, and the mask is of them alone, a bit a row.
   uint64_t beside = 0;
 };
 
@@ -77,7 +77,8 @@ struct KvCacheView {
 // `own_blocks` up to the token's own come first whatever their scores. The lower position comes first among equals; a score that is no
 // number may come anywhere.
 //
-// With `every`, "positions" are rows that each stand for a run of so many positions, and a token sees those whose runs are over.
+// With `every`, "positions" are rows that each stand for a run of so many positions, and a token sees those whose runs are over. With
+// `spread_tokens`, the mask is of so many positions all the same: those of the chosen runs are set, and those of a run that is not over.
 struct SelectShape {
   uint32_t heads = 0;
   uint32_t head_dim = 0;        // a multiple of 16
@@ -86,12 +87,13 @@ struct SelectShape {
   uint32_t block = 1;           // positions
   uint32_t own_blocks = 0;
   uint32_t every = 1;
+  uint32_t spread_tokens = 0;
   uint32_t context_tokens = 0;  // rows of the cache
   KvElement kv = KvElement::kF16;
 
   uint32_t masks() const { return together ? 1 : heads; }
   uint32_t blocks() const { return (context_tokens + block - 1) / block; }
-  uint32_t mask_words() const { return (context_tokens + 31) / 32; }
+  uint32_t mask_words() const { return ((spread_tokens != 0 ? spread_tokens : context_tokens) + 31) / 32; }
   uint64_t token_scratch_bytes() const { return uint64_t{masks()} * blocks() * sizeof(float); }
 };
 
@@ -202,7 +204,7 @@ enum class Decay : uint32_t {
 
 // Runs of `ratio` positions become one row of `width` channels: for each channel, the mean of what the run's positions give for it, weighed by
 // a softmax of their scores plus a bias of the place in the run. With overlap a position gives two rows, one after the other: the first to
-// the run after its own, the second to its own.
+// the run after its own, the second to its own. Without scores the mean is a plain one.
 struct CompressShape {
   uint32_t width = 0;
   uint32_t ratio = 0;
@@ -210,7 +212,7 @@ struct CompressShape {
 
   uint32_t cols() const { return overlap ? 2 * width : width; }       // of values and scores
   uint32_t positions() const { return overlap ? 2 * ratio : ratio; }  // that a row is made of, and that the state keeps
-  uint64_t state_floats() const { return uint64_t{2} * positions() * cols(); }
+  uint64_t state_floats(bool scored = true) const { return uint64_t{scored ? 2u : 1u} * positions() * cols(); }
 };
 
 // Weights of hyper-connections (Zhu et al. 2024; manifold-constrained: Xie et al. 2025) between `streams` residual streams, from
@@ -417,7 +419,8 @@ class Ops {
   virtual void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
                                 uint32_t n) = 0;
   // out row t: [width], the run's row where token t is the last of one, else zeros. values, scores: [n][cols]. bias: float [ratio][cols].
-  // state: float [2][positions][cols]: of the last positions, brought up to date; not read before position 0.
+  // state: float [2][positions][cols]: of the last positions, brought up to date; not read before position 0. Without scores (address 0)
+  // there is no bias, nor a second half of the state.
   virtual void compress(const CompressShape& shape, const Rows& values, const Rows& scores, uint64_t bias, uint64_t state, const Rows& out,
                         uint32_t n) = 0;
   // mixes and out: [n][(2 + streams) * streams]; may be the same. scale: float [3], bias: float [(2 + streams) * streams].

@@ -107,7 +107,7 @@ void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const Kv
   const uint32_t splits = phase == Phase::kDecode ? decode_splits(batch_, shape, lanes) : 1;
   const uint64_t parts = n * part_bytes(shape, splits);
   HOTSET_CHECK(scratch.size_bytes >= parts);
-  HOTSET_CHECK(shape.beside_every == 0 || (shape.kv_heads == 1 && inputs.beside != 0));
+  HOTSET_CHECK(shape.beside_every == 0 || (shape.kv_heads == 1 && inputs.beside != 0 && shape.key_stride == shape.value_stride));
   HOTSET_CHECK(inputs.mask_heads == 1 || inputs.mask_heads == shape.kv_heads);
   const Program* attend = program({"attention", shaders::attention,
                                    {lanes, shape.head_dim, shape.value_dim, shape.kv == KvElement::kF16, columns.heads, columns.queries, splits,

@@ -20,11 +20,12 @@ Tensor floats_at(uint64_t address, uint64_t count) { return {address, count * si
 void OpsVulkan::compress(const CompressShape& shape, const Rows& values, const Rows& scores, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) {
   HOTSET_CHECK(n > 0 && shape.ratio > 0 && shape.width > 0);
   const uint32_t lanes = tuning::elementwise_workgroup(device_.limits()), cols = shape.cols(), positions = shape.positions();
-  const Tensor kept = floats_at(state, shape.state_floats());
+  HOTSET_CHECK((scores.address == 0) == (bias == 0));
+  const Tensor kept = floats_at(state, shape.state_floats(scores.address != 0));
   const Tensor given[] = {span_of(values, n, cols), span_of(scores, n, cols)};
   const shaders::CompressPush push = {control_, values.address, scores.address, bias, state, out.address, shape.width, cols, shape.ratio, positions, n,
                                       values.stride, scores.stride, out.stride};
-  order({given[0], given[1], floats_at(bias, uint64_t{shape.ratio} * cols), kept}, {span_of(out, n, shape.width)});
+  order({given[0], given[1], bias == 0 ? Tensor{} : floats_at(bias, uint64_t{shape.ratio} * cols), kept}, {span_of(out, n, shape.width)});
   if (const Program* make = program({"compress", shaders::compress, {lanes, false}})) dispatch(*make, push, ceil_div(shape.width, lanes), n);
   order({given[0], given[1]}, {kept});
   if (const Program* keep = program({"compress", shaders::compress, {lanes, true}})) dispatch(*keep, push, ceil_div(cols, lanes), positions);

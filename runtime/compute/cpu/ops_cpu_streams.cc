@@ -7,7 +7,7 @@ namespace hotset {
 using cpu::pointer;
 
 void OpsCpu::compress(const CompressShape& shape, const Rows& values, const Rows& scores, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) {
-  HOTSET_CHECK(n > 0 && shape.ratio > 0 && shape.width > 0);
+  HOTSET_CHECK(n > 0 && shape.ratio > 0 && shape.width > 0 && (scores.address == 0) == (bias == 0));
   const cpu::CompressStage stage = {shape, values, scores, pointer<const float>(bias), pointer<float>(state), out, n};
   push(stage, uint64_t{n} * shape.cols() * 8);
 }

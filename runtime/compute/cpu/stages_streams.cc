@@ -39,6 +39,11 @@ void CompressStage::run_token(uint32_t token, uint32_t channel, uint32_t count, 
   std::fill_n(to, count, 0.0f);
   const uint32_t end = context.control.position + token + 1;
   if (end % shape.ratio != 0) return;
+  if (scored()) weigh(to, end, channel, count, context);
+  else average(to, end, channel, count, context);
+}
+
+void CompressStage::weigh(float* to, uint32_t end, uint32_t channel, uint32_t count, const StageContext& context) const {
   std::array<float, kChannels> highest, weight = {};
   highest.fill(-INFINITY);
   for (uint32_t at = end - std::min(end, shape.positions()); at < end; ++at) {
@@ -57,10 +62,21 @@ void CompressStage::run_token(uint32_t token, uint32_t channel, uint32_t count, 
   for (uint32_t i = 0; i < count; ++i) to[i] /= weight[i];
 }
 
+void CompressStage::average(float* to, uint32_t end, uint32_t channel, uint32_t count, const StageContext& context) const {
+  const uint32_t positions = std::min(end, shape.positions());
+  for (uint32_t at = end - positions; at < end; ++at) {
+    const float* value = input(0, at, context) + channel + (shape.overlap && at + shape.ratio >= end ? shape.width : 0);
+    for (uint32_t i = 0; i < count; ++i) to[i] += value[i];
+  }
+  for (uint32_t i = 0; i < count; ++i) to[i] /= static_cast<float>(positions);
+}
+
 void CompressStage::keep(uint32_t col, uint32_t count, const StageContext& context) const {
   for (uint32_t t = n - std::min(n, shape.positions()); t < n; ++t) {
     const uint32_t position = context.control.position + t;
-    for (uint32_t which = 0; which < 2; ++which) std::copy_n(input(which, position, context) + col, count, kept(which, position) + col);
+    for (uint32_t which = 0; which < (scored() ? 2 : 1); ++which) {
+      std::copy_n(input(which, position, context) + col, count, kept(which, position) + col);
+    }
   }
 }
 

@@ -23,6 +23,9 @@ struct CompressStage {  // item: kChannels channels
  private:
   float* kept(uint32_t which, uint32_t position) const;
   const float* input(uint32_t which, uint32_t position, const StageContext& context) const;
+  bool scored() const { return scores.address != 0; }
+  void weigh(float* to, uint32_t end, uint32_t channel, uint32_t count, const StageContext& context) const;
+  void average(float* to, uint32_t end, uint32_t channel, uint32_t count, const StageContext& context) const;
   void run_token(uint32_t token, uint32_t channel, uint32_t count, const StageContext& context) const;
   void keep(uint32_t col, uint32_t count, const StageContext& context) const;
 };
