@@ -79,6 +79,7 @@ struct StepRecorder::Record {
     SelectShape shape = s.shape;
     shape.context_tokens = r.rows_of(shape.every);
     shape.kv = r.ws_.shape().kv;
+    if (s.spread) shape.spread_tokens = r.ws_.shape().context_tokens;
     r.ops_.select_positions(shape, r.rows(s.q), s.weights.exists() ? r.rows(s.weights) : Rows{}, r.ws_.state(s.keys), r.ws_.select_scores, r.tensor(s.mask), n);
   }
   void operator()(const ConvStep& s) const { r.ops_.conv(s.shape, r.rows(s.x), vector(s.weight), vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n); }
@@ -92,14 +93,15 @@ struct StepRecorder::Record {
     r.ops_.selective_scan(s.shape, r.rows(s.x), r.rows(s.dt), r.rows(s.b), r.rows(s.c), vector(s.a), vector(s.d), r.ws_.state(s.state), r.rows(s.out), n);
   }
   void operator()(const CompressStep& s) const {
-    r.ops_.compress(s.shape, r.rows(s.values), r.rows(s.scores), vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n);
+    r.ops_.compress(s.shape, r.rows(s.values), s.scores.exists() ? r.rows(s.scores) : Rows{}, vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n);
   }
   void operator()(const StreamWeightsStep& s) const {
     r.ops_.stream_weights(s.shape, r.rows(s.mixes), vector(s.scale), vector(s.bias), r.rows(s.out), n);
   }
   void operator()(const MixStreamsStep& s) const {
     const bool adds = s.added.exists();
-    r.ops_.mix_streams(s.shape, r.rows(s.x), r.rows(s.weights), adds ? r.rows(s.added) : Rows{}, adds ? r.rows(s.added_weights) : Rows{}, r.rows(s.out), n);
+    const Rows weights = s.constant_weights != Value::kNone ? Rows{r.ws_.constant(s.constant_weights).address, 0} : r.rows(s.weights);
+    r.ops_.mix_streams(s.shape, r.rows(s.x), weights, adds ? r.rows(s.added) : Rows{}, adds ? r.rows(s.added_weights) : Rows{}, r.rows(s.out), n);
   }
   void operator()(const MoeStep&) const { HOTSET_CHECK(false); }  // a stretch ends before it
 };

@@ -150,12 +150,13 @@ struct SelectStep {
   Value weights;         // none: heads choose each for themselves
   StateId keys = 0;
   Value mask;            // a mask a head or one, 32 positions a word
+  bool spread = false;   // SelectShape::spread_tokens are those of the session
 };
 
 struct CompressStep {
   CompressShape shape;
   Value values;
-  Value scores;
+  Value scores;                       // none: a plain mean, without bias
   const TensorInfo* bias = nullptr;
   StateId state = 0;
   Value out;
@@ -173,6 +174,7 @@ struct MixStreamsStep {
   MixShape shape;
   Value x;
   Value weights;
+  uint32_t constant_weights = Value::kNone;  // in their place: index in ModelSpec::constants
   Value added;
   Value added_weights;
   Value out;

@@ -102,22 +102,22 @@ Value attend(Graph& g, const Value& x) {
   return project(g, step.out);
 }
 
-// Gate and up are clamped before the function.
-Glu clamped(Graph& g, const char* key, const char* otherwise) {
-  const float limit = g.layer_real(g.has_key(key) ? key : otherwise, g.layer(), 0);
-  if (!(limit > 1e-6f)) return {};
-  return {.gate_high = limit, .up_low = -limit, .up_high = limit};
-}
-
 Value feed(Graph& g, const Value& x) {
   MoeBlock experts = moe_from_metadata(g, Gating::kSqrtSoftplus, true);
-  experts.glu = clamped(g, "swiglu_clamp_exp", "swiglu_clamp_exp");
-  const Value out = feed_forward_alone(g, x, shared_width(g), clamped(g, "swiglu_clamp_shexp", "swiglu_clamp_exp"), "_shexp");
+  experts.glu = clamped_before(g, "swiglu_clamp_exp");
+  const Glu shared = g.has_key("swiglu_clamp_shexp") ? clamped_before(g, "swiglu_clamp_shexp") : experts.glu;
+  const Value out = feed_forward_alone(g, x, shared_width(g), shared, "_shexp");
   routed_experts(g, x, out, experts);
   return out;
 }
 
 }  // namespace
+
+Glu clamped_before(Graph& g, const char* key) {
+  const float limit = g.layer_real(key, g.layer(), 0);
+  if (!(limit > 1e-6f)) return {};
+  return {.gate_high = limit, .up_low = -limit, .up_high = limit};
+}
 
 void describe_deepseek4(Graph& g) {
   StreamShape shape = {.streams = g.number("hyper_connection.count", 1), .iterations = g.number("hyper_connection.sinkhorn_iterations", 1)};
