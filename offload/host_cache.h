@@ -34,6 +34,7 @@ class HostCache {
   void poll();
   void cancel_hints();
   void set_evict_listener(HostTier::EvictListener listener) { evicted_ = std::move(listener); }
+  void set_events(LinkEvents* events) { reader_.set_events(events); }
   void set_arrival_listener(HostTier::ArrivalListener listener) { arrived_ = std::move(listener); }
   void touch(ExpertId id);
   void demote(ExpertId id);

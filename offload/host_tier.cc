@@ -173,6 +173,10 @@ void HostTier::set_evict_listener(EvictListener listener) {
   if (cache_) cache_->set_evict_listener(std::move(listener));
 }
 
+void HostTier::set_events(LinkEvents* events) {
+  if (cache_) cache_->set_events(events);
+}
+
 void HostTier::set_arrival_listener(ArrivalListener listener) {
   if (cache_) cache_->set_arrival_listener(std::move(listener));
 }

@@ -28,6 +28,7 @@
 namespace hotset {
 
 class HostCache;
+class LinkEvents;
 struct Seams;
 
 // A run of an expert's bytes, and where it belongs in the record's layout (ExpertTable). Padding between runs is in no part.
@@ -159,6 +160,9 @@ class HostTier {
   // Is told of every expert whose bytes have come to a bounded tier: resident() is true. Makes no call of the tier that changes it.
   using ArrivalListener = std::function<void(ExpertId)>;
   void set_arrival_listener(ArrivalListener listener);
+
+  // Experts that arrive in a bounded tier are reported from here on; nullptr: no more.
+  void set_events(LinkEvents* events);
 
   // A decode token used the expert where it lies, without an acquire: counts as one. Takes back demote().
   void touch(ExpertId id);

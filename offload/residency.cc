@@ -117,9 +117,17 @@ void Residency::publish_layer(uint32_t layer) {
 Status Residency::set_serving(const Serving& serving) {
   const bool reads_host = serving.decode == MissMode::kInPlace || serving.scan_in_place;
   if (reads_host && window_ == nullptr) return error(Code::kInvalidArgument, "this device does not read experts in host memory");
+  if (!serving.use_slots && (serving.decode != MissMode::kCpu || !host_.holds_all())) {
+    return error(Code::kInvalidArgument, "VRAM's experts are left unused only where the CPU runs all of them out of RAM");
+  }
   serving_ = serving;
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) publish_layer(layer);
   return ok_status();
+}
+
+void Residency::set_events(LinkEvents* events) {
+  events_ = events;
+  host_.set_events(events);
 }
 
 // --- acquire
@@ -193,7 +201,7 @@ Status Residency::serve_missing(uint32_t layer, Access access) {
 
 // Takes back the pins of this acquire and its newcomers, whose bytes may not have arrived.
 void Residency::undo(uint32_t layer, size_t uploads) {
-  if (link_) link_->discard();
+  if (link_) discard_copies();
   for (const uint16_t id : present_) cache_.retire(cache_.find(id_of(layer, id)), 0);
   for (size_t i = 0; i < uploads; ++i) {
     const SlotId slot = cache_.find(uploaded_[i]);
@@ -228,7 +236,7 @@ Status Residency::upload_missing(uint32_t layer, Access access) {
 // Experts as they arrive in RAM, on to VRAM.
 Status Residency::upload_batch(std::span<const ExpertId> ids, Heat heat) {
   HOTSET_RETURN_IF_ERROR(host_.acquire(ids, [this, heat](size_t i) { return upload(wanted_[i], heat); }, heat));
-  auto submitted = link_->submit();
+  auto submitted = submit_copies();
   if (submitted.ok()) visible_value_ = std::max(visible_value_, *submitted);
   // A bounded tier may give the bytes up once they are not pinned.
   const Status done = submitted.ok() && !host_.holds_all() ? link_->wait(*submitted) : submitted.status();
@@ -260,10 +268,23 @@ Status Residency::upload(ExpertId id, Heat heat) {
 
 Status Residency::copy_parts(ExpertId id, SlotId slot) {
   const SlotPlace& place = cache_.place(slot);
+  const uint64_t start_ns = events_ ? now_ns() : 0;
   for (const RecordPart& part : host_.parts(id)) {
     HOTSET_RETURN_IF_ERROR(link_->copy(part.bytes, place.slab, place.offset_bytes + part.record_offset_bytes));
   }
+  if (events_) events_->begin_copy(id, table_.record_bytes(id.layer), start_ns, now_ns());
   return ok_status();
+}
+
+Result<uint64_t> Residency::submit_copies() {
+  auto value = link_->submit();
+  if (events_ && value.ok()) events_->sent(*value);
+  return value;
+}
+
+void Residency::discard_copies() {
+  link_->discard();
+  if (events_) events_->discard();
 }
 
 // --- from RAM

@@ -21,6 +21,7 @@
 #include "platform/bytes.h"
 #include "platform/status.h"
 #include "platform/vulkan/device_report.h"
+#include "runtime/engine/run_history.h"
 #include "runtime/text/output_parser.h"
 #include "runtime/text/sampler.h"
 #include "runtime/text/token.h"
@@ -34,6 +35,8 @@ enum class KvType { kF16, kF32 };
 // How an expert that VRAM does not hold is served: read by the GPU in host memory, run by the CPU, or copied to VRAM first. kAuto: what
 // was measured to be the fastest here.
 enum class MissChoice { kAuto, kGpu, kCpu, kWait };
+// What a trace holds.
+enum class TraceContent { kRouting, kRoutingAndLinks };
 // Where guesses for reading experts ahead come from. kAuto: the router where experts come from disk.
 enum class PrefetchChoice { kAuto, kOff, kRouter, kHistory };
 
@@ -162,6 +165,7 @@ struct SessionStats {
   PrefetchStats prefetch;
   double estimated_token_ns = 0;  // what the link model says of a decode token as measured so far; 0: no rates
   std::string limiting_link;      // and what it says takes most of it
+  uint64_t trace_lost_tokens = 0;  // that the trace's disk had no room for
   uint64_t submits = 0;         // queue submits
   uint64_t decode_submits = 0;
   uint64_t vram_used_bytes = 0;
@@ -215,9 +219,12 @@ class Session {
 
   virtual SessionStats stats() const = 0;
 
-  // Writes the experts that each token from here on chooses to `path` (format: MOETRACE 1), in place of what is there; an empty
-  // path ends it. A disk that fills up ends the file, not the run. Error: the file cannot be written.
-  virtual Status trace_to(const std::string& path) = 0;
+  // Writes the experts that each token from here on chooses to `path` (format: MOETRACE 1), in place of what is there, and with
+  // kRoutingAndLinks when each expert crossed which link; an empty path ends it. A disk that fills up ends the file, not the run, and
+  // what is lost is counted in the stats. Error: the file cannot be written.
+  virtual Status trace_to(const std::string& path, TraceContent content) = 0;
+  // Which experts the decoded tokens used, and how hits and links went over time.
+  virtual const RunHistory& history() const = 0;
 
   // What goes where and why, how misses are served, the tokens a second that are expected of it and the link that limits them;
   // several lines.

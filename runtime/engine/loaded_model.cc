@@ -1,13 +1,17 @@
 #include "runtime/engine/loaded_model.h"
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 
 #include "platform/bytes.h"
 #include "platform/file.h"
 #include "platform/log.h"
 #include "platform/threads.h"
 #include "runtime/engine/backend_choice.h"
+#include "runtime/engine/kernel_probe.h"
 #include "runtime/engine/link_file.h"
+#include "runtime/engine/serving_tokens.h"
 #include "runtime/model/family.h"
 
 namespace hotset {
@@ -15,6 +19,7 @@ namespace {
 
 // Of what the device has free, when no budget is given: peers measured twofold losses past the edge of VRAM.
 constexpr double kDefaultBudgetShare = 0.9;
+constexpr uint64_t kMostServingFileBytes = 64 << 10;
 constexpr uint32_t kMostBatchTokens = 8192;  // a dispatch has a workgroup row a token; Vulkan promises 65535
 constexpr uint64_t kUploadStagingBytes = 8u << 20;
 constexpr uint64_t kBudgetSteps = 8;  // VRAM is taken back in no smaller part of the budget, so that the cache does not swing
@@ -27,6 +32,17 @@ uint64_t resolve_budget(const EngineOptions& options, const DeviceBudget& device
              format_bytes(device.free_bytes).c_str());
   }
   return std::min(wanted, device.free_bytes);
+}
+
+// Whether an earlier start measured these ways; if so their times are set.
+bool keeps_times(const std::string& path, const ServingOwner& owner, std::span<TriedWay> ways) {
+  if (path.empty() || !file_exists(path)) return false;
+  const auto text = read_whole_file(path, kMostServingFileBytes);
+  const Status read = text.ok() ? read_serving_file(*text, owner, ways) : text.status();
+  if (read.ok()) return true;
+  for (TriedWay& way : ways) way.time = {};
+  log_line(LogLevel::kInfo, "the ways to serve misses are tried anew, '%s' is not used: %s", path.c_str(), read.message().c_str());
+  return false;
 }
 
 ByteRange range_of(const TensorInfo* tensor) { return {tensor->part, tensor->file_offset_bytes, tensor->size_bytes}; }
@@ -59,14 +75,15 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   std::unique_ptr<LoadedModel> loaded(new LoadedModel());
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
-  const std::optional<LinkProbe> probe = loaded->probe_device(options);
+  const std::optional<LinkProbe> probe = loaded->memory_->of_host() ? loaded->probe_cpu() : loaded->probe_device(options);
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
   const LinkRates rates = probe ? probe->rates : LinkRates{};
-  const std::optional<CopyPath> copy_path = probe ? std::optional(probe->copy_path) : std::nullopt;
+  const std::optional<CopyPath> copy_path = probe && !loaded->memory_->of_host() ? std::optional(probe->copy_path) : std::nullopt;
   HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_, loaded->plan_,
                                                      loaded->slabs_, loaded->slab_plan_, rates, copy_path, loaded->device_table_}));
   HOTSET_RETURN_IF_ERROR(loaded->load_experts(options));
+  HOTSET_RETURN_IF_ERROR(loaded->try_ways(options, file));
   return loaded;
 }
 
@@ -98,15 +115,27 @@ Status LoadedModel::plan_budget(const EngineOptions& options) {
   return ok_status();
 }
 
+// The one device is the CPU, and the one link its way to RAM.
+std::optional<LinkProbe> LoadedModel::probe_cpu() {
+  const auto kernels = measure_kernels(*backend_, 0);
+  if (!kernels.ok()) return std::nullopt;
+  LinkProbe probe;
+  probe.rates.device_bytes_per_s = probe.rates.in_place_bytes_per_s = kernels->device_bytes_per_s;
+  probe.rates.operation_ns = kernels->operation_ns;
+  probe.rates.submit_ns = kernels->submit_ns;
+  probe.rates.unified = true;
+  return probe;
+}
+
 // Before anything takes the budget. Advice: without it misses are served as best guessed.
 std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options) {
-  if (memory_->of_host() || options.miss != MissChoice::kAuto) return std::nullopt;
   uint64_t slots = 0;
   for (const uint32_t count : plan_.slots_per_class) slots += count;
   if (slots == experts_->count()) return std::nullopt;
   const auto cache = cache_directory();
   LinkProbeOptions probe_options;
   probe_options.meter.threads = resolve_threads(options.threads);
+  probe_options.kernels = [&] { return measure_kernels(*backend_, resolve_threads(options.threads)); };
   auto probe = probe_links(*memory_, probe_options, cache.ok() ? *cache : std::string());
   if (probe.ok()) return *probe;
   log_line(LogLevel::kInfo, "links were not measured: %s", probe.status().message().c_str());
@@ -143,6 +172,63 @@ Status LoadedModel::load_experts(const EngineOptions& options) {
     return !options.on_progress || options.on_progress({dense_bytes + done, dense_bytes + total});
   };
   return tiers_->load(progress);
+}
+
+Result<ServingOwner> LoadedModel::serving_owner(const EngineOptions& options, const GgufFile& file) const {
+  std::vector<const File*> files;
+  for (size_t i = 0; i < file.part_count(); ++i) files.push_back(&file.part(i));
+  ServingOwner owner;
+  Device& device = *backend_->device();
+  owner.machine = {device.name(), device.cache_key(), resolve_threads(options.threads)};
+  HOTSET_ASSIGN(owner.model, identify_model(*experts_, files));
+  owner.vram_sixteenths = static_cast<uint32_t>(std::lround(16 * tiers_->vram_share()));
+  owner.ram_sixteenths = static_cast<uint32_t>(std::lround(16 * tiers_->ram_share()));
+  owner.settings = "policy " + options.policy + ", prefetch " + std::to_string(static_cast<int>(options.prefetch)) + ", kv " +
+                   std::to_string(static_cast<int>(options.kv_type)) + (options.pack_path.empty() ? "" : ", pack");
+  return owner;
+}
+
+// Those that use the cache take turns; the one that empties it comes after them.
+Status LoadedModel::time_ways(std::span<TriedWay> ways) {
+  HOTSET_ASSIGN(const auto tokens, ServingTokens::create(*tiers_, model(), *workspace_, ways));
+  const size_t with_cache = static_cast<size_t>(std::count_if(ways.begin(), ways.end(), [](const TriedWay& way) { return way.plan.use_cache; }));
+  for (const auto& of : {ways.first(with_cache), ways.subspan(with_cache)}) {
+    const auto first = static_cast<size_t>(of.data() - ways.data());
+    HOTSET_ASSIGN(const auto times, run_trial(of.size(), {}, [&](size_t way) { return tokens->next(first + way); }));
+    for (size_t i = 0; i < of.size(); ++i) of[i].time = times[i];
+  }
+  backend_->wait_idle();
+  return ok_status();
+}
+
+Status LoadedModel::try_ways(const EngineOptions& options, const GgufFile& file) {
+  std::vector<TriedWay> ways = tiers_->ways();
+  if (ways.size() < 2) return ok_status();
+  HOTSET_ASSIGN(const ServingOwner owner, serving_owner(options, file));
+  const auto cache = cache_directory();
+  const std::string path = cache.ok() ? serving_file_path(*cache, owner) : std::string();
+  if (cache.ok()) measured_paths_ = {path, link_file_path(*cache, owner.machine)};
+  const bool kept = keeps_times(path, owner, ways);
+  const Status timed = kept ? ok_status() : time_ways(ways);
+  cut_short_ways_ = is_complete(ways) ? 0 : ways.size();
+  if (timed.ok() && !kept && !path.empty()) {
+    const Status written = write_whole_file(path, write_serving_file(ways, owner));
+    if (!written.ok()) log_line(LogLevel::kInfo, "the ways to serve misses will be tried again: %s", written.message().c_str());
+  }
+  if (!timed.ok()) log_line(LogLevel::kWarn, "the ways to serve misses were not tried: %s", timed.message().c_str());
+  return tiers_->settle(ways);
+}
+
+void LoadedModel::judge_trial(const SessionStats& stats) const {
+  if (measured_paths_.empty() || stats.decode_tokens == 0) return;
+  const double token_ns = static_cast<double>(stats.decode_ns) / static_cast<double>(stats.decode_tokens);
+  const bool disturbed = tiers_->tried() && trial_was_disturbed(stats.estimated_token_ns, token_ns, stats.decode_tokens);
+  if (!disturbed && !(cut_short_ways_ > 0 && trial_was_cut_short({}, cut_short_ways_, token_ns, stats.decode_tokens))) return;
+  log_line(LogLevel::kInfo, "tokens are faster than the trial of the ways to serve misses made expect: the next start measures anew");
+  for (const std::string& path : measured_paths_) {
+    std::error_code gone_already;
+    std::filesystem::remove(path, gone_already);
+  }
 }
 
 Status LoadedModel::set_vram_budget(uint64_t budget_bytes) {

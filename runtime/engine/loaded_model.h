@@ -13,6 +13,7 @@
 #include "runtime/engine/expert_tiers.h"
 #include "runtime/engine/link_probe.h"
 #include "runtime/engine/memory_plan.h"
+#include "runtime/engine/serving_file.h"
 #include "runtime/model/model.h"
 
 namespace hotset {
@@ -39,6 +40,8 @@ class LoadedModel {
   // Gives VRAM back when the driver has less for this process than it uses, and takes it again up to the budget when it has more.
   // Under the lock.
   void follow_driver_budget();
+  // A session ends: forgets what was measured of this machine where the session shows that it was busy at the time.
+  void judge_trial(const SessionStats& stats) const;
   ExpertTiers& tiers() { return *tiers_; }
   const ExpertTiers& tiers() const { return *tiers_; }
 
@@ -47,9 +50,14 @@ class LoadedModel {
   Status describe(const EngineOptions& options, const GgufFile& file);
   Status plan_budget(const EngineOptions& options);
   std::optional<LinkProbe> probe_device(const EngineOptions& options);
+  std::optional<LinkProbe> probe_cpu();
   Status allocate();
   Status load_dense(const EngineOptions& options, const GgufFile& file);
   Status load_experts(const EngineOptions& options);
+  // Tries the ways to serve misses, or takes what an earlier start measured, and settles for the fastest. Advice only.
+  Status try_ways(const EngineOptions& options, const GgufFile& file);
+  Status time_ways(std::span<TriedWay> ways);
+  Result<ServingOwner> serving_owner(const EngineOptions& options, const GgufFile& file) const;
 
   // In the order in which they depend on each other; destroyed in reverse.
   ModelSpec spec_;
@@ -64,6 +72,8 @@ class LoadedModel {
   std::unique_ptr<DenseWeights> weights_;
   std::unique_ptr<ExpertTiers> tiers_;
   std::recursive_mutex lock_;
+  std::vector<std::string> measured_paths_;  // what the choice among ways to serve misses stands in; empty: no choice
+  size_t cut_short_ways_ = 0;                // of a trial that ended too soon; 0: it did not
   uint64_t vram_budget_bytes_ = 0;  // as asked for; guarded by lock_
 };
 

@@ -25,6 +25,8 @@ constexpr uint64_t kBudgetLooks = 32;  // decode tokens between two looks at wha
 SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
     : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
   stats_.logits_hash = kFnvBasis;
+  const ModelSpec& spec = loaded.spec();
+  history_ = RunHistory(static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used);
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
 
@@ -48,9 +50,11 @@ Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const 
 SessionImpl::~SessionImpl() {
   const std::lock_guard guard(loaded_.lock());
   loaded_.backend().wait_idle();  // after an error work may still be under way
-  decode_.reset();
-  prefill_.reset();
   const Status kept = without_exceptions([this] {
+    end_trace();
+    if (decode_ && prefill_) loaded_.judge_trial(stats());
+    decode_.reset();
+    prefill_.reset();
     loaded_.backend().save_programs();
     loaded_.tiers().save_hot_set();
     return ok_status();
@@ -105,11 +109,14 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stats_.decode_tokens % kBudgetLooks == 0) loaded_.follow_driver_budget();
   const uint64_t start_ns = now_ns();
   const uint64_t submits = loaded_.backend().submit_count();
+  const RunStretch before = counted();
   has_logits_ = false;
   HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
-  stats_.decode_ns += now_ns() - start_ns;
+  const uint64_t token_ns = now_ns() - start_ns;
+  stats_.decode_ns += token_ns;
   stats_.decode_submits += loaded_.backend().submit_count() - submits;
   ++stats_.decode_tokens;
+  note_history(token_ns, before);
   trace_decode();
   has_logits_ = true;
   hash_logits(first_logits());
@@ -210,17 +217,39 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
   return reason;
 }
 
-Status SessionImpl::trace_to(const std::string& path) {
-  return without_exceptions([&] { return begin_trace(path); });
-}
-
-Status SessionImpl::begin_trace(const std::string& path) {
+void SessionImpl::end_trace() {
+  if (!trace_) return;
+  if (events_) {
+    loaded_.tiers().residency().poll();
+    trace_links();
+    loaded_.tiers().residency().set_events(nullptr);
+    if (events_->left_out() > 0) {
+      log_line(LogLevel::kWarn, "the trace leaves out %llu transfers that came at once", static_cast<unsigned long long>(events_->left_out()));
+    }
+  }
+  trace_->finish();
+  stats_.trace_lost_tokens += trace_->lost_tokens();
+  events_.reset();
   trace_.reset();
   prefill_->set_route_sink({});
+}
+
+Status SessionImpl::trace_to(const std::string& path, TraceContent content) {
+  return without_exceptions([&] { return begin_trace(path, content); });
+}
+
+Status SessionImpl::begin_trace(const std::string& path, TraceContent content) {
+  const std::lock_guard guard(loaded_.lock());
+  end_trace();
   if (path.empty()) return ok_status();
   const ModelSpec& spec = loaded_.spec();
+  if (spec.moes.empty()) return error(Code::kInvalidArgument, "there is no routing to trace: this model has no experts");
   const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used};
   HOTSET_ASSIGN(trace_, TraceWriter::create(path, shape));
+  if (content == TraceContent::kRoutingAndLinks) {
+    events_ = std::make_unique<LinkEvents>();
+    loaded_.tiers().residency().set_events(events_.get());
+  }
   prefill_->set_route_sink([this](uint32_t layer, std::span<const uint32_t> ids) {
     if (layer == 0) routing_.clear();
     for (const uint32_t id : ids) routing_.push_back(static_cast<uint16_t>(id));
@@ -236,6 +265,24 @@ void SessionImpl::trace_decode() {
     routing_.insert(routing_.end(), ids.begin(), ids.end());
   }
   trace_->token(position_, false, routing_);
+  trace_links();
+}
+
+void SessionImpl::trace_links() {
+  if (events_) events_->drain([this](const LinkEvent& event) { trace_->link(event); });
+}
+
+// What the history counts by difference, of the engine's life.
+RunStretch SessionImpl::counted() const {
+  const ResidencyStats now = loaded_.tiers().residency().stats();
+  return {0, 0, now.decode_lookups, now.decode_hits, loaded_.tiers().link_stats().bytes, loaded_.tiers().host().stats().disk_bytes};
+}
+
+void SessionImpl::note_history(uint64_t token_ns, const RunStretch& before) {
+  for (uint32_t layer = 0; layer < history_.layers(); ++layer) history_.use(layer, decode_->chosen(layer));
+  const RunStretch now = counted();
+  history_.token({1, token_ns, now.lookups - before.lookups, now.hits - before.hits, now.host_to_device_bytes - before.host_to_device_bytes,
+                  now.disk_to_host_bytes - before.disk_to_host_bytes});
 }
 
 void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
@@ -250,6 +297,7 @@ void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
     }
     trace_->token(first_position + static_cast<uint32_t>(token), true, ids);
   }
+  trace_links();
 }
 
 void SessionImpl::rewind(uint32_t position) {
@@ -299,6 +347,7 @@ SessionStats SessionImpl::stats() const {
   stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
   stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
   add_tier_stats(stats);
+  if (trace_) stats.trace_lost_tokens += trace_->lost_tokens();
   stats.submits = loaded_.backend().submit_count() - submits_start_;
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();

@@ -30,7 +30,8 @@ class SessionImpl final : public Session {
   void request_stop() override { stop_ = true; }
   void clear_stop() override { stop_ = false; }
   SessionStats stats() const override;
-  Status trace_to(const std::string& path) override;
+  Status trace_to(const std::string& path, TraceContent content) override;
+  const RunHistory& history() const override { return history_; }
   std::string explain() const override;
 
  private:
@@ -39,13 +40,17 @@ class SessionImpl final : public Session {
   Status check(std::span<const TokenId> tokens) const;
   Status feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink);
   Result<StopReason> generate_on(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink);
-  Status begin_trace(const std::string& path);
+  Status begin_trace(const std::string& path, TraceContent content);
   Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
   // Brings the state of a recurrent model to the first position_ tokens, after a rewind or an error.
   Status restore_state();
   Status feed_one(TokenId token, const LogitsSink& sink);
   std::span<const float> first_logits() const;
   void trace_decode();
+  void trace_links();
+  void end_trace();
+  RunStretch counted() const;
+  void note_history(uint64_t token_ns, const RunStretch& before);
   void trace_prompt(uint32_t first_position, size_t tokens);
   void add_tier_stats(SessionStats& stats) const;
   void hash_logits(std::span<const float> logits);
@@ -59,6 +64,8 @@ class SessionImpl final : public Session {
   std::unique_ptr<PrefillPass> prefill_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<TraceWriter> trace_;
+  std::unique_ptr<LinkEvents> events_;  // with a trace that holds them
+  RunHistory history_;
   std::vector<uint16_t> routing_;  // with a trace: of the chunk under way [layers][tokens][used]
   uint32_t position_ = 0;
   std::vector<TokenId> fed_;     // [position_], of a recurrent model: its state cannot be cut short, only made anew

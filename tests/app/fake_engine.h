@@ -43,11 +43,13 @@ class FakeSession : public Session {
   void request_stop() override {}
   void clear_stop() override {}
   SessionStats stats() const override { return {}; }
-  Status trace_to(const std::string&) override { return ok_status(); }
+  Status trace_to(const std::string&, TraceContent) override { return ok_status(); }
+  const RunHistory& history() const override { return history_; }
   std::string explain() const override { return {}; }
 
  private:
   const uint32_t context_tokens_;
+  const RunHistory history_;
 };
 
 class FakeEngine : public Engine {

@@ -102,6 +102,7 @@ inline EngineOptions fixture_options(const ModelFixture& fixture, const std::str
   options.device = device;
   options.kv_type = KvType::kF32;
   options.context_tokens = 0;  // the model's own, which chooses between long and short rotation factors
+  options.miss = MissChoice::kGpu;  // the CPU rounds
   options.dense_attention = fixture.dense_attention;
   return options;
 }

@@ -24,6 +24,7 @@ EngineOptions storyteller(std::optional<uint64_t> vram_bytes = {}) {
   EngineOptions options;
   options.model_path = model_file();
   options.context_tokens = 512;
+  options.miss = MissChoice::kGpu;  // the CPU rounds
   if (vram_bytes) options.vram = ByteSize{*vram_bytes, 0, false};
   return options;
 }

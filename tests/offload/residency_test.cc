@@ -231,3 +231,63 @@ TEST_CASE("residency: parts that do not go together are refused") {
   };
   for (const ResidencyParts& parts : rows) CHECK(Residency::create(parts).status().code() == Code::kInvalidArgument);
 }
+
+TEST_CASE("residency: without slots a token finds nothing in VRAM, whatever a prompt left there") {
+  Rig rig(test::make_table(8, {100, 900}), {6, 6}, 2);
+  Serving serving;
+  serving.use_slots = false;
+  CHECK(rig.residency->set_serving(serving).code() == Code::kInvalidArgument);  // a wait needs a slot
+  serving.decode = MissMode::kCpu;
+  REQUIRE(rig.residency->set_serving(serving).ok());
+  rig.use(0, {0, 1, 2}, Access::kScan);
+  CHECK(rig.holds_its_bytes(0, 1));
+  CHECK(rig.residents(0) == 3);
+  rig.residency->begin_token();
+  CHECK(rig.residents(0) == 0);
+  CHECK(rig.address(0, 1) == 0);
+  const Acquired acquired = rig.use(0, {1, 5});
+  CHECK(acquired.hits == 0);
+  CHECK(acquired.misses == 2);
+  CHECK(rig.residency->stats().on_host == 2);
+  rig.residency->end_token();
+  CHECK(rig.residents(0) == 0);
+  serving.use_slots = true;
+  REQUIRE(rig.residency->set_serving(serving).ok());
+  rig.use(0, {0, 1}, Access::kLoad);
+  rig.residency->begin_token();
+  CHECK(rig.residents(0) == 2);
+}
+
+TEST_CASE("residency: copies are reported when they are there") {
+  Rig rig(test::make_table(8, {100}), {4}, 2);
+  LinkEvents events;
+  rig.residency->set_events(&events);
+  std::vector<LinkEvent> seen;
+  const auto drain = [&] { events.drain([&](const LinkEvent& event) { seen.push_back(event); }); };
+  rig.use(0, {3, 5});
+  drain();
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].expert == ExpertId{0, 3});
+  CHECK(seen[0].link == EventLink::kHostToDevice);
+  CHECK(seen[0].bytes == rig.table.record_bytes(0));
+  rig.link->delayed = true;
+  rig.use(0, {1});
+  rig.residency->poll();
+  drain();
+  CHECK(seen.size() == 2);
+  rig.link->complete(2);
+  rig.residency->poll();
+  drain();
+  CHECK(seen.size() == 3);
+  rig.link->delayed = false;
+  rig.link->fail_submit_in = 1;
+  CHECK_FALSE(rig.residency->acquire(0, std::vector<uint16_t>{6}, Access::kDecode).ok());
+  rig.residency->poll();
+  drain();
+  CHECK(seen.size() == 3);
+  CHECK_FALSE(events.waits());
+  rig.residency->set_events(nullptr);
+  rig.use(0, {7});
+  drain();
+  CHECK(seen.size() == 3);
+}
