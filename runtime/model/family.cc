@@ -25,6 +25,7 @@ constexpr std::array kFamilies = {
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
     Family{"deepseek2", {}, describe_deepseek2},
     Family{"deepseek32", {}, describe_deepseek32},
+    Family{"deepseek4", {}, describe_deepseek4},
     Family{"dots1", {.query_norms = true}},
     Family{"dots3note", {}, describe_dots3note},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},
@@ -40,6 +41,7 @@ constexpr std::array kFamilies = {
     Family{"grok", {}, describe_grok},
     Family{"hunyuan-moe", {.query_norms = true, .norm_after_rope = true, .wide_experts = true}},
     Family{"hy_v3", {.query_norms = true}},
+    Family{"hy_v4", {}, describe_hy_v4},
     Family{"jamba", {}, describe_jamba},
     Family{"kimi-k3", {}, describe_kimi_k3},
     Family{"kimi-linear", {}, describe_kimi_linear},
@@ -65,6 +67,7 @@ constexpr std::array kFamilies = {
     Family{"qwen3moe", {.query_norms = true}},
     Family{"qwen3next", {}, describe_qwen3next},
     Family{"qwen3vlmoe", {.query_norms = true}},  // the sections of its positions are one in text
+    Family{"qwen4exp", {}, describe_qwen4exp},
     Family{"smallthinker", {}, describe_smallthinker},
     Family{"step35", {}, describe_step35},
 };
