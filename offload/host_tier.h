@@ -194,7 +194,7 @@ class HostTier {
   std::span<std::byte> piece_bytes(ExpertId id, const ExpertPiece& piece);
   void describe_records();
   size_t table_index(ExpertId id) const { return size_t{id.layer} * table_.experts() + id.expert; }
-  bool known(ExpertId id) const { return id.layer < table_.layers() && id.expert < table_.experts(); }
+  bool known(ExpertId id) const { return table_.has(id); }
   Status acquire_loaded(std::span<const ExpertId> ids, const ArrivedFunction& arrived);
 
   const ExpertTable& table_;

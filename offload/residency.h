@@ -161,7 +161,7 @@ class Residency {
 
   // In VRAM; where there are no slots, in RAM. What costs nothing to acquire.
   bool resident(uint32_t layer, uint32_t expert) const;
-  bool in_ram(uint32_t layer, uint32_t expert) const { return expert < table_.experts() && host_.resident(id_of(layer, expert)); }
+  bool in_ram(uint32_t layer, uint32_t expert) const { return expert < table_.experts(layer) && host_.resident(id_of(layer, expert)); }
   // What the device table holds. Not read from there: the host reaches it over the bus.
   uint64_t address(uint32_t layer, uint32_t expert) const { return addresses_[size_t{layer} * table_.experts() + expert]; }
   // The bytes of an expert that is acquired and has no address.

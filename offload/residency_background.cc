@@ -11,7 +11,7 @@ uint32_t Residency::hint(uint32_t layer, std::span<const uint16_t> ids) {
   if (layer >= table_.layers() || host_.holds_all()) return 0;
   wanted_.clear();
   for (const uint16_t expert : ids) {
-    if (expert >= table_.experts() || wanted_.size() == wanted_.capacity()) continue;
+    if (expert >= table_.experts(layer) || wanted_.size() == wanted_.capacity()) continue;
     const ExpertId id = id_of(layer, expert);
     if (cache_.find(id) == kNoSlot && !host_.resident(id)) wanted_.push_back(id);
   }

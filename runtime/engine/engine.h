@@ -61,7 +61,7 @@ struct EngineOptions {
   std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
-  bool dense_attention = false;       // attention sees every position, where a model has an indexer that chooses some
+  bool block_sparse = false;          // attention of MiniMax-M3 sees only the blocks that its indexer chooses
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
   const Seams* seams = nullptr;       // for tests: platform/seams.h
@@ -213,6 +213,9 @@ class Session {
   // Feeds `prompt`, then samples and feeds until the end of text, `max_tokens` (0: until the context is full),
   // the sink's no, or request_stop(). What was generated stays on the timeline.
   virtual Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) = 0;
+
+  // Whether generate() hands on special tokens as well, as an OutputParser wants them. At first it does not.
+  virtual void show_special(bool shown) = 0;
 
   // Drops all tokens from `position` on; 0 starts anew. The expert cache stays as it is.
   virtual void rewind(uint32_t position) = 0;

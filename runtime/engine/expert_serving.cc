@@ -34,10 +34,10 @@ double ExpertTiers::ram_share() const {
 
 // Bytes per busy time of several experts at once, and what one alone takes beyond that. They stay in RAM.
 void ExpertTiers::measure_disk() {
-  const uint32_t count = std::min({kDiskExperts, host_->max_batch(), parts_.table.experts() - 1});
+  const uint32_t count = std::min({kDiskExperts, host_->max_batch(), parts_.table.experts(0) - 1});
   const auto busy_ns = [&](uint32_t first, uint32_t experts) -> double {
     std::vector<ExpertId> ids;
-    for (uint32_t i = 0; i < experts; ++i) ids.push_back({0, static_cast<uint16_t>(parts_.table.experts() - 1 - first - i)});
+    for (uint32_t i = 0; i < experts; ++i) ids.push_back({0, static_cast<uint16_t>(parts_.table.experts(0) - 1 - first - i)});
     const uint64_t before_ns = host_->stats().busy_ns;
     if (!host_->acquire(ids, [](size_t) { return ok_status(); }).ok()) return 0;
     host_->release(ids);
@@ -47,7 +47,7 @@ void ExpertTiers::measure_disk() {
   const double many_ns = count > 0 ? busy_ns(0, count) : 0;
   if (many_ns <= 0) return;
   rates_.disk_bytes_per_s = count * record / many_ns * 1e9;
-  const double one_ns = count < parts_.table.experts() - 1 ? busy_ns(count, 1) : 0;
+  const double one_ns = count < parts_.table.experts(0) - 1 ? busy_ns(count, 1) : 0;
   rates_.disk_ns = static_cast<uint64_t>(std::max(0.0, one_ns - record / rates_.disk_bytes_per_s * 1e9));
 }
 

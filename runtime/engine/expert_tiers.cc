@@ -102,7 +102,7 @@ Status ExpertTiers::make_residency() {
     made.window = &import_window_;
   }
   const std::span<std::byte> table = parts_.device_table.mapped();
-  made.device_table = {reinterpret_cast<uint64_t*>(table.data()), parts_.table.count()};
+  made.device_table = {reinterpret_cast<uint64_t*>(table.data()), parts_.table.entries()};
   made.slabs = slabs;
   made.slots_per_class = on_cpu() ? std::span<const uint32_t>(parts_.plan.slots_per_class) : parts_.slab_plan.slots_per_class;
   made.top_k = largest_top_k(parts_.spec);
@@ -151,7 +151,7 @@ std::vector<uint16_t> ExpertTiers::warmest(uint32_t layer, uint32_t count) const
   for (const ExpertId id : hot_set_) {
     if (id.layer == layer) add(id.expert);
   }
-  for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) add(static_cast<uint16_t>(expert));
+  for (uint32_t expert = 0; expert < parts_.table.experts(layer); ++expert) add(static_cast<uint16_t>(expert));
   return ids;
 }
 
@@ -183,7 +183,7 @@ void ExpertTiers::save_hot_set() const {
   if (path.empty()) return;
   std::vector<ExpertId> ranked;
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
-    for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) {
+    for (uint32_t expert = 0; expert < parts_.table.experts(layer); ++expert) {
       if (residency_->worth(layer, expert) > 0) ranked.push_back({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)});
     }
   }
@@ -211,7 +211,7 @@ bool ExpertTiers::may_close(size_t slab) const {
   for (size_t i = 0; i < open_.size(); ++i) {
     if (i != slab && open_[i] && parts_.slab_plan.slab_classes[i] == id) left += parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
   }
-  return left >= uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+  return left >= parts_.table.class_floor(id, largest_top_k(parts_.spec));
 }
 
 // What stays in use when every slab is closed that may be: those of the floor come first in each class.
@@ -221,7 +221,7 @@ Result<uint64_t> ExpertTiers::least_vram_bytes() const {
   for (size_t i = 0; i < open_.size(); ++i) {
     const SizeClassId id = parts_.slab_plan.slab_classes[i];
     const uint64_t slots = parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
-    const bool of_floor = left[index_of(id)] < uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+    const bool of_floor = left[index_of(id)] < parts_.table.class_floor(id, largest_top_k(parts_.spec));
     left[index_of(id)] += slots;
     HOTSET_ASSIGN(const uint64_t charge, parts_.memory.charge_of(parts_.slab_plan.slab_bytes[i] + kSlabPadding, MemoryKind::kDevice));
     if (open_[i] && !of_floor) bytes -= charge;

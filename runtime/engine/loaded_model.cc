@@ -56,7 +56,7 @@ Result<ExpertTable> build_expert_table(const GgufFile& file, const ModelSpec& sp
   for (const MoeSpec& moe : spec.moes) {
     std::vector<ByteRange> tensors;
     for (const TensorInfo* piece : moe.pieces) tensors.push_back(range_of(piece));
-    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(moe.route.experts, tensors));
+    HOTSET_RETURN_IF_ERROR(builder.add_stacked_layer(held_experts(moe), tensors));
   }
   return std::move(builder).build();
 }
@@ -88,8 +88,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
 }
 
 Status LoadedModel::describe(const EngineOptions& options, const GgufFile& file) {
-  HOTSET_ASSIGN(spec_, describe_model(file));
-  if (options.dense_attention) see_all_positions(spec_);
+  HOTSET_ASSIGN(spec_, describe_model(file, {.block_sparse = options.block_sparse}));
   HOTSET_ASSIGN(ExpertTable experts, build_expert_table(file, spec_));
   experts_ = std::make_unique<ExpertTable>(std::move(experts));
   HOTSET_ASSIGN(backend_, open_backend(options));
@@ -144,7 +143,7 @@ std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options)
 
 Status LoadedModel::allocate() {
   HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
-  HOTSET_ASSIGN(device_table_, memory_->allocate(std::max<uint64_t>(experts_->count(), 1) * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
+  HOTSET_ASSIGN(device_table_, memory_->allocate(std::max<uint64_t>(experts_->entries(), 1) * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
   if (memory_->of_host()) return ok_status();
   HOTSET_ASSIGN(slab_plan_, plan_all_slabs(*experts_, plan_.slots_per_class, spec_.config.experts_used, max_slot_slab_bytes(memory_->limits(), *experts_)));
   for (size_t i = 0; i < slab_plan_.slab_bytes.size(); ++i) {

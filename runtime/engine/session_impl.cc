@@ -206,7 +206,7 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
   if (fed.code() == Code::kCancelled) return StopReason::kRequested;
   HOTSET_RETURN_IF_ERROR(fed);
   if (!has_logits_) return error(Code::kInvalidArgument, "nothing to continue from: the prompt is empty");
-  StreamDecoder text(text_.tokenizer());
+  StreamDecoder text(text_.tokenizer(), show_special_);
   StopReason reason = StopReason::kLength;
   for (uint32_t count = 0; max_tokens == 0 || count < max_tokens; ++count) {
     const TokenId token = sample();

@@ -27,6 +27,7 @@ class SessionImpl final : public Session {
   Status set_sampler(const SamplerOptions& options) override;
   void set_logits_filter(LogitsFilter filter) override { filter_ = std::move(filter); }
   Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) override;
+  void show_special(bool shown) override { show_special_ = shown; }
   void rewind(uint32_t position) override;
   uint32_t position() const override { return position_; }
   void request_stop() override { stop_ = true; }
@@ -78,6 +79,7 @@ class SessionImpl final : public Session {
   std::vector<TokenId> fed_;     // [position_], of a recurrent model: its state cannot be cut short, only made anew
   bool state_is_stale_ = false;  // the recurrent state is not that of the first position_ tokens
   bool has_logits_ = false;
+  bool show_special_ = false;
   SessionStats stats_;          // what is counted here; stats() adds the rest
   EngineCounts counts_;         // of its turns that are over
   const EngineCounts* turn_start_ = nullptr;  // of the engine when the turn under way began

@@ -163,13 +163,15 @@ struct MoeBlock {
   Glu glu;
   bool weight_on_input = false;
   uint32_t ff = 0;                // of an expert
+  uint32_t sharers = 1;           // so many experts that the router tells apart share one
+  std::string kind = "_exps";     // of the tensors: ffn_gate_exps
 };
 
 // Gating function, norm, scale, groups and width as the metadata gives them; what it leaves open is the family's habit.
 MoeBlock moe_from_metadata(Graph& graph, Gating gating, bool renormalise);
 
-// out += the routed experts of x: router ffn_gate_inp (with bias), choice bias exp_probs_b, experts ffn_{gate,up,down}_exps or joined
-// ffn_gate_up_exps, with biases and scales where the file has them.
+// out += the routed experts of x: router ffn_gate_inp (with bias), choice bias exp_probs_b, experts ffn_{gate,up,down}`kind` or joined
+// ffn_gate_up`kind`, with biases and scales where the file has them.
 void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlock& block);
 
 // out += shared experts ffn_*_shexp of `ff`, where the file has them; times sigmoid(ffn_gate_inp_shexp x) where it has that.

@@ -39,6 +39,7 @@ constexpr std::array kFamilies = {
     Family{"granitehybrid", {}, describe_granite_hybrid},
     Family{"granitemoe", {}, describe_granite},
     Family{"grok", {}, describe_grok},
+    Family{"grovemoe", {}, describe_grovemoe},
     Family{"hunyuan-moe", {.query_norms = true, .norm_after_rope = true, .wide_experts = true}},
     Family{"hy_v3", {.query_norms = true}},
     Family{"hy_v4", {}, describe_hy_v4},
@@ -155,21 +156,14 @@ Status check_kernel_limits(const ModelSpec& spec) {
 
 std::span<const Family> families() { return kFamilies; }
 
-void see_all_positions(ModelSpec& spec) {
-  std::erase_if(spec.steps, [](const Step& step) { return std::holds_alternative<SelectStep>(step); });
-  for (Step& step : spec.steps) {
-    if (auto* attend = std::get_if<AttendStep>(&step)) attend->mask = {};
-  }
-}
-
-Result<ModelSpec> describe_model(const GgufFile& file) {
+Result<ModelSpec> describe_model(const GgufFile& file, const DescribeOptions& options) {
   HOTSET_ASSIGN(const ModelConfig config, read_model_config(file));
   std::string known;
   for (const Family& family : families()) {
     known += (known.empty() ? "" : ", ") + std::string(family.architecture);
     if (family.architecture != config.architecture) continue;
     HOTSET_RETURN_IF_ERROR(check_config(config));
-    Graph graph(file, config);
+    Graph graph(file, config, options);
     if (family.describe != nullptr) family.describe(graph);
     else describe_plain(graph, family.style);
     HOTSET_ASSIGN(ModelSpec spec, std::move(graph).finish());

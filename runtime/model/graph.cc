@@ -20,7 +20,7 @@ constexpr Glu kPlain = {.f = Activation::kNone};
 
 }  // namespace
 
-Graph::Graph(const GgufFile& file, const ModelConfig& config) : file_(file) {
+Graph::Graph(const GgufFile& file, const ModelConfig& config, const DescribeOptions& options) : file_(file), options_(options) {
   spec_.config = config;
   spec_.embd = config.embedding;
   spec_.vocab = config.vocab_size;

@@ -15,11 +15,17 @@
 
 namespace hotset {
 
+// What a file leaves open.
+struct DescribeOptions {
+  bool block_sparse = false;  // attention of MiniMax-M3 sees only the blocks that its indexer chooses
+};
+
 class Graph {
  public:
-  Graph(const GgufFile& file, const ModelConfig& config);
+  Graph(const GgufFile& file, const ModelConfig& config, const DescribeOptions& options = {});
 
   const ModelConfig& config() const { return spec_.config; }
+  const DescribeOptions& options() const { return options_; }
   const GgufFile& file() const { return file_; }
   uint32_t vocab() const { return spec_.vocab; }
 
@@ -122,6 +128,7 @@ class Graph {
   }
 
   const GgufFile& file_;
+  const DescribeOptions options_;
   ModelSpec spec_;
   Status status_;
   uint32_t layer_ = Value::kNone;

@@ -194,7 +194,7 @@ RouteInputs StepRecorder::route_inputs(const MoeSpec& moe) const {
 void StepRecorder::route_decode(uint32_t moe) {
   const MoeSpec& spec = model_.spec.moes[moe];
   const Tensor log = row_of(ws_.route_log, moe, uint64_t{spec.route.used} * sizeof(uint32_t));
-  const uint64_t table = model_.device_table + uint64_t{moe} * spec.route.experts * sizeof(uint64_t);
+  const uint64_t table = model_.device_table + uint64_t{moe} * model_.experts.experts() * sizeof(uint64_t);
   ops_.route(spec.route, ws_.scores, log, ws_.weights, 1, table, &ws_.addresses, stop_value(moe), route_inputs(spec));
 }
 

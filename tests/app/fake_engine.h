@@ -16,6 +16,7 @@ class FakeSession : public Session {
   std::string next_answer;           // what generate() writes, one byte a token
   std::string timeline;              // everything fed and not rewound
   std::vector<std::string> prompts;  // what each generate() was given
+  bool shows_special = false;
 
   Status feed(std::span<const TokenId> tokens, const LogitsSink&) override {
     if (timeline.size() + tokens.size() > context_tokens_) return error(Code::kInvalidArgument, "context full");
@@ -39,6 +40,7 @@ class FakeSession : public Session {
     return StopReason::kEndOfText;
   }
 
+  void show_special(bool shown) override { shows_special = shown; }
   void rewind(uint32_t position) override { timeline.resize(position); }
   uint32_t position() const override { return static_cast<uint32_t>(timeline.size()); }
   void request_stop() override {}

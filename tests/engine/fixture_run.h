@@ -19,7 +19,6 @@ struct ModelFixture {
   std::vector<TokenId> prompt;
   std::vector<TokenId> greedy;  // what follows the prompt, up to the first near-tie
   std::vector<float> logits;    // [prompt][vocab]
-  bool dense_attention = false;  // how the reference was made
   // Some runs score exactly 0, because no head's product is above it, and the reference's own order decides which of them are seen.
   bool has_ties = false;
   double native_nmse = 0;       // of the reference's own path with activations of 8 bits
@@ -33,8 +32,6 @@ inline Result<ModelFixture> load_model_fixture(const std::string& folder) {
   fixture.gguf = folder + "/" + expect["gguf"].get<std::string>();
   fixture.prompt = expect["prompt"].get<std::vector<TokenId>>();
   fixture.greedy = expect["greedy"].get<std::vector<TokenId>>();
-  // The reference runs without flash attention, where its MiniMax-M3 leaves the indexer out.
-  fixture.dense_attention = expect["arch"] == "minimax-m3";
   fixture.has_ties = std::filesystem::path(folder).filename() == "deepseek4-long";
   fixture.native_nmse = expect["distances"]["cpu_native_vs_ref"]["nmse"].get<double>();
   HOTSET_ASSIGN(const auto bytes, read_whole_file(folder + "/" + expect["files"]["logits"].get<std::string>(), 256u << 20));
@@ -103,7 +100,6 @@ inline EngineOptions fixture_options(const ModelFixture& fixture, const std::str
   options.kv_type = KvType::kF32;
   options.context_tokens = 0;  // the model's own, which chooses between long and short rotation factors
   options.miss = MissChoice::kGpu;  // the CPU rounds
-  options.dense_attention = fixture.dense_attention;
   return options;
 }
 

@@ -53,6 +53,29 @@ TEST_CASE("residency: a miss is copied and published, a hit is neither") {
   CHECK(!rig.residency->resident(9, 400));
 }
 
+TEST_CASE("residency: layers of fewer experts keep their own, and nothing else stands for the others") {
+  const ExpertTable table = test::make_uneven_table({8, 2, 3}, {100, 100, 900});
+  const auto least = plan_slots(table, least_slot_bytes(table, 3), 3);
+  REQUIRE(least.ok());
+  CHECK(*least == std::vector<uint32_t>{3 + 2, 3});
+  Rig rig(test::make_uneven_table({8, 2, 3}, {100, 100, 900}), *least, 3);
+  for (uint16_t round = 0; round < 20; ++round) {
+    const auto at = [&](uint16_t step) { return static_cast<uint16_t>((round * 3 + step) % 8); };
+    rig.use(0, {at(0), at(1), at(2)});
+    rig.use(1, {0, 1, 1});
+    rig.use(2, {0, 1, 2});
+    CHECK(rig.holds_its_bytes(0, at(2)));
+    CHECK(rig.holds_its_bytes(1, 1));
+    CHECK(rig.holds_its_bytes(2, 2));
+    if (round > 0) CHECK(rig.use(1, {0, 1}).hits == 2);
+  }
+  CHECK(rig.residency->acquire(1, std::vector<uint16_t>{2}, Access::kDecode).status().code() == Code::kInvalidArgument);
+  CHECK_FALSE(rig.residency->resident(1, 2));
+  CHECK(rig.residency->max_scan_wave(1) == 2);
+  CHECK(rig.address(1, 2) == 0);
+  CHECK(rig.host->size_bytes() == rig.table.total_bytes());
+}
+
 TEST_CASE("residency: the evicted leave the device table") {
   Rig rig(test::make_table(8, {100}), {3}, 2);
   rig.use(0, {0, 1});

@@ -35,6 +35,7 @@ DecoderBlock granite_decoder(Graph& graph);
 Glu clamped_glu(Graph& graph, const char* key);
 void describe_arctic(Graph& graph);
 void describe_cohere2moe(Graph& graph);
+void describe_grovemoe(Graph& graph);
 void describe_laguna(Graph& graph);
 void describe_llama4(Graph& graph);
 void describe_maple(Graph& graph);
