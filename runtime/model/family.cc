@@ -62,9 +62,11 @@ constexpr std::array kFamilies = {
     Family{"nemotron_h_moe", {}, describe_nemotron_h},
     Family{"olmoe", {.renormalise = false, .query_norms = true}},
     Family{"phimoe", {}},
+    Family{"qwen2", {}},
     Family{"qwen2moe", {.renormalise = false}},
     Family{"qwen35", {}, describe_qwen35moe},
     Family{"qwen35moe", {}, describe_qwen35moe},
+    Family{"qwen3", {.query_norms = true}},
     Family{"qwen3moe", {.query_norms = true}},
     Family{"qwen3next", {}, describe_qwen3next},
     Family{"qwen3vlmoe", {.query_norms = true}},  // the sections of its positions are one in text
