@@ -4,8 +4,8 @@
 //
 // An Engine is made once and may be used by any thread for the calls marked const. A Session belongs to one thread at a
 // time; Session::request_stop alone may be called from anywhere, also from a signal handler. Sessions of one
-// engine share its expert cache: for now one session runs at a time (the engine keeps a lock). The engine outlives
-// its sessions. Nothing here throws, prints or exits; errors are a Status with one line that says what to do.
+// engine share its expert cache and take turns on it, a token or a chunk of a prompt each; each has its own context, for which the VRAM
+// budget must have room. The engine outlives its sessions. Nothing here throws, prints or exits; errors are a Status with one line that says what to do.
 #pragma once
 
 #include <atomic>
@@ -188,6 +188,9 @@ using TextSink = std::function<bool(std::string_view text)>;
 // Receives the logits of one position: float [vocab].
 using LogitsSink = std::function<void(uint32_t position, std::span<const float> logits)>;
 
+// Changes logits [vocab] before a token is picked from them.
+using LogitsFilter = std::function<void(std::span<float> logits)>;
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -203,6 +206,9 @@ class Session {
   virtual TokenId sample() = 0;
   // Error: an option outside what it can be.
   virtual Status set_sampler(const SamplerOptions& options) = 0;
+
+  // Sees and may change the logits of every sample(), on a copy: for bias and grammars. An empty one ends it.
+  virtual void set_logits_filter(LogitsFilter filter) = 0;
 
   // Feeds `prompt`, then samples and feeds until the end of text, `max_tokens` (0: until the context is full),
   // the sink's no, or request_stop(). What was generated stays on the timeline.
@@ -240,6 +246,7 @@ class Engine {
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
   virtual ~Engine() = default;
 
+  // Any thread. Error: kOverBudget, the VRAM budget has no room for the context of another session.
   virtual Result<std::unique_ptr<Session>> create_session() = 0;
 
   // Changes a budget while a session runs: between two of its tokens, or chunks of a prompt; any thread. Less memory evicts experts and

@@ -238,6 +238,42 @@ Status LoadedModel::set_vram_budget(uint64_t budget_bytes) {
   return ok_status();
 }
 
+Status LoadedModel::make_room(uint64_t bytes) {
+  if (memory_->of_host()) return ok_status();
+  const uint64_t rest = vram_budget_bytes_ - std::min(vram_budget_bytes_, bytes);
+  if (memory_->used_bytes() <= rest) return ok_status();
+  backend_->wait_idle();
+  const Status made = tiers_->set_vram_budget(rest);
+  memory_->set_budget(vram_budget_bytes_);
+  if (made.ok()) return ok_status();
+  const Status grown = tiers_->set_vram_budget(vram_budget_bytes_);  // what was closed on the way
+  if (!grown.ok()) log_line(LogLevel::kInfo, "the expert cache stays smaller: %s", grown.message().c_str());
+  return error(Code::kOverBudget, "a VRAM budget of %s has no room for another session, whose context of %u tokens takes %s: raise it or lower the context",
+               format_bytes(vram_budget_bytes_).c_str(), plan_.workspace.context_tokens, format_bytes(bytes).c_str());
+}
+
+Result<Workspace*> LoadedModel::lease_workspace() {
+  if (!workspace_leased_) {
+    workspace_leased_ = true;
+    return workspace_.get();
+  }
+  HOTSET_RETURN_IF_ERROR(make_room(plan_.workspace_bytes + plan_.kv_bytes));
+  HOTSET_ASSIGN(auto made, Workspace::create(*memory_, spec_, plan_.workspace));
+  more_workspaces_.push_back(std::move(made));
+  return more_workspaces_.back().get();
+}
+
+void LoadedModel::return_workspace(Workspace* workspace) {
+  if (workspace == workspace_.get()) {
+    workspace_leased_ = false;
+    return;
+  }
+  std::erase_if(more_workspaces_, [&](const auto& other) { return other.get() == workspace; });
+  if (memory_->of_host() || !tiers_->can_grow()) return;
+  const Status grown = tiers_->set_vram_budget(vram_budget_bytes_);
+  if (!grown.ok()) log_line(LogLevel::kInfo, "the expert cache stays smaller: %s", grown.message().c_str());
+}
+
 Status LoadedModel::set_ram_budget(uint64_t budget_bytes) {
   const std::lock_guard guard(lock_);
   backend_->wait_idle();

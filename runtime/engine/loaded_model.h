@@ -25,7 +25,10 @@ class LoadedModel {
   LoadedModel& operator=(const LoadedModel&) = delete;
 
   Model model();
-  Workspace& workspace() { return *workspace_; }
+  // A session's context and activations, until return_workspace(). Beyond the first, expert slots make room for it. Under the lock; no
+  // token under way. Error: kOverBudget.
+  Result<Workspace*> lease_workspace();
+  void return_workspace(Workspace* workspace);
   const MemoryPlan& plan() const { return plan_; }
   const ModelSpec& spec() const { return spec_; }
   const Backend& backend() const { return *backend_; }
@@ -54,6 +57,8 @@ class LoadedModel {
   Status allocate();
   Status load_dense(const EngineOptions& options, const GgufFile& file);
   Status load_experts(const EngineOptions& options);
+  // Closes expert slots until so much of the budget is free.
+  Status make_room(uint64_t bytes);
   // Tries the ways to serve misses, or takes what an earlier start measured, and settles for the fastest. Advice only.
   Status try_ways(const EngineOptions& options, const GgufFile& file);
   Status time_ways(std::span<TriedWay> ways);
@@ -65,7 +70,9 @@ class LoadedModel {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<DeviceMemory> memory_;
   MemoryPlan plan_;
-  std::unique_ptr<Workspace> workspace_;
+  std::unique_ptr<Workspace> workspace_;  // of the first session
+  bool workspace_leased_ = false;
+  std::vector<std::unique_ptr<Workspace>> more_workspaces_;  // of those beside it
   Buffer device_table_;  // uint64 [layers][experts]
   SlabPlan slab_plan_;
   std::vector<Buffer> slabs_;  // [slab_plan_]; those that are closed have no memory

@@ -22,28 +22,38 @@ constexpr uint64_t kBudgetLooks = 32;  // decode tokens between two looks at wha
 
 }  // namespace
 
-SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
-    : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
+class SessionImpl::Turn {
+ public:
+  explicit Turn(SessionImpl& session) : session_(session), guard_(session.loaded_.lock()), start_(EngineCounts::of(session.loaded_)) {
+    session_.turn_start_ = &start_;
+  }
+  ~Turn() {
+    session_.counts_.add(start_, EngineCounts::of(session_.loaded_));
+    session_.turn_start_ = nullptr;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  SessionImpl& session_;
+  const std::lock_guard<std::recursive_mutex> guard_;
+  const EngineCounts start_;
+};
+
+SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) : loaded_(loaded), text_(text), load_ns_(load_ns) {
   stats_.logits_hash = kFnvBasis;
   const ModelSpec& spec = loaded.spec();
   history_ = RunHistory(static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used);
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
 
-void SessionImpl::begin_counting() {
-  residency_start_ = loaded_.tiers().residency().stats();
-  link_start_ = loaded_.tiers().link_stats();
-  host_start_ = loaded_.tiers().host().stats();
-  submits_start_ = loaded_.backend().submit_count();
-}
-
-Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use) {
-  std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns, in_use));
-  const std::lock_guard guard(loaded.lock());
-  session->begin_counting();
+Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) {
+  std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns));
+  const Turn turn(*session);
+  HOTSET_ASSIGN(session->workspace_, loaded.lease_workspace());
   const Model model = loaded.model();
-  HOTSET_ASSIGN(session->decode_, DecodePass::create(model, loaded.workspace()));
-  HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, loaded.workspace(), session->stop_));
+  HOTSET_ASSIGN(session->decode_, DecodePass::create(model, *session->workspace_));
+  HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, *session->workspace_, session->stop_));
   return std::unique_ptr<Session>(std::move(session));
 }
 
@@ -55,12 +65,12 @@ SessionImpl::~SessionImpl() {
     if (decode_ && prefill_) loaded_.judge_trial(stats());
     decode_.reset();
     prefill_.reset();
+    if (workspace_) loaded_.return_workspace(workspace_);
     loaded_.backend().save_programs();
     loaded_.tiers().save_hot_set();
     return ok_status();
   });
   if (!kept.ok()) log_line(LogLevel::kWarn, "what was learned was not kept: %s", kept.message().c_str());
-  in_use_ = false;
 }
 
 Status SessionImpl::check(std::span<const TokenId> tokens) const {
@@ -96,7 +106,7 @@ Status SessionImpl::restore_state() {
   const size_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
   for (size_t done = 0; done < fed_.size(); done += chunk_tokens) {
     const auto chunk = std::span<const TokenId>(fed_).subspan(done, std::min(chunk_tokens, fed_.size() - done));
-    const std::lock_guard guard(loaded_.lock());
+    const Turn turn(*this);
     HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, static_cast<uint32_t>(done), false, {}));
   }
   state_is_stale_ = false;
@@ -105,7 +115,7 @@ Status SessionImpl::restore_state() {
 
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
-  const std::lock_guard guard(loaded_.lock());
+  const Turn turn(*this);
   if (stats_.decode_tokens % kBudgetLooks == 0) loaded_.follow_driver_budget();
   const uint64_t start_ns = now_ns();
   const uint64_t submits = loaded_.backend().submit_count();
@@ -142,7 +152,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
     const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
     const bool last = done + chunk.size() == tokens.size();
     // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
-    const std::lock_guard guard(loaded_.lock());
+    const Turn turn(*this);
     HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_ + static_cast<uint32_t>(done), last, each));
     trace_prompt(position_ + static_cast<uint32_t>(done), chunk.size());
     done += chunk.size();
@@ -157,8 +167,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
 }
 
 std::span<const float> SessionImpl::first_logits() const {
-  Workspace& workspace = loaded_.workspace();
-  return workspace.host<float>(workspace.logits).subspan(0, loaded_.spec().vocab);
+  return workspace_->host<float>(workspace_->logits).subspan(0, loaded_.spec().vocab);
 }
 
 std::span<const float> SessionImpl::logits() const { return has_logits_ ? first_logits() : std::span<const float>(); }
@@ -171,7 +180,14 @@ void SessionImpl::hash_logits(std::span<const float> logits) {
   for (const uint64_t lane : lanes) stats_.logits_hash = (stats_.logits_hash ^ lane) * kFnvPrime;
 }
 
-TokenId SessionImpl::sample() { return has_logits_ ? sampler_->sample(first_logits()) : 0; }
+TokenId SessionImpl::sample() {
+  if (!has_logits_) return 0;
+  const std::span<const float> logits = first_logits();
+  if (!filter_) return sampler_->sample(logits);
+  filtered_.assign(logits.begin(), logits.end());
+  filter_(filtered_);
+  return sampler_->sample(filtered_);
+}
 
 Status SessionImpl::set_sampler(const SamplerOptions& options) {
   HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
@@ -310,17 +326,23 @@ void SessionImpl::rewind(uint32_t position) {
   state_is_stale_ = position != 0;  // at position 0 the state begins anew by itself
 }
 
-void SessionImpl::add_tier_stats(SessionStats& stats) const {
-  const ResidencyStats now = loaded_.tiers().residency().stats();
-  stats.experts_in_place = now.in_place - residency_start_.in_place;
-  stats.experts_on_cpu = now.on_host - residency_start_.on_host;
-  stats.promotions = now.promotions - residency_start_.promotions;
+// Also within a turn, for a sink that asks.
+EngineCounts SessionImpl::counts() const {
+  EngineCounts counts = counts_;
+  if (turn_start_) counts.add(*turn_start_, EngineCounts::of(loaded_));
+  return counts;
+}
+
+void SessionImpl::add_tier_stats(const EngineCounts& counts, SessionStats& stats) const {
+  using enum EngineCount;
+  stats.experts_in_place = counts[kInPlace];
+  stats.experts_on_cpu = counts[kOnHost];
+  stats.promotions = counts[kPromotions];
   stats.stops = decode_->stops();
-  const HostTierStats host = loaded_.tiers().host().stats();
-  stats.disk_to_host = {host.disk_bytes - host_start_.disk_bytes, host.busy_ns - host_start_.busy_ns};
+  stats.disk_to_host = {counts[kDiskBytes], counts[kDiskBusyNs]};
   if (!loaded_.tiers().host().holds_all()) {
-    stats.ram_hits = host.demand_hits - host_start_.demand_hits;
-    stats.ram_lookups = stats.ram_hits + host.demand_misses - host_start_.demand_misses;
+    stats.ram_hits = counts[kRamHits];
+    stats.ram_lookups = stats.ram_hits + counts[kRamMisses];
   }
   const TokenEstimate estimate = loaded_.tiers().estimate(stats);
   stats.estimated_token_ns = estimate.total_ns;
@@ -328,33 +350,33 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
   const Prefetch* prefetch = loaded_.tiers().prefetch();
   if (!prefetch) return;
   stats.prefetch.active = prefetch->in_use();
-  stats.prefetch.reads = host.hinted - host_start_.hinted;
-  stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
-  stats.prefetch.late = host.hint_late - host_start_.hint_late;
-  stats.prefetch.wasted = host.hint_wasted - host_start_.hint_wasted;
+  stats.prefetch.reads = counts[kHinted];
+  stats.prefetch.useful = counts[kHintUseful];
+  stats.prefetch.late = counts[kHintLate];
+  stats.prefetch.wasted = counts[kHintWasted];
   for (const PrefetchLayerStats& layer : prefetch->layers()) stats.prefetch.layers.push_back({layer.guessed, layer.right, layer.chosen});
 }
 
 SessionStats SessionImpl::stats() const {
+  using enum EngineCount;
   const std::lock_guard guard(loaded_.lock());
   SessionStats stats = stats_;
-  const ResidencyStats now = loaded_.tiers().residency().stats();
-  const DeviceLinkStats link = loaded_.tiers().link_stats();
-  stats.expert_lookups = now.lookups - residency_start_.lookups;
-  stats.expert_hits = now.hits - residency_start_.hits;
-  stats.decode_lookups = now.decode_lookups - residency_start_.decode_lookups;
-  stats.decode_hits = now.decode_hits - residency_start_.decode_hits;
+  const EngineCounts counts = this->counts();
+  stats.expert_lookups = counts[kLookups];
+  stats.expert_hits = counts[kHits];
+  stats.decode_lookups = counts[kDecodeLookups];
+  stats.decode_hits = counts[kDecodeHits];
   stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
-  stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
-  add_tier_stats(stats);
+  stats.host_to_device = {counts[kLinkBytes], counts[kLinkBusyNs]};
+  add_tier_stats(counts, stats);
   if (trace_) stats.trace_lost_tokens += trace_->lost_tokens();
-  stats.submits = loaded_.backend().submit_count() - submits_start_;
+  stats.submits = counts[kSubmits];
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();
   stats.vram_budget_bytes = loaded_.memory().budget_bytes();
   stats.ram_used_bytes = loaded_.tiers().host().size_bytes();
   stats.ram_peak_bytes = peak_resident_bytes();
-  stats.cache_slots = now.slots;
+  stats.cache_slots = loaded_.tiers().residency().stats().slots;
   stats.cache_bytes = loaded_.plan().slot_bytes;
   stats.load_ns = load_ns_;
   return stats;

@@ -117,6 +117,7 @@ void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlo
   moe.route = {config.experts, config.experts_used, block.renormalise, block.scale, block.gating, block.groups, block.groups_used, block.least_sum, block.sharers};
   moe.logit_bias = graph.vector_if("ffn_gate_inp.bias", config.experts);
   moe.choice_bias = graph.vector_if(graph.has("exp_probs_b.bias") ? "exp_probs_b.bias" : "exp_probs_b", config.experts);
+  if (graph.has("ffn_gate_tid2eid.weight")) moe.token_experts = graph.table("ffn_gate_tid2eid.weight", graph.vocab(), config.experts_used);
   moe.expert_scales = graph.vector_if("ffn_down" + block.kind + ".scale", held_experts(moe));
   moe.experts.embd = x.width;
   moe.experts.ff = block.ff;

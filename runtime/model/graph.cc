@@ -81,7 +81,7 @@ std::string Graph::name(const std::string& part) const {
 bool Graph::has(const std::string& part) const { return tensor(part) != nullptr; }
 const TensorInfo* Graph::tensor(const std::string& part) const { return file_.find_tensor(name(part)); }
 
-const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uint64_t> dims) {
+const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uint64_t> dims, bool whole_numbers) {
   const TensorInfo* found = tensor(part);
   need(part);
   if (found == nullptr) return nullptr;
@@ -89,8 +89,9 @@ const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uin
   std::copy(dims.begin(), dims.end(), wanted.begin());
   if (found->dims == wanted) {
     const Status type = found->check_type();
-    if (!type.ok()) fail(type);
-    return found;
+    if (type.ok() && (found->type == BlockType::kI32) == whole_numbers) return found;
+    fail(type.ok() ? error(Code::kUnsupported, "the tensor '%s' is %s, which cannot be run", name(part).c_str(), block_type_name(found->type)) : type);
+    return nullptr;
   }
   fail(error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name(part).c_str(), shape_text(found->dims).c_str(),
              shape_text(wanted).c_str()));
@@ -123,6 +124,8 @@ const TensorInfo* Graph::stack(const std::string& part, uint32_t experts, uint32
   return rows == 0 ? find(part, {cols, experts}) : find(part, {cols, rows, experts});
 }
 
+const TensorInfo* Graph::table(const std::string& part, uint32_t rows, uint32_t cols) { return find(part, {cols, rows}, true); }
+
 std::vector<float> Graph::floats(const TensorInfo* tensor) {
   if (tensor == nullptr) return {};
   std::vector<float> out(tensor->elements());
@@ -143,8 +146,8 @@ Value Graph::value(uint32_t width) {
   return {static_cast<uint32_t>(spec_.values.size() - 1), 0, width};
 }
 
-Value Graph::mask(uint32_t heads) {
-  spec_.values.push_back({heads, 32});
+Value Graph::mask(uint32_t heads, uint32_t every) {
+  spec_.values.push_back({heads, 32 * every});
   return {static_cast<uint32_t>(spec_.values.size() - 1), 0, heads};
 }
 

@@ -26,6 +26,7 @@ class FakeSession : public Session {
   std::span<const float> logits() const override { return {}; }
   TokenId sample() override { return 0; }
   Status set_sampler(const SamplerOptions&) override { return ok_status(); }
+  void set_logits_filter(LogitsFilter) override {}
 
   Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) override {
     prompts.emplace_back(prompt.begin(), prompt.end());

@@ -21,7 +21,7 @@ std::vector<std::string> type_names() {
 struct Flags {
   std::string preset = "tiny", path;
   unsigned threads = std::max(1u, std::thread::hardware_concurrency());
-  CLI::App app{"Writes a GGUF file of a qwen3moe shape with random weights."};
+  CLI::App app{"Writes a GGUF file of a model's shape with random weights."};
 
   explicit Flags(ModelShape& shape) {
     app.add_option("-o,--output", path, "File to write")->required();

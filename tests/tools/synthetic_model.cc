@@ -16,89 +16,20 @@
 #include <utility>
 
 #include "tests/tools/gguf_writer.h"
+#include "tests/tools/synthetic_tensors.h"
 #include "tests/tools/synthetic_vocabulary.h"
 
 namespace hotset::test {
 namespace {
 
 constexpr uint64_t kChunkBytes = 4 << 20;  // one buffer and one write
-constexpr double kLogitDeviation = 3;
-
-enum class Content { kMatrix, kNorm, kSignedNorm, kEmbedding, kRouter };
-
-struct Tensor {
-  std::string name;
-  std::vector<uint64_t> dims;  // innermost first
-  BlockType type;
-  Content content;
-  double scale;  // standard deviation of a matrix, mean of a norm
-  uint64_t row_bytes() const { return dims[0] / block_format(type).values * block_format(type).size_bytes; }
-  uint64_t rows() const { return std::accumulate(dims.begin() + 1, dims.end(), uint64_t{1}, std::multiplies<>()); }
-  uint64_t size_bytes() const { return row_bytes() * rows(); }
-};
-
-// Layers to which llama.cpp's Q4_K_M mix gives more bits.
-bool wants_more_bits(uint32_t layer, uint32_t layers) {
-  return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
-}
-
-class Plan {
- public:
-  explicit Plan(const ModelShape& shape) : shape_(shape) {
-    const double logits = kLogitDeviation / std::sqrt(shape.embd);
-    add("token_embd.weight", {shape.embd, shape.vocab}, shape.embd_type, Content::kEmbedding, 1);
-    if (!shape.tied) add_matrix("output.weight", {shape.embd, shape.vocab}, shape.output_type, logits);
-    // With random signs a tied embedding does not find the token that was just read in the hidden state.
-    add("output_norm.weight", {shape.embd}, BlockType::kF32, shape.tied ? Content::kSignedNorm : Content::kNorm,
-        shape.tied ? logits : 1);
-    for (uint32_t layer = 0; layer < shape.layers; ++layer) add_layer(layer);
-  }
-  const std::vector<Tensor>& tensors() const { return tensors_; }
-
- private:
-  void add(std::string name, std::vector<uint64_t> dims, BlockType type, Content content, double scale) {
-    tensors_.push_back({std::move(name), std::move(dims), type, content, scale});
-  }
-  void add_matrix(std::string name, std::vector<uint64_t> dims, BlockType type, double deviation) {
-    add(std::move(name), std::move(dims), type, Content::kMatrix, deviation);
-  }
-  void add_norm(std::string name, uint64_t width, double mean) {
-    add(std::move(name), {width}, BlockType::kF32, Content::kNorm, mean);
-  }
-
-  void add_layer(uint32_t layer) {
-    const std::string prefix = "blk." + std::to_string(layer) + ".";
-    const uint64_t embd = shape_.embd, heads = uint64_t{shape_.heads} * shape_.head_dim;
-    const uint64_t kv = uint64_t{shape_.kv_heads} * shape_.head_dim;
-    const double in = 1 / std::sqrt(static_cast<double>(embd)), residual = 1 / std::sqrt(shape_.layers);
-    const bool more = wants_more_bits(layer, shape_.layers);
-    const BlockType mixed = more ? BlockType::kQ6_K : BlockType::kQ4_K;
-    const bool k_mix = !shape_.down_type && shape_.type == BlockType::kQ4_K;
-    add_norm(prefix + "attn_norm.weight", embd, 1);
-    add_matrix(prefix + "attn_q.weight", {embd, heads}, shape_.type, in);
-    add_matrix(prefix + "attn_k.weight", {embd, kv}, shape_.type, in);
-    add_matrix(prefix + "attn_v.weight", {embd, kv}, k_mix ? mixed : shape_.type, in);
-    add_matrix(prefix + "attn_output.weight", {heads, embd}, shape_.type, residual / std::sqrt(heads));
-    add_norm(prefix + "attn_k_norm.weight", shape_.head_dim, 1);
-    add_norm(prefix + "attn_q_norm.weight", shape_.head_dim, 1);
-    add_norm(prefix + "ffn_norm.weight", embd, 1);
-    add(prefix + "ffn_gate_inp.weight", {embd, shape_.experts}, BlockType::kF32, Content::kRouter, in);
-    const uint64_t ff = shape_.expert_ff, experts = shape_.experts;
-    add_matrix(prefix + "ffn_gate_exps.weight", {embd, ff, experts}, shape_.expert_type, in);
-    add_matrix(prefix + "ffn_down_exps.weight", {ff, embd, experts}, shape_.down_type.value_or(mixed),
-               residual / std::sqrt(ff));
-    add_matrix(prefix + "ffn_up_exps.weight", {embd, ff, experts}, shape_.expert_type, in);
-  }
-
-  const ModelShape& shape_;
-  std::vector<Tensor> tensors_;
-};
 
 Status check_shape(const ModelShape& shape, const std::vector<Tensor>& tensors) {
   for (const uint32_t count : {shape.layers, shape.embd, shape.heads, shape.kv_heads, shape.head_dim, shape.experts,
                                shape.used, shape.expert_ff, shape.ctx, shape.parts}) {
     if (count == 0) return error(Code::kInvalidArgument, "no dimension of a model may be 0");
   }
+  if (tensors.empty()) return error(Code::kInvalidArgument, "models of '%s' cannot be made", shape.architecture.c_str());
   if (shape.used > shape.experts) return error(Code::kInvalidArgument, "--used is above --experts");
   if (shape.heads % shape.kv_heads) return error(Code::kInvalidArgument, "--kv-heads does not divide --heads");
   if (shape.head_dim % 2) return error(Code::kInvalidArgument, "--head-dim must be even");
@@ -120,33 +51,6 @@ Status check_shape(const ModelShape& shape, const std::vector<Tensor>& tensors) 
     }
   }
   return ok_status();
-}
-
-void add_metadata(const ModelShape& shape, GgufWriter& writer) {
-  const std::string arch = "qwen3moe.";
-  writer.add_string("general.architecture", "qwen3moe");
-  writer.add_string("general.type", "model");
-  writer.add_string("general.name", "synthetic " + shape.name);
-  writer.add_string("general.description", "random weights, for measurements only");
-  writer.add_u32("general.quantization_version", 2);
-  writer.add_u32("general.file_type", block_format(shape.expert_type).file_type);
-  writer.add_u32("general.alignment", 32);
-  writer.add_u32(arch + "block_count", shape.layers);
-  writer.add_u32(arch + "context_length", shape.ctx);
-  writer.add_u32(arch + "embedding_length", shape.embd);
-  writer.add_u32(arch + "feed_forward_length", shape.expert_ff * shape.used);
-  writer.add_u32(arch + "attention.head_count", shape.heads);
-  writer.add_u32(arch + "attention.head_count_kv", shape.kv_heads);
-  writer.add_u32(arch + "attention.key_length", shape.head_dim);
-  writer.add_u32(arch + "attention.value_length", shape.head_dim);
-  writer.add_f32(arch + "attention.layer_norm_rms_epsilon", 1e-6f);
-  writer.add_u32(arch + "rope.dimension_count", shape.head_dim);
-  writer.add_f32(arch + "rope.freq_base", shape.rope_base);
-  writer.add_u32(arch + "expert_count", shape.experts);
-  writer.add_u32(arch + "expert_used_count", shape.used);
-  writer.add_u32(arch + "expert_feed_forward_length", shape.expert_ff);
-  writer.add_u32(arch + "vocab_size", shape.vocab);
-  add_synthetic_vocabulary(shape.vocab, writer);
 }
 
 // What one thread fills and writes at once: whole rows of one tensor.
@@ -285,7 +189,7 @@ std::vector<size_t> split_tensors(const std::vector<Tensor>& tensors, uint32_t p
 // The head of one file: the first has the model's metadata, each of several says which part it is.
 GgufWriter describe_part(const ModelShape& shape, uint32_t part, size_t tensor_count, std::span<const Tensor> own) {
   GgufWriter writer;
-  if (part == 0) add_metadata(shape, writer);
+  if (part == 0) add_synthetic_metadata(shape, writer);
   if (shape.parts > 1) {
     writer.add_u16("split.no", static_cast<uint16_t>(part));
     writer.add_u16("split.count", static_cast<uint16_t>(shape.parts));
@@ -309,47 +213,15 @@ void add_chunks(const Tensor& tensor, int file, uint64_t offset, uint64_t seed, 
 
 }  // namespace
 
-std::vector<std::string> preset_names() { return {"tiny", "storyteller", "2gb", "qwen3-30b-a3b", "qwen3-235b-a22b", "kimi-k2-experts"}; }
-
-Result<ModelShape> preset_shape(const std::string& name) {
-  ModelShape shape;
-  shape.name = name;
-  const auto set = [&](uint32_t layers, uint32_t embd, uint32_t heads, uint32_t kv_heads, uint32_t head_dim) {
-    shape.layers = layers, shape.embd = embd, shape.heads = heads, shape.kv_heads = kv_heads, shape.head_dim = head_dim;
-  };
-  const auto set_rest = [&](uint32_t experts, uint32_t used, uint32_t expert_ff, uint32_t vocab, uint32_t ctx) {
-    shape.experts = experts, shape.used = used, shape.expert_ff = expert_ff, shape.vocab = vocab, shape.ctx = ctx;
-  };
-  if (name == "tiny") return shape;
-  if (name == "storyteller") {
-    set(5, 256, 4, 2, 64), set_rest(32, 2, 256, 4096, 2048);
-    shape.embd_type = BlockType::kQ6_K;
-    return shape;
-  }
-  shape.rope_base = 1e6f;
-  if (name == "2gb") {  // the 30B's layer with half of its experts, ten times, and a small vocabulary
-    set(10, 2048, 32, 4, 128), set_rest(64, 8, 768, 32768, 8192);
-  } else if (name == "qwen3-30b-a3b") {
-    set(48, 2048, 32, 4, 128), set_rest(128, 8, 768, 151936, 40960);
-  } else if (name == "kimi-k2-experts") {
-    set(61, 7168, 8, 1, 128), set_rest(384, 8, 2048, 4096, 4096);
-  } else if (name == "qwen3-235b-a22b") {
-    set(94, 4096, 64, 4, 128), set_rest(128, 8, 1536, 151936, 40960);
-  } else {
-    return error(Code::kNotFound, "no shape named '%s'", name.c_str());
-  }
-  return shape;
-}
-
 Result<WrittenModel> write_synthetic_model(const ModelShape& shape, const std::string& path, unsigned threads) {
-  const Plan plan(shape);
-  const std::span<const Tensor> tensors(plan.tensors());
-  HOTSET_RETURN_IF_ERROR(check_shape(shape, plan.tensors()));
+  const std::vector<Tensor> plan = plan_tensors(shape);
+  const std::span<const Tensor> tensors(plan);
+  HOTSET_RETURN_IF_ERROR(check_shape(shape, plan));
   WrittenModel written;
   std::vector<OutFile> files;
   std::vector<Chunk> chunks;
   Random seeds(shape.seed);
-  const std::vector<size_t> starts = split_tensors(plan.tensors(), shape.parts);
+  const std::vector<size_t> starts = split_tensors(plan, shape.parts);
   for (uint32_t part = 0; part < shape.parts; ++part) {
     written.files.push_back(part_path(path, part, shape.parts));
     HOTSET_ASSIGN(OutFile file, OutFile::create(written.files.back()));

@@ -3,6 +3,7 @@
 #include "runtime/engine/engine.h"
 #include "runtime/format/quant.h"
 #include "tests/tools/synthetic_model.h"
+#include "tests/tools/synthetic_tensors.h"
 
 #include <doctest/doctest.h>
 
@@ -139,6 +140,27 @@ ModelShape float_shape(double skew) {
   return shape;
 }
 
+// A small shape with all that the architecture has.
+ModelShape family_shape(const std::string& architecture) {
+  ModelShape shape;
+  shape.architecture = architecture;
+  shape.layers = 4;
+  if (architecture == "gpt-oss") shape.window = 8, shape.yarn_factor = 32;
+  if (architecture == "qwen35moe") shape.delta = {2, 4, 32};
+  if (architecture == "qwen35moe" || architecture == "qwen2moe") shape.shared_experts = 1;
+  if (architecture == "deepseek2") {
+    shape.latent = {.q_rank = 64, .kv_rank = 64, .rope_dim = 16, .value_dim = 32};
+    shape.head_dim = 48, shape.kv_heads = 1;
+    shape.groups = 4, shape.groups_used = 2;
+  }
+  if (architecture == "deepseek2" || architecture == "glm4moe") {
+    shape.dense_layers = 1, shape.dense_ff = 96;
+    shape.shared_experts = 1;
+    shape.sigmoid_choice = true;
+  }
+  return shape;
+}
+
 }  // namespace
 
 TEST_CASE("random blocks: finite, centred, of the wanted deviation, positive where asked") {
@@ -208,6 +230,53 @@ TEST_CASE("synthetic model: every preset but the large ones is a shape that can 
   }
 }
 
+TEST_CASE("synthetic model: every architecture runs, and its logits are finite and differ from token to token") {
+  const TemporaryFolder folder;
+  for (const std::string& architecture : synthetic_architectures()) {
+    CAPTURE(architecture);
+    const ModelShape shape = family_shape(architecture);
+    const auto written = write_synthetic_model(shape, folder.path / "m.gguf", 1);
+    REQUIRE_MESSAGE(written.ok(), written.status().message());
+    const auto report = inspect_model(written->files[0]);
+    REQUIRE_MESSAGE(report.ok(), report.status().message());
+    CHECK_MESSAGE(report->runnable, report->why_not);
+    CHECK(report->moe_layers == shape.layers - shape.dense_layers);
+    EngineOptions options;
+    options.model_path = written->files[0];
+    options.device = "cpu";
+    const auto engine = Engine::open(options);
+    REQUIRE_MESSAGE(engine.ok(), engine.status().message());
+    const auto session = (*engine)->create_session();
+    REQUIRE_MESSAGE(session.ok(), session.status().message());
+    std::vector<std::vector<float>> rows;
+    const TokenId tokens[] = {5, 70, 9, 200, 31};
+    REQUIRE((*session)->feed(tokens, [&](uint32_t, std::span<const float> logits) { rows.emplace_back(logits.begin(), logits.end()); }).ok());
+    REQUIRE(rows.size() == 5);
+    for (const auto& row : rows) {
+      double squares = 0;
+      for (const float logit : row) squares += double{logit} * double{logit};
+      const double deviation = std::sqrt(squares / static_cast<double>(row.size()));
+      CHECK(deviation > 1);  // false for NaN
+      CHECK(deviation < 9);
+    }
+    CHECK(rows[0] != rows[1]);
+  }
+}
+
+TEST_CASE("synthetic model: the published shapes have the published parameter counts") {
+  for (const auto& [name, billions] : std::map<std::string, double>{{"gpt-oss-20b", 20.91}, {"gpt-oss-120b", 116.83}, {"mixtral-8x7b", 46.70},
+                                                                    {"deepseek-v2-lite", 15.71}, {"deepseek-v3", 671.03}, {"kimi-k2", 1026.5},
+                                                                    {"qwen3-30b-a3b", 30.53}, {"qwen3-235b-a22b", 235.09},
+                                                                    {"qwen3.5-35b-a3b", 34.66}, {"glm-4.5-air", 106.9}, {"glm-4.5", 353.8}}) {
+    CAPTURE(name);
+    const auto shape = preset_shape(name);
+    REQUIRE(shape.ok());
+    double parameters = 0;
+    for (const Tensor& tensor : plan_tensors(*shape)) parameters += static_cast<double>(tensor.dims[0] * tensor.rows());
+    CHECK(parameters / 1e9 == doctest::Approx(billions).epsilon(0.005));
+  }
+}
+
 TEST_CASE("synthetic model: the skew makes some experts popular") {
   const TemporaryFolder folder;
   std::map<double, double> shares;
@@ -232,6 +301,7 @@ TEST_CASE("synthetic model: shapes that cannot be are errors") {
   CHECK(fails([](ModelShape& shape) { shape.vocab = 10; }));
   CHECK(fails([](ModelShape& shape) { shape.kv_heads = 3; }));
   CHECK(fails([](ModelShape& shape) { shape.parts = 900; }));
+  CHECK(fails([](ModelShape& shape) { shape.architecture = "bert"; }));
   CHECK(write_synthetic_model(ModelShape(), "/no/such/folder/m.gguf", 1).status().code() == Code::kIo);
   CHECK(preset_shape("huge").status().code() == Code::kNotFound);
 }
