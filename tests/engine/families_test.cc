@@ -132,3 +132,26 @@ TEST_CASE("families: MiniMax-M3 sees all positions, or the blocks that its index
   CHECK(nmse(from(sparse, 0, 16), from(fixture->logits, 0, 16)) <= 1e-4);
   CHECK(nmse(from(sparse, 16, fixture->prompt.size()), from(fixture->logits, 16, fixture->prompt.size())) > 1e-2);
 }
+
+TEST_CASE("model: a generation hands on special tokens when asked to") {
+  const auto fixture = load_model_fixture(data_path("models/smallthinker"));
+  REQUIRE_MESSAGE(fixture.ok(), fixture.status().message());
+  const auto engine = open_engine(fixture_options(*fixture, "cpu"));
+  const auto session = open_session(*engine);
+  const auto written = [&](bool shown) {
+    std::string text;
+    session->rewind(0);
+    session->show_special(shown);
+    const auto stop = session->generate(fixture->prompt, 3, [&](std::string_view piece) {
+      text += piece;
+      return true;
+    });
+    CHECK(stop.ok());
+    return text;
+  };
+  // The model's first token is one of padding, then come characters.
+  const std::string plain = written(false);
+  CHECK(plain.size() >= 2);
+  CHECK(plain.find("<|pad|>") == std::string::npos);
+  CHECK(written(true) == "<|pad|>" + plain);
+}
