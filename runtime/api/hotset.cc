@@ -295,6 +295,14 @@ hotset_code hotset_engine_set_ram(hotset_engine* engine, uint64_t bytes, hotset_
   return with_engine(engine, error, [&](OpenEngine& open) { return open.engine->set_ram_budget(bytes); });
 }
 
+hotset_code hotset_engine_give_vram_back(hotset_engine* engine, uint64_t bytes, uint64_t* freed, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    HOTSET_ASSIGN(const uint64_t came_free, open.engine->give_vram_back(bytes));
+    if (freed) *freed = came_free;
+    return ok_status();
+  });
+}
+
 // --- text
 
 hotset_code hotset_tokenize(hotset_engine* engine, const char* text, size_t text_bytes, uint32_t flags, hotset_token* tokens, size_t capacity, size_t* count,

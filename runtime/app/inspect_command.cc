@@ -1,11 +1,13 @@
 // `hotset inspect`: what a model file holds and what of it fits where.
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "platform/bytes.h"
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
+#include "runtime/app/parameter_count.h"
 
 namespace hotset {
 namespace {
@@ -38,16 +40,28 @@ std::string expert_size(const ModelReport& report) {
   return report.expert_bytes_min == report.expert_bytes_max ? most : format_bytes(report.expert_bytes_min) + " to " + most;
 }
 
+// "Q4_K 11.2 GiB, Q6_K 5.1 GiB, F32 6.3 MiB": the largest share first.
+std::string block_types(const ModelReport& report) {
+  std::map<std::string, uint64_t> bytes;
+  for (const TensorLine& line : report.tensors) bytes[line.type] += line.size_bytes;
+  std::vector<std::pair<std::string, uint64_t>> types(bytes.begin(), bytes.end());
+  std::stable_sort(types.begin(), types.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string text;
+  for (const auto& [type, size] : types) text += (text.empty() ? "" : ", ") + type + " " + format_bytes(size);
+  return text;
+}
+
 std::string summary_text(const ModelReport& report) {
   std::string text = row("file", report.path) + row("size", format_bytes(report.file_bytes)) +
                      row("architecture", report.architecture) + row("name", report.name) +
-                     row("parameters", std::to_string(report.parameter_count)) +
+                     row("parameters", parameters_text(report.parameter_count) + ", " + parameters_text(active_parameters(report)) + " used by a token") +
+                     row("block types", block_types(report)) +
                      row("layers", std::to_string(report.layers) + ", " + std::to_string(report.moe_layers) + " with experts") +
                      row("experts", std::to_string(report.experts) + " a layer, " + std::to_string(report.experts_used) +
                                         " used by a token") +
                      row("expert size", expert_size(report)) + row("all experts", format_bytes(report.all_expert_bytes)) +
                      row("dense weights", format_bytes(report.dense_bytes)) +
-                     row("context", std::to_string(report.context_tokens)) +
+                     row("context", std::to_string(report.context_tokens) + ", " + format_bytes(report.kv_bytes_per_token) + " of KV cache a token") +
                      row("vocabulary", std::to_string(report.vocab_size));
   if (!report.runnable) return text + row("runs", "no: " + report.why_not);
   text += row("least --vram", format_bytes(report.least_vram_bytes));
@@ -101,6 +115,7 @@ Json report_json(const ModelReport& report) {
                {"why_not", report.why_not},
                {"file_bytes", report.file_bytes},
                {"parameter_count", report.parameter_count},
+               {"active_parameter_count", active_parameters(report)},
                {"layers", report.layers},
                {"moe_layers", report.moe_layers},
                {"experts", report.experts},
@@ -110,6 +125,7 @@ Json report_json(const ModelReport& report) {
                {"all_expert_bytes", report.all_expert_bytes},
                {"dense_bytes", report.dense_bytes},
                {"context_tokens", report.context_tokens},
+               {"kv_bytes_per_token", report.kv_bytes_per_token},
                {"vocab_size", report.vocab_size},
                {"least_vram_bytes", report.least_vram_bytes}};
   return lists_json(std::move(json), report);

@@ -7,6 +7,7 @@
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
+#include "runtime/app/parameter_count.h"
 #include "runtime/app/plan_report.h"
 #include "runtime/engine/machine_links.h"
 
@@ -155,6 +156,7 @@ class PlanCommand : public Command {
     HOTSET_ASSIGN(const ModelReport file, inspect_model(model_));
     HOTSET_ASSIGN(report.needs, needs_of(file));
     report.total_parameters = file.parameter_count;
+    report.active_parameters = active_parameters(file);
     place_all(contexts_for(file.context_tokens), report);
     return ok_status();
   }

@@ -5,6 +5,7 @@
 
 #include "platform/bytes.h"
 #include "runtime/app/console.h"
+#include "runtime/app/parameter_count.h"
 
 namespace hotset {
 namespace {
@@ -25,12 +26,6 @@ constexpr double kFewBits = 4;
 
 std::string row(const char* label, const std::string& value) { return form("%-10s ", label) + escape_controls(value) + "\n"; }
 
-std::string parameters(uint64_t count) {
-  const double billions = static_cast<double>(count) / 1e9;
-  if (billions >= 999.5) return form("%.2f T", billions / 1000);
-  return billions >= 1 ? form("%.1f B", billions) : form("%.1f M", billions * 1000);
-}
-
 std::string percent(double share) { return form("%.0f %%", share * 100); }
 
 std::string rate(double bytes_per_s) { return bytes_per_s > 0 ? form("%.1f GB/s", bytes_per_s / 1e9) : std::string("none"); }
@@ -49,8 +44,8 @@ std::string layers_text(const ModelNeeds& needs) {
 
 std::string model_lines(const PlanReport& report) {
   const ModelNeeds& needs = report.needs;
-  std::string count = report.total_parameters > 0 ? parameters(report.total_parameters) + " parameters" : "";
-  if (report.active_parameters > 0) count += ", " + parameters(report.active_parameters) + " used by a token";
+  std::string count = report.total_parameters > 0 ? parameters_text(report.total_parameters) + " parameters" : "";
+  if (report.active_parameters > 0) count += ", " + parameters_text(report.active_parameters) + " used by a token";
   std::string text = row("model", needs.title + (needs.quant.empty() ? "" : " as " + needs.quant) + ": " + count);
   return text + row("", layers_text(needs) + "; " + format_bytes(needs.file_bytes) + " in all");
 }
@@ -223,8 +218,8 @@ std::string name_lines(const char* title, const Items& items, Show show) {
 }
 
 std::string shape_line(const ModelShape& shape) {
-  std::string line = form("%-22s %9s, %8s used", std::string(shape.name).c_str(), parameters(total_parameters(shape)).c_str(),
-                          parameters(active_parameters(shape)).c_str());
+  std::string line = form("%-22s %9s, %8s used", std::string(shape.name).c_str(), parameters_text(total_parameters(shape)).c_str(),
+                          parameters_text(active_parameters(shape)).c_str());
   std::string aliases;
   for (const std::string_view alias : shape.aliases) {
     if (!alias.empty()) aliases += (aliases.empty() ? "   also " : ", ") + std::string(alias);

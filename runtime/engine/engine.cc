@@ -33,6 +33,10 @@ class EngineImpl final : public Engine {
     return without_exceptions([&] { return loaded_->set_ram_budget(budget_bytes); });
   }
 
+  Result<uint64_t> give_vram_back(uint64_t bytes) override {
+    return without_exceptions([&] { return loaded_->give_vram_back(bytes); });
+  }
+
   uint32_t vocab_size() const override { return loaded_->spec().vocab; }
   uint32_t context_tokens() const override { return loaded_->plan().workspace.context_tokens; }
   const std::string& device_name() const override { return loaded_->backend().name(); }

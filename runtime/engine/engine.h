@@ -254,6 +254,9 @@ class Engine {
   // kUnsupported where that tier is not used or must hold everything.
   virtual Status set_vram_budget(uint64_t budget_bytes) = 0;
   virtual Status set_ram_budget(uint64_t budget_bytes) = 0;
+  // Under memory pressure: gives back at least so much VRAM now, or as much as can be missed, and lowers the budget by it. What came free.
+  // Error: kUnsupported on the CPU.
+  virtual Result<uint64_t> give_vram_back(uint64_t bytes) = 0;
 
   virtual uint32_t vocab_size() const = 0;
   virtual uint32_t context_tokens() const = 0;

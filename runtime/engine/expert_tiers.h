@@ -56,6 +56,8 @@ class ExpertTiers {
   // Frees or takes VRAM slabs until what is in use fits `budget_bytes` as well as it can; no token may be under way. Contents
   // move nowhere: experts that lose their slot are served as misses. Error: kOverBudget, naming the least that works.
   Status set_vram_budget(uint64_t budget_bytes);
+  // The least that set_vram_budget takes.
+  Result<uint64_t> least_vram_bytes() const;
   // Some slots have no memory.
   bool can_grow() const { return std::find(open_.begin(), open_.end(), false) != open_.end(); }
   // Error: kOverBudget with the least that works; kUnsupported where RAM holds all and would have to hold less.
@@ -123,7 +125,6 @@ class ExpertTiers {
   Status close_slab(size_t slab);
   Status open_slab(size_t slab);
   bool may_close(size_t slab) const;
-  Result<uint64_t> least_vram_bytes() const;
 
   const Parts parts_;
   LinkRates rates_;                     // measured; zeros where nothing was

@@ -238,6 +238,17 @@ Status LoadedModel::set_vram_budget(uint64_t budget_bytes) {
   return ok_status();
 }
 
+Result<uint64_t> LoadedModel::give_vram_back(uint64_t bytes) {
+  const std::lock_guard guard(lock_);
+  if (memory_->of_host()) return error(Code::kUnsupported, "the CPU runs this model: it uses no VRAM");
+  const uint64_t before = memory_->used_bytes();
+  HOTSET_ASSIGN(const uint64_t least, tiers_->least_vram_bytes());
+  const Status lowered = set_vram_budget(std::max(least, before - std::min(before, bytes)));
+  const uint64_t freed = before - std::min(before, memory_->used_bytes());
+  if (lowered.ok() || freed > 0) return freed;
+  return lowered;
+}
+
 Status LoadedModel::make_room(uint64_t bytes) {
   if (memory_->of_host()) return ok_status();
   const uint64_t rest = vram_budget_bytes_ - std::min(vram_budget_bytes_, bytes);

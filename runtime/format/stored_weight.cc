@@ -202,7 +202,7 @@ Status StoredWeight::repack_rows(uint64_t first, uint64_t count, std::span<std::
     return ok_status();
   }
   HOTSET_ASSIGN(const auto scales, read_scales(first, count));
-  return repack_int4(nibbles, scales, blocks).with_context("'" + printable(name_) + "'");
+  return repack_int4(nibbles, scales, blocks);
 }
 
 }  // namespace hotset

@@ -64,9 +64,9 @@ constexpr std::array kFamilies = {
     Family{"phimoe", {}},
     Family{"qwen2", {}},
     Family{"qwen2moe", {.renormalise = false}},
+    Family{"qwen3", {.query_norms = true}},
     Family{"qwen35", {}, describe_qwen35moe},
     Family{"qwen35moe", {}, describe_qwen35moe},
-    Family{"qwen3", {.query_norms = true}},
     Family{"qwen3moe", {.query_norms = true}},
     Family{"qwen3next", {}, describe_qwen3next},
     Family{"qwen3vlmoe", {.query_norms = true}},  // the sections of its positions are one in text
@@ -86,6 +86,24 @@ Status check_attention(const AttentionShape& shape) {
   if (shape.kv_heads == 0) return error(Code::kUnsupported, "attention without key/value heads cannot be run");
   return shape.heads % shape.kv_heads == 0 ? ok_status()
                                            : error(Code::kUnsupported, "attention of %u heads with %u key/value heads cannot be run", shape.heads, shape.kv_heads);
+}
+
+// Rotations stay within the heads that they turn and the table they read.
+Status check_rope(const ModelSpec& spec, uint32_t table, uint32_t dim, uint64_t end, uint64_t width) {
+  if (dim % 2 == 0 && end <= width && dim <= spec.ropes[table].dim) return ok_status();
+  return error(Code::kUnsupported, "a rotation of %u dimensions in heads of %llu values cannot be run", dim, static_cast<unsigned long long>(width));
+}
+
+Status check_rotation(const ModelSpec& spec, const Step& step) {
+  if (const auto* rope = std::get_if<RopeStep>(&step)) {
+    const RopeShape& shape = rope->shape;
+    const uint64_t end = uint64_t{shape.heads - 1} * shape.head_stride + shape.first + shape.dim;
+    return check_rope(spec, rope->table, shape.dim, end, rope->x.width);
+  }
+  if (const auto* store = std::get_if<StoreKvStep>(&step)) {
+    return check_rope(spec, store->table, store->shape.rope_dim, store->shape.rope_dim, store->shape.head_dim);
+  }
+  return ok_status();
 }
 
 Status check_matmul(const MatmulStep& step) {
@@ -148,6 +166,7 @@ Status check_kernel_limits(const ModelSpec& spec) {
                    select->shape.head_dim, select->shape.top_k, select->shape.block);
     }
     HOTSET_RETURN_IF_ERROR(check_recurrent(step));
+    HOTSET_RETURN_IF_ERROR(check_rotation(spec, step));
     if (const auto* matmul = std::get_if<MatmulStep>(&step)) HOTSET_RETURN_IF_ERROR(check_matmul(*matmul));
   }
   for (const MoeSpec& moe : spec.moes) HOTSET_RETURN_IF_ERROR(check_moe(moe));
@@ -169,6 +188,9 @@ Result<ModelSpec> describe_model(const GgufFile& file, const DescribeOptions& op
     if (family.describe != nullptr) family.describe(graph);
     else describe_plain(graph, family.style);
     HOTSET_ASSIGN(ModelSpec spec, std::move(graph).finish());
+    if (config.is_moe() && spec.moes.empty()) {
+      return error(Code::kCorrupt, "the metadata names %u experts, but no layer that would run has any", config.experts);
+    }
     HOTSET_RETURN_IF_ERROR(check_kernel_limits(spec));
     return spec;
   }

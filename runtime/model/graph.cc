@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 
 namespace hotset {
@@ -36,7 +37,7 @@ void Graph::require(bool fine, const std::string& what) {
 
 bool Graph::has_key(const char* suffix) const { return file_.find(key(suffix)) != nullptr; }
 uint32_t Graph::number(const char* suffix, uint32_t absent) { return take(file_.get_u32_or(key(suffix), absent), absent); }
-float Graph::real(const char* suffix, float absent) { return take(file_.get_f32_or(key(suffix), absent), absent); }
+float Graph::real(const char* suffix, float absent) { return finite(suffix, take(file_.get_f32_or(key(suffix), absent), absent)); }
 bool Graph::flag(const char* suffix, bool absent) { return take(file_.get_bool_or(key(suffix), absent), absent); }
 
 std::vector<int64_t> Graph::numbers(const char* suffix) {
@@ -50,7 +51,14 @@ std::vector<int64_t> Graph::numbers(const char* suffix) {
 }
 
 std::vector<float> Graph::reals(const char* suffix) {
-  return has_key(suffix) ? take(file_.get_floats(key(suffix)), {}) : std::vector<float>();
+  std::vector<float> all = has_key(suffix) ? take(file_.get_floats(key(suffix)), {}) : std::vector<float>();
+  for (const float number : all) finite(suffix, number);
+  return all;
+}
+
+float Graph::finite(const char* suffix, float number) {
+  if (!std::isfinite(number)) fail(error(Code::kCorrupt, "key '%s' is not a finite number", printable(key(suffix)).c_str()));
+  return number;
 }
 
 float Graph::layer_real(const char* suffix, uint32_t layer, float absent) {

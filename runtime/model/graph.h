@@ -118,6 +118,7 @@ class Graph {
  private:
   std::vector<Step>& steps() { return in_head_ ? spec_.head : spec_.steps; }
   std::string key(const char* suffix) const { return spec_.config.architecture + "." + suffix; }
+  float finite(const char* suffix, float number);  // the number; an error where it is none
   const TensorInfo* find(const std::string& part, std::initializer_list<uint64_t> dims, bool whole_numbers = false);
   void finish_linear(const std::string& part, const Value& out);
   template <class T>

@@ -47,6 +47,7 @@ std::vector<hotset_code> call_all(hotset_engine* engine, hotset_session* session
           hotset_engine_device_name(engine, text, sizeof text, nullptr, nullptr),
           hotset_engine_set_vram(engine, 1, nullptr),
           hotset_engine_set_ram(engine, 1, nullptr),
+          hotset_engine_give_vram_back(engine, 1, nullptr, nullptr),
           hotset_tokenize(engine, "a", 1, 0, &token, 1, &count, nullptr),
           hotset_detokenize(engine, &token, 1, 0, text, sizeof text, nullptr, nullptr),
           hotset_is_end_of_text(engine, 1, &flag, nullptr),

@@ -136,6 +136,26 @@ TEST_CASE("sessions: budgets that change while tokens are made change none of th
   CHECK(changes >= 8);
 }
 
+TEST_CASE("sessions: under memory pressure VRAM comes back at once, down to the least") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  api::options options = small("vulkan");
+  options.set("vram", vram(12u << 20));
+  api::engine engine({}, options);
+  api::session session(engine);
+  const auto prompt = engine.tokenize(kStarts[0]);
+  const auto reference = told(session, prompt, 12);
+  const uint64_t before = session.stats().vram_used_bytes;
+  const uint64_t freed = engine.give_vram_back(2u << 20);
+  CHECK(freed >= (2u << 20));
+  CHECK(session.stats().vram_used_bytes == before - freed);
+  CHECK(told(session, prompt, 12) == reference);
+  CHECK(engine.give_vram_back(UINT64_MAX) > 0);
+  CHECK(session.stats().vram_used_bytes > 0);
+  CHECK(told(session, prompt, 12) == reference);
+  CHECK(engine.give_vram_back(1) == 0);
+  CHECK_THROWS_AS(api::engine({}, small("cpu")).give_vram_back(1), api::error);
+}
+
 TEST_CASE("sessions: an engine that is opened and closed over and over leaves nothing behind") {
   const auto open_and_close = [] {
     const api::engine engine({}, small("cpu").set("threads", "2"));

@@ -64,6 +64,7 @@ class FakeEngine : public Engine {
   }
   Status set_vram_budget(uint64_t) override { return ok_status(); }
   Status set_ram_budget(uint64_t) override { return ok_status(); }
+  Result<uint64_t> give_vram_back(uint64_t) override { return uint64_t{0}; }
   uint32_t vocab_size() const override { return 256; }
   uint32_t context_tokens() const override { return context_tokens_; }
   const std::string& device_name() const override { return name_; }

@@ -139,6 +139,10 @@ HOTSET_API hotset_code hotset_engine_device_name(hotset_engine* engine, char* bu
 HOTSET_API hotset_code hotset_engine_set_vram(hotset_engine* engine, uint64_t bytes, hotset_error* error);
 HOTSET_API hotset_code hotset_engine_set_ram(hotset_engine* engine, uint64_t bytes, hotset_error* error);
 
+/* Under memory pressure: gives back at least so much VRAM now, or as much as can be missed, and lowers the budget by it. *freed (may be NULL):
+ * what came free. Any thread. Error: HOTSET_UNSUPPORTED where the CPU runs the model. */
+HOTSET_API hotset_code hotset_engine_give_vram_back(hotset_engine* engine, uint64_t bytes, uint64_t* freed, hotset_error* error);
+
 /* --- text -------------------------------------------------------------------------------------------------------------------------- */
 
 typedef int32_t hotset_token;

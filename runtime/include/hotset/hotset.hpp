@@ -144,6 +144,12 @@ class engine {
     detail::run([&](hotset_error* e) { return hotset_engine_set_ram(handle(), bytes, e); });
   }
 
+  uint64_t give_vram_back(uint64_t bytes) {
+    uint64_t freed = 0;
+    detail::run([&](hotset_error* e) { return hotset_engine_give_vram_back(handle(), bytes, &freed, e); });
+    return freed;
+  }
+
   // `flags`: HOTSET_ADD_SPECIAL, HOTSET_PARSE_SPECIAL.
   std::vector<hotset_token> tokenize(std::string_view text, uint32_t flags = HOTSET_ADD_SPECIAL) const {
     std::vector<hotset_token> tokens(text.size() + 2);
