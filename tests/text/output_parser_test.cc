@@ -134,31 +134,36 @@ const Row kRows[] = {
                                     "</invoke>\n<invoke name=\"g\">\n</invoke>\n</minimax:tool_call>\n",
      "[t][Now](call_0 f {\"zip\": \"12\", \"n\": 12})(call_1 g {})"},
 
-    {kKimi3, "<|open|>message role=\"assistant\"<|sep|><|open|>think<|sep|>", "hm<|close|>think<|sep|><|open|>response<|sep|>Look.<|close|>response<|sep|>"
+    {kKimi3, "<|open|>message role=\"assistant\"<|sep|><|open|>think<|sep|>", "hm<|close|>think<|sep|><|open|>response<|sep|>Look."
+     "<|close|>response<|sep|>"
      "<|open|>tools<|sep|><|open|>call tool=\"f\" index=\"1\"<|sep|><|open|>argument key=\"zip\" type=\"string\"<|sep|>12<|close|>argument<|sep|>"
      "<|open|>argument key=\"n&quot;\" type=\"array\"<|sep|>[1, {\"a\":null}]<|close|>argument<|sep|><|close|>call<|sep|>"
      "<|open|>call tool=\"g\" index=\"2\"<|sep|><|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|><|end_of_msg|>",
      "[hm][Look.](call_0 f {\"zip\": \"12\", \"n\\\"\": [1, {\"a\":null}]})(call_1 g {})"},
     {kKimi3, "<|open|>response<|sep|>", "Hi<|close|>response<|sep|><|open|>tools<|sep|><|open|>call tool=\"f\" index=\"1\"<|sep|>"
      "<|open|>json type=\"object\"<|sep|>{\"a\": 1}<|close|>json<|sep|><|close|>call<|sep|><|close|>tools<|sep|>", "[][Hi](call_0 f {\"a\": 1})"},
-    {kKimi3, "", "<|open|>tools<|sep|><|open|>call tool=\"f\" index=\"1\"<|sep|><|open|>argument key=\"n\" type=\"number\"<|sep|>x<|close|>argument<|sep|>"
+    {kKimi3, "", "<|open|>tools<|sep|><|open|>call tool=\"f\" index=\"1\"<|sep|><|open|>argument key=\"n\" type=\"number\"<|sep|>x"
+     "<|close|>argument<|sep|>"
      "<|close|>call<|sep|><|close|>tools<|sep|>",
      "[][<|open|>tools<|sep|><|open|>call tool=\"f\" index=\"1\"<|sep|><|open|>argument key=\"n\" type=\"number\"<|sep|>x<|close|>argument<|sep|>"
      "<|close|>call<|sep|><|close|>tools<|sep|>]"},
 
     {kMinimax3, "<mm:think>", "t</mm:think>Now]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name=\"f\">\n]<]minimax[>[<zip>12]<]minimax[>[</zip>\n"
-     "]<]minimax[>[<n>3]<]minimax[>[</n>\n]<]minimax[>[<o>]<]minimax[>[<item>x]<]minimax[>[</item>]<]minimax[>[<item>]<]minimax[>[<k>true]<]minimax[>[</k>"
+     "]<]minimax[>[<n>3]<]minimax[>[</n>\n]<]minimax[>[<o>]<]minimax[>[<item>x]<]minimax[>[</item>]<]minimax[>[<item>]<]minimax[>[<k>true]"
+     "<]minimax[>[</k>"
      "]<]minimax[>[</item>]<]minimax[>[</o>\n]<]minimax[>[</invoke>\n]<]minimax[>[<invoke name=\"g\">]<]minimax[>[</invoke>]<]minimax[>[</tool_call>",
      "[t][Now](call_0 f {\"zip\": \"12\", \"n\": 3, \"o\": [\"x\", {\"k\": true}]})(call_1 g {})"},
     {kMinimax3, "", "]<]minimax[>[<tool_call>]<]minimax[>[<invoke name=\"f\">]<]minimax[>[<a>1]<]minimax[>[</b>]<]minimax[>[</tool_call>",
      "[][]<]minimax[>[<tool_call>]<]minimax[>[<invoke name=\"f\">]<]minimax[>[<a>1]<]minimax[>[</b>]<]minimax[>[</tool_call>]"},
 
-    {kGemma, "<|turn>model\n", "<|channel>thought\nhm<channel|>I look.<|tool_call>call:f{n:-1.5,o:{a:[<|\"|>x, }\"y\"<|\"|>,true],b:null},zip:<|\"|>12<|\"|>}<tool_call|>"
+    {kGemma, "<|turn>model\n", "<|channel>thought\nhm<channel|>I look.<|tool_call>call:f{n:-1.5,o:{a:[<|\"|>x, }\"y\"<|\"|>,true],b:null},zip:"
+     "<|\"|>12<|\"|>}<tool_call|>"
      "<|tool_call>call:g{}<tool_call|>",
      "[hm][I look.](call_0 f {\"n\": -1.5, \"o\": {\"a\": [\"x, }\\\"y\\\"\", true], \"b\": null}, \"zip\": \"12\"})(call_1 g {})"},
     {kGemma, "<|channel>thought\n<channel|>", "<|tool_call>call:f{n:oops}<tool_call|>", "[][<|tool_call>call:f{n:oops}<tool_call|>]"},
 
-    {kMistral, "[/INST]", "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": \"]\"}, \"id\": \"abc123def\"}, {\"name\": \"g\", \"arguments\": {}}]",
+    {kMistral, "[/INST]", "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": \"]\"}, \"id\": \"abc123def\"}, {\"name\": \"g\","
+     " \"arguments\": {}}]",
      "[][](abc123def f {\"a\": \"]\"})(call_1 g {})"},
     {kMistral, "[/INST]", "[THINK]hm[/THINK]Sure. [TOOL_CALLS]f[ARGS]{\"a\": \"[TOOL_CALLS]\"}[TOOL_CALLS]g[CALL_ID]x9[ARGS]{}",
      "[hm][Sure.](call_0 f {\"a\": \"[TOOL_CALLS]\"})(x9 g {})"},
@@ -184,7 +189,8 @@ const Row kRows[] = {
     {kLlama4, "", "[f(1)]", "[][[f(1)]]"},
     {kLlama4, "", "{\"name\": \"f\", \"parameters\": {}}", "[][](call_0 f {})"},
 
-    {kLfm, "", "<think>t</think><|tool_call_start|>[f(zip='12', o={\"k\": true})]<|tool_call_end|>Ok.", "[t][Ok.](call_0 f {\"zip\": \"12\", \"o\": {\"k\": true}})"},
+    {kLfm, "", "<think>t</think><|tool_call_start|>[f(zip='12', o={\"k\": true})]<|tool_call_end|>Ok.", "[t][Ok.](call_0 f {\"zip\": \"12\","
+     " \"o\": {\"k\": true}})"},
     {kLfm, "", "<|tool_call_start|>[f(zip='it's')]<|tool_call_end|>", "[][<|tool_call_start|>[f(zip='it's')]<|tool_call_end|>]"},
     {kOlmo, "", "<function_calls>\nf(a=\"\\u00e9\\n\")\ng()\n</function_calls>", "[][](call_0 f {\"a\": \"é\\n\"})(call_1 g {})"},
     {kGranite, "", "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": \">\"}}]", "[][](call_0 f {\"a\": \">\"})"},
@@ -194,7 +200,8 @@ const Row kRows[] = {
     {kHunyuan, "", "<tool_calls>[{\"name\": \"f\", \"arguments\": {\"n\": 2}}]</tool_calls>", "[][](call_0 f {\"n\": 2})"},
     {kHunyuan, "", "<tool_calls>\n<tool_call>f\n```json\n{\"n\": 2}\n```\n</tool_call>\n<tool_call>g\n```json\n{}\n```</tool_call>\n</tool_calls>",
      "[][](call_0 f {\"n\": 2})(call_1 g {})"},
-    {kCohere, "", "<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[\n {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": {\"a\": 1}}\n]<|END_ACTION|>",
+    {kCohere, "", "<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[\n {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": "
+     "{\"a\": 1}}\n]<|END_ACTION|>",
      "[hm][](0 f {\"a\": 1})"},
     {kCohere, "", "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Hello.<|END_RESPONSE|>", "[hm][Hello.]"},
     {kSeed, "", "<seed:think>t</seed:think><seed:tool_call>\n<function=f>\n<parameter=zip>12</parameter>\n</function>\n</seed:tool_call>",
@@ -267,7 +274,8 @@ TEST_CASE("calls that the golden templates render are read back") {
       const auto& function = calls[i]["function"];
       const auto& arguments = function["arguments"];
       CHECK(output.tool_calls[i].name == function["name"]);
-      CHECK(nlohmann::json::parse(output.tool_calls[i].arguments) == (arguments.is_string() ? nlohmann::json::parse(arguments.get<std::string>()) : arguments));
+      const auto wanted = arguments.is_string() ? nlohmann::json::parse(arguments.get<std::string>()) : arguments;
+      CHECK(nlohmann::json::parse(output.tool_calls[i].arguments) == wanted);
     }
   }
 }
