@@ -97,8 +97,9 @@ const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uin
   std::copy(dims.begin(), dims.end(), wanted.begin());
   if (found->dims == wanted) {
     const Status type = found->check_type();
-    if (!type.ok()) fail(type);
-    return found;
+    if (type.ok()) return found;
+    fail(type);
+    return nullptr;
   }
   fail(error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name(part).c_str(), shape_text(found->dims).c_str(),
              shape_text(wanted).c_str()));
@@ -133,9 +134,10 @@ const TensorInfo* Graph::stack(const std::string& part, uint32_t experts, uint32
 
 std::vector<float> Graph::floats(const TensorInfo* tensor) {
   if (tensor == nullptr) return {};
-  std::vector<float> out(tensor->elements());
+  Status read = tensor->check_type();
+  std::vector<float> out(read.ok() ? tensor->elements() : 0);
   std::vector<std::byte> bytes(tensor->size_bytes);
-  Status read = file_.read(*tensor, 0, bytes);
+  if (read.ok()) read = file_.read(*tensor, 0, bytes);
   if (read.ok()) read = dequantize(tensor->type, bytes, out);
   if (!read.ok()) fail(read);
   return out;
