@@ -7,12 +7,12 @@ ExpertCache::ExpertCache(const ExpertTable& table, SlotArena arena, std::unique_
       arena_(std::move(arena)),
       policy_(std::move(policy)),
       pins_(arena_.slots()),
-      slot_of_(table.count(), kNoSlot),
+      slot_of_(table.entries(), kNoSlot),
       tenant_(arena_.slots()) {}
 
 uint32_t ExpertCache::fair_share(uint32_t layer) const {
   const SizeClassId size_class = table_.size_class(layer);
-  return arena_.open_slots(size_class) / table_.class_layers(size_class);
+  return static_cast<uint32_t>(uint64_t{arena_.open_slots(size_class)} * table_.experts(layer) / table_.class_experts(size_class));
 }
 
 // A free slot taken from the arena, or an occupied one that may be emptied, or kNoSlot.

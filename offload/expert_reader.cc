@@ -27,7 +27,7 @@ ExpertReader::ExpertReader(const ExpertSource& source, std::unique_ptr<IoQueue> 
 }
 
 void ExpertReader::begin(SlotId slot, ExpertId id, std::span<std::byte> memory, Lane lane) {
-  expert(slot) = {id, memory, ok_status(), 0, 0};
+  expert(slot) = {id, memory, ok_status(), 0, 0, 0, 0};
   lists_.append(static_cast<uint32_t>(lane), slot);
   ++experts_;
 }
@@ -78,6 +78,7 @@ void ExpertReader::submit_next_extent(SlotId slot) {
   read.direct = direct_[read.extent.file];
   hint_reads_ += read.hint ? 1 : 0;
   ++of.under_way;
+  if (events_ && of.start_ns == 0) of.start_ns = now_ns();
   if (++of.next_extent == source_.extents(of.id.layer)) lists_.remove(slot);
   if (busy_since_ns_ == 0) busy_since_ns_ = now_ns();
   submit(tag);
@@ -129,6 +130,7 @@ void ExpertReader::end_read(uint32_t tag, Status status) {
   const Read& read = reads_[tag];
   Expert& of = expert(read.slot);
   hint_reads_ -= read.hint ? 1 : 0;
+  of.bytes += read.done_bytes;
   free_.push_back(tag);
   --of.under_way;
   if (!status.ok()) {
@@ -137,7 +139,9 @@ void ExpertReader::end_read(uint32_t tag, Status status) {
     of.next_extent = source_.extents(of.id.layer);
     if (of.status.ok()) of.status = std::move(status);
   }
-  if (of.under_way == 0 && of.next_extent == source_.extents(of.id.layer)) lists_.append(kFinished, read.slot);
+  if (of.under_way != 0 || of.next_extent != source_.extents(of.id.layer)) return;
+  lists_.append(kFinished, read.slot);
+  if (events_ && of.status.ok() && of.start_ns != 0) events_->add({EventLink::kDiskToHost, of.id, of.bytes, of.start_ns, now_ns() - of.start_ns});
 }
 
 void ExpertReader::take_in(uint32_t count) {

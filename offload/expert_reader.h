@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "offload/expert_source.h"
+#include "offload/link_events.h"
 #include "offload/slot_lists.h"
 #include "platform/io_queue.h"
 
@@ -61,6 +62,9 @@ class ExpertReader {
 
   Stats stats() const;
 
+  // Experts whose reads have ended well are reported from here on; nullptr: no more.
+  void set_events(LinkEvents* events) { events_ = events; }
+
  private:
   struct Expert {  // of a slot that is being filled
     ExpertId id;
@@ -68,6 +72,8 @@ class ExpertReader {
     Status status;
     uint32_t next_extent = 0;  // to be submitted
     uint32_t under_way = 0;
+    uint64_t start_ns = 0;     // of its first read, where events are wanted
+    uint64_t bytes = 0;        // read
   };
   struct Read {  // in the queue; by tag
     SlotId slot = kNoSlot;
@@ -100,6 +106,7 @@ class ExpertReader {
   uint32_t hint_reads_ = 0;       // under way
   uint64_t busy_since_ns_ = 0;    // 0: nothing is under way
   Stats stats_;
+  LinkEvents* events_ = nullptr;
   const std::unique_ptr<IoQueue> queue_;  // last: its end waits for the reads that use the rest
 };
 

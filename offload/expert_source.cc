@@ -69,7 +69,7 @@ SourceExtent ModelSource::extent(ExpertId id, uint32_t index) const {
 class PackSource final : public ExpertSource {
  public:
   PackSource(const ExpertTable& table, std::unique_ptr<PackFile> pack, std::unique_ptr<File> file, bool verify)
-      : table_(table), pack_(std::move(pack)), file_(std::move(file)), to_check_(verify ? table.count() : 0) {
+      : table_(table), pack_(std::move(pack)), file_(std::move(file)), to_check_(verify ? table.entries() : 0) {
     for (auto& waits : to_check_) waits = true;
   }
 
@@ -107,7 +107,7 @@ std::vector<uint64_t> model_slot_bytes(const ExpertTable& table, uint64_t alignm
   std::vector<uint64_t> sizes(table.classes());
   for (uint32_t layer = 0; layer < table.layers(); ++layer) {
     uint64_t& most = sizes[index_of(table.size_class(layer))];
-    for (uint32_t expert = 0; expert < table.experts(); ++expert) {
+    for (uint32_t expert = 0; expert < table.experts(layer); ++expert) {
       uint64_t needed = 0;
       for (uint32_t i = 0; i < table.pieces(layer); ++i) {
         needed += extent_of(table.piece({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)}, i).file, alignment_bytes).size_bytes;

@@ -22,6 +22,12 @@ ExpertPiece ExpertTable::piece(ExpertId id, uint32_t piece) const {
   return {layer.ranges[id.expert * layer.piece_offsets_bytes.size() + piece], layer.piece_offsets_bytes[piece]};
 }
 
+uint64_t ExpertTable::class_floor(SizeClassId id, uint32_t top_k) const {
+  uint64_t floor = 0;
+  for (const Layer& layer : layers_) floor += layer.size_class == id ? std::min(top_k, layer.experts) : 0;
+  return floor;
+}
+
 ExpertTableBuilder::ExpertTableBuilder(std::vector<uint64_t> part_sizes_bytes) : part_sizes_bytes_(std::move(part_sizes_bytes)) {}
 
 Status ExpertTableBuilder::check_range(const ByteRange& range) const {
@@ -40,9 +46,6 @@ Status ExpertTableBuilder::check_range(const ByteRange& range) const {
 Status ExpertTableBuilder::add_layer(uint32_t experts, std::span<const ByteRange> ranges) {
   if (experts == 0 || experts > kMaxExperts) return error(Code::kCorrupt, "%u experts in a layer: 1 to %u work", experts, kMaxExperts);
   if (table_.layers() == kMaxLayers) return error(Code::kCorrupt, "more than %u layers with experts", kMaxLayers);
-  if (table_.layers() > 0 && experts != table_.experts_) {
-    return error(Code::kUnsupported, "MoE layer %u has %u experts, the layers before it %u", table_.layers(), experts, table_.experts_);
-  }
   const size_t pieces = ranges.size() / experts;
   if (pieces == 0 || pieces > kMaxPieces || ranges.size() % experts != 0) {
     return error(Code::kCorrupt, "%zu byte ranges for %u experts: 1 to %u each work", ranges.size(), experts, kMaxPieces);
@@ -61,8 +64,10 @@ Status ExpertTableBuilder::add_layer(uint32_t experts, std::span<const ByteRange
     if (!aligned || *aligned > kMaxTotalBytes) return error(Code::kCorrupt, "an expert of MoE layer %u is too large", table_.layers());
     layer.record_bytes = *aligned;
   }
+  layer.experts = experts;
   layer.ranges.assign(ranges.begin(), ranges.end());
-  table_.experts_ = experts;
+  table_.experts_ = std::max(table_.experts_, experts);
+  table_.count_ += experts;
   table_.layers_.push_back(std::move(layer));
   return ok_status();
 }
@@ -103,7 +108,7 @@ Status ExpertTableBuilder::assign_classes() {
   auto& sizes = table_.class_record_bytes_;
   for (const auto& layer : table_.layers_) {
     sizes.push_back(layer.record_bytes);
-    const auto layer_bytes = checked_multiply(layer.record_bytes, table_.experts_);
+    const auto layer_bytes = checked_multiply(layer.record_bytes, layer.experts);
     const auto total = layer_bytes ? checked_add(table_.total_bytes_, *layer_bytes) : layer_bytes;
     if (!total || *total > kMaxTotalBytes) return error(Code::kCorrupt, "the experts are too large for any memory");
     table_.total_bytes_ = *total;
@@ -111,10 +116,12 @@ Status ExpertTableBuilder::assign_classes() {
   std::sort(sizes.begin(), sizes.end());
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   table_.class_layers_.assign(sizes.size(), 0);
+  table_.class_experts_.assign(sizes.size(), 0);
   for (auto& layer : table_.layers_) {
     const auto at = std::lower_bound(sizes.begin(), sizes.end(), layer.record_bytes) - sizes.begin();
     layer.size_class = SizeClassId{static_cast<uint32_t>(at)};
     ++table_.class_layers_[static_cast<size_t>(at)];
+    table_.class_experts_[static_cast<size_t>(at)] += layer.experts;
   }
   return ok_status();
 }

@@ -34,6 +34,7 @@ class HostCache {
   void poll();
   void cancel_hints();
   void set_evict_listener(HostTier::EvictListener listener) { evicted_ = std::move(listener); }
+  void set_events(LinkEvents* events) { reader_.set_events(events); }
   void set_arrival_listener(HostTier::ArrivalListener listener) { arrived_ = std::move(listener); }
   void touch(ExpertId id);
   void demote(ExpertId id);
@@ -73,7 +74,7 @@ class HostCache {
   // Slots.
   Slot& at(SlotId slot) { return slots_[index_of(slot)]; }
   const Slot& at(SlotId slot) const { return slots_[index_of(slot)]; }
-  bool known(ExpertId id) const { return id.layer < table_.layers() && id.expert < table_.experts(); }
+  bool known(ExpertId id) const { return table_.has(id); }
   SizeClassId class_of(SlotId slot) const { return cache_.size_class(slot); }
   bool has_free(SizeClassId size_class) const { return used_[index_of(size_class)] < cache_.open_slots(size_class); }
   SlotId take_slot(ExpertId id, Heat heat);

@@ -8,7 +8,7 @@
 namespace hotset {
 namespace {
 
-uint64_t needed_slots(const ExpertTable& table, uint32_t top_k) { return std::clamp(top_k, 1u, table.experts()); }
+uint64_t needed_slots(const ExpertTable& table, SizeClassId id, uint32_t top_k) { return std::clamp<uint64_t>(top_k, 1, table.class_experts(id)); }
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void HostSlots::close(SlotId slot, SizeClassId size_class) { arena_->decommit(of
 std::vector<SlotDemand> host_demands(const ExpertTable& table, const ExpertSource& source, uint32_t top_k) {
   std::vector<SlotDemand> demands;
   for (uint32_t c = 0; c < table.classes(); ++c) {
-    demands.push_back({source.slot_bytes(SizeClassId{c}), needed_slots(table, top_k), table.class_experts(SizeClassId{c})});
+    demands.push_back({source.slot_bytes(SizeClassId{c}), needed_slots(table, SizeClassId{c}, top_k), table.class_experts(SizeClassId{c})});
   }
   return demands;
 }
@@ -65,7 +65,8 @@ Result<std::vector<uint32_t>> plan_host_slots(std::span<const SlotDemand> demand
 
 uint64_t least_host_bytes(const ExpertTable& table, uint32_t top_k) {
   uint64_t bytes = 0;
-  for (const uint64_t slot_bytes : model_slot_bytes(table, kSlotAlignment)) bytes += needed_slots(table, top_k) * slot_bytes;
+  const std::vector<uint64_t> slot_bytes = model_slot_bytes(table, kSlotAlignment);
+  for (uint32_t c = 0; c < table.classes(); ++c) bytes += needed_slots(table, SizeClassId{c}, top_k) * slot_bytes[c];
   return bytes;
 }
 

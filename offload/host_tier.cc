@@ -17,7 +17,7 @@ uint64_t file_bytes(const ExpertTable& table) {
   uint64_t total = 0;
   for (uint32_t layer = 0; layer < table.layers(); ++layer) {
     for (uint32_t piece = 0; piece < table.pieces(layer); ++piece) {
-      total += table.piece({static_cast<uint16_t>(layer), 0}, piece).file.size_bytes * table.experts();
+      total += table.piece({static_cast<uint16_t>(layer), 0}, piece).file.size_bytes * table.experts(layer);
     }
   }
   return total;
@@ -30,7 +30,7 @@ HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostArena> arena, u
   uint64_t offset_bytes = 0;
   for (uint32_t layer = 0; layer < table.layers(); ++layer) {
     layer_offsets_bytes_.push_back(offset_bytes);
-    offset_bytes += table.record_bytes(layer) * table.experts();
+    offset_bytes += table.record_bytes(layer) * table.experts(layer);
   }
   describe_records();
 }
@@ -40,11 +40,12 @@ HostTier::HostTier(const ExpertTable& table, std::unique_ptr<HostCache> cache) :
 HostTier::~HostTier() = default;
 
 void HostTier::describe_records() {
-  records_.reserve(table_.count());
+  records_.resize(table_.entries());
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
     const uint64_t record_bytes = table_.record_bytes(layer);
-    for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
-      records_.push_back({std::as_const(*arena_).bytes().subspan(layer_offsets_bytes_[layer] + expert * record_bytes, record_bytes), 0});
+    for (uint32_t expert = 0; expert < table_.experts(layer); ++expert) {
+      const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
+      records_[table_index(id)] = {std::as_const(*arena_).bytes().subspan(layer_offsets_bytes_[layer] + expert * record_bytes, record_bytes), 0};
     }
   }
 }
@@ -103,8 +104,8 @@ Status HostTier::load_piece(uint32_t layer, uint32_t piece, const ReadFunction& 
   const uint64_t piece_size = table_.piece({static_cast<uint16_t>(layer), 0}, piece).file.size_bytes;
   // Enough experts at a time for every thread and for few calls of `progress`.
   const auto run = static_cast<uint32_t>(std::max<uint64_t>(threads_, kProgressBytes / piece_size));
-  for (uint32_t first = 0; first < table_.experts(); first += run) {
-    const uint32_t count = std::min(run, table_.experts() - first);
+  for (uint32_t first = 0; first < table_.experts(layer); first += run) {
+    const uint32_t count = std::min(run, table_.experts(layer) - first);
     HOTSET_RETURN_IF_ERROR(parallel_for(threads_, count, [&](uint32_t i) {
       const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(first + i)};
       const ExpertPiece at = table_.piece(id, piece);
@@ -120,7 +121,7 @@ Status HostTier::load_piece(uint32_t layer, uint32_t piece, const ReadFunction& 
 
 void HostTier::release_layer(uint32_t layer) {
   held_[layer] = false;
-  arena_->discard(layer_offsets_bytes_[layer], table_.record_bytes(layer) * table_.experts());
+  arena_->discard(layer_offsets_bytes_[layer], table_.record_bytes(layer) * table_.experts(layer));
 }
 
 Status HostTier::load(std::span<const std::unique_ptr<File>> parts, const ProgressFunction& progress) {
@@ -173,6 +174,10 @@ void HostTier::set_evict_listener(EvictListener listener) {
   if (cache_) cache_->set_evict_listener(std::move(listener));
 }
 
+void HostTier::set_events(LinkEvents* events) {
+  if (cache_) cache_->set_events(events);
+}
+
 void HostTier::set_arrival_listener(ArrivalListener listener) {
   if (cache_) cache_->set_arrival_listener(std::move(listener));
 }
@@ -206,7 +211,7 @@ HostTierStats HostTier::stats() const {
   if (cache_) return cache_->stats();
   HostTierStats stats;
   stats.demand_hits = acquired_;
-  for (const bool held : held_) stats.residents += held ? table_.experts() : 0;
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) stats.residents += held_[layer] ? table_.experts(layer) : 0;
   stats.slots = stats.residents;
   return stats;
 }
@@ -215,7 +220,7 @@ uint64_t HostTier::size_bytes() const {
   if (cache_) return cache_->size_bytes();
   uint64_t bytes = 0;
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
-    if (held_[layer]) bytes += table_.record_bytes(layer) * table_.experts();
+    if (held_[layer]) bytes += table_.record_bytes(layer) * table_.experts(layer);
   }
   return bytes;
 }

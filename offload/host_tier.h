@@ -28,6 +28,7 @@
 namespace hotset {
 
 class HostCache;
+class LinkEvents;
 struct Seams;
 
 // A run of an expert's bytes, and where it belongs in the record's layout (ExpertTable). Padding between runs is in no part.
@@ -160,6 +161,9 @@ class HostTier {
   using ArrivalListener = std::function<void(ExpertId)>;
   void set_arrival_listener(ArrivalListener listener);
 
+  // Experts that arrive in a bounded tier are reported from here on; nullptr: no more.
+  void set_events(LinkEvents* events);
+
   // A decode token used the expert where it lies, without an acquire: counts as one. Takes back demote().
   void touch(ExpertId id);
   // VRAM holds the expert too: it is the first to go from RAM. Nothing where it is not resident.
@@ -190,7 +194,7 @@ class HostTier {
   std::span<std::byte> piece_bytes(ExpertId id, const ExpertPiece& piece);
   void describe_records();
   size_t table_index(ExpertId id) const { return size_t{id.layer} * table_.experts() + id.expert; }
-  bool known(ExpertId id) const { return id.layer < table_.layers() && id.expert < table_.experts(); }
+  bool known(ExpertId id) const { return table_.has(id); }
   Status acquire_loaded(std::span<const ExpertId> ids, const ArrivedFunction& arrived);
 
   const ExpertTable& table_;

@@ -45,11 +45,16 @@ LayerCost cost_of_wait(const LinkRates& rates, const LayerWork& work) {
   LayerCost cost;
   cost.stop_ns = static_cast<double>(rates.stop_ns);
   cost.experts_ns = time_ns((work.hits + misses) * record, rates.device_bytes_per_s);
-  cost.copy_ns = static_cast<double>(rates.copy_ns) + time_ns(misses * record, rates.copy_bytes_per_s);
+  const double batch_ns = static_cast<double>(rates.copy_ns), copy_ns = time_ns(record, rates.copy_bytes_per_s);
+  const double batches = work.disk_misses > 0 && misses > 1 ? 2 : 1;  // what is there at first, then what arrived
+  cost.copy_ns = batches * batch_ns + misses * copy_ns;
   cost.ram_ns = over_ns(ram_time_ns(rates, ram_bytes(rates, work)), cost.copy_ns);
-  // The last record from disk is copied after it has arrived; the others while it is read.
-  const double last_ns = static_cast<double>(rates.copy_ns) + time_ns(record, rates.copy_bytes_per_s);
-  if (work.disk_misses > 0) cost.disk_ns = over_ns(read_time_ns(rates, work) + last_ns, cost.copy_ns + cost.ram_ns);
+  if (work.disk_misses == 0) return cost;
+  // The last record from disk is copied after it has arrived, the others while it is read; none before the first has arrived.
+  const double first_ns = static_cast<double>(rates.disk_ns) + time_ns(record, rates.disk_bytes_per_s);
+  const double behind_disk_ns = read_time_ns(rates, work) + batch_ns + copy_ns;
+  const double behind_bus_ns = first_ns + (work.disk_misses > 1 ? 2 : 1) * batch_ns + work.disk_misses * copy_ns;
+  cost.disk_ns = over_ns(std::max(behind_disk_ns, behind_bus_ns), cost.copy_ns + cost.ram_ns);
   return cost;
 }
 
@@ -218,7 +223,10 @@ std::string_view miss_mode_name(MissMode mode) {
   return "?";
 }
 
-MissPaths paths_of(const LinkRates& rates) { return {rates.copy_bytes_per_s > 0, rates.in_place_bytes_per_s > 0, rates.cpu_bytes_per_s > 0}; }
+MissPaths paths_of(const LinkRates& rates) {
+  const bool copies = rates.copy_bytes_per_s > 0, cpu = rates.cpu_bytes_per_s > 0;
+  return {copies, rates.in_place_bytes_per_s > 0, cpu, copies && cpu};
+}
 
 LayerCost layer_cost(const LinkRates& rates, MissMode mode, const LayerWork& work, uint32_t copied) {
   if (work.misses + work.disk_misses == 0) {
@@ -258,7 +266,7 @@ TokenEstimate estimate_token(const LinkRates& rates, const TokenWork& work, cons
   const double layers = work.moe_layers;
   const double dense_rate = work.dense_bytes_per_s > 0 ? work.dense_bytes_per_s : rates.device_bytes_per_s;
   TokenEstimate token;
-  token.fixed_ns = work.fixed_ns;
+  token.fixed_ns = work.fixed_ns + work.operations * static_cast<double>(rates.operation_ns) + work.submits * static_cast<double>(rates.submit_ns);
   token.dense_ns = time_ns(static_cast<double>(work.dense_bytes), dense_rate);
   if (work.moe_layers > 0) {
     token.experts_ns = layers * layer.experts_ns;
@@ -275,6 +283,24 @@ TokenEstimate estimate_token(const LinkRates& rates, const TokenWork& work, cons
   return token;
 }
 
+TokenEstimate scaled(TokenEstimate token, double factor) {
+  for (double* part : {&token.total_ns, &token.fixed_ns, &token.dense_ns, &token.experts_ns, &token.copy_ns, &token.cpu_ns, &token.ram_ns,
+                       &token.disk_ns, &token.stops_ns, &token.link_busy_ns, &token.ram_busy_ns, &token.disk_busy_ns}) {
+    *part *= factor;
+  }
+  return token;
+}
+
+void set_read_ahead(const ReadAhead& counted, TokenWork& work) {
+  if (counted.lookups == 0) return;
+  const auto lookups = static_cast<double>(counted.lookups);
+  const double in_time = static_cast<double>(counted.useful) + 0.5 * static_cast<double>(counted.late);
+  const double without = std::max(0.0, static_cast<double>(counted.hits) - static_cast<double>(counted.useful));
+  work.ram_hit_share = share(without / lookups);
+  work.read_ahead_recall = without < lookups ? share(in_time / (lookups - without)) : 0;
+  work.read_ahead_precision = counted.reads > 0 ? share(in_time / static_cast<double>(counted.reads)) : 1;
+}
+
 MissPlan best_plan(const LinkRates& rates, const TokenWork& work, const MissPaths& possible) {
   MissPlan best;
   double best_ns = kNever;
@@ -286,7 +312,7 @@ MissPlan best_plan(const LinkRates& rates, const TokenWork& work, const MissPath
     if (!use_cache && work.ram_hit_share < 1) continue;
     if (possible.in_place) weigh({MissMode::kInPlace, false, use_cache});
     if (possible.cpu) weigh({MissMode::kCpu, false, use_cache});
-    if (possible.cpu && possible.wait) weigh({MissMode::kCpu, true, use_cache});
+    if (possible.split) weigh({MissMode::kCpu, true, use_cache});
     if (possible.wait) weigh({MissMode::kWait, false, use_cache});
   }
   return best;
@@ -302,7 +328,7 @@ MissMode best_mode(const LinkRates& rates, uint64_t record_bytes, uint32_t top_k
   double best_ns = kNever;
   for (const MissMode mode : {MissMode::kInPlace, MissMode::kCpu, MissMode::kWait}) {
     if (!possible.allows(mode)) continue;
-    const double ns = estimate_token(rates, work, {mode, possible.wait, true}).total_ns;
+    const double ns = estimate_token(rates, work, {mode, possible.split, true}).total_ns;
     if (ns < best_ns) best = mode, best_ns = ns;
   }
   return best;

@@ -24,6 +24,9 @@ struct LinkRates {
   uint64_t stop_ns = 0;             // one stop of the GPU: the host sees it, looks, submits again
   bool unified = false;             // VRAM and RAM are one memory
   bool copies_overlap = true;       // copies run beside compute (a transfer queue, or the CPU writes into VRAM)
+  // Whatever the bytes; 0: not measured.
+  uint64_t operation_ns = 0;        // a small kernel and the barrier after it
+  uint64_t submit_ns = 0;           // a submit of nothing and the wait for it
 };
 
 // How a missed expert whose bytes are in RAM is served.
@@ -39,6 +42,7 @@ struct MissPaths {
   bool wait = false;
   bool in_place = false;
   bool cpu = false;
+  bool split = false;  // copies while the CPU runs the other misses of a layer
   bool allows(MissMode mode) const { return mode == MissMode::kWait ? wait : mode == MissMode::kInPlace ? in_place : cpu; }
 };
 // Those that `rates` has a rate for.
@@ -78,7 +82,9 @@ double copied_share(const LinkRates& rates);
 struct TokenWork {
   uint64_t dense_bytes = 0;      // weights that every token reads from VRAM, and the KV cache it reads
   double dense_bytes_per_s = 0;  // their kernels; 0: device_bytes_per_s
-  double fixed_ns = 0;           // launches and the like, whatever the bytes
+  double fixed_ns = 0;           // launches and the like, whatever the bytes, beside those that are counted here:
+  uint32_t operations = 0;       // kernels of a token, each at LinkRates::operation_ns,
+  uint32_t submits = 0;          // and submits when nothing misses, each at LinkRates::submit_ns
   uint32_t moe_layers = 0;
   uint32_t top_k = 0;
   uint64_t record_bytes = 0;        // of one expert
@@ -117,6 +123,21 @@ struct TokenEstimate {
   double tokens_per_s() const { return total_ns > 0 ? 1e9 / total_ns : 0; }
 };
 TokenEstimate estimate_token(const LinkRates& rates, const TokenWork& work, const MissPlan& plan);
+
+// The same token when everything takes `factor` times as long: an estimate that was held against a measurement.
+TokenEstimate scaled(TokenEstimate token, double factor);
+
+// Reads from disk that began before their expert was chosen, as a run counted them. Those that were late were half done on average.
+struct ReadAhead {
+  uint64_t lookups = 0;  // experts asked of the RAM tier
+  uint64_t hits = 0;     // found there, `useful` among them
+  uint64_t reads = 0;    // begun ahead
+  uint64_t useful = 0;   // done when the expert was asked for
+  uint64_t late = 0;     // under way
+};
+// Sets ram_hit_share, read_ahead_recall and read_ahead_precision: what reads ahead brought counts as read beside the token, not as
+// found in RAM. Without lookups nothing is set.
+void set_read_ahead(const ReadAhead& counted, TokenWork& work);
 
 // The cheapest plan of those possible; without any path for a miss, kWait. Going without the cache is weighed only where RAM holds all
 // experts (ram_hit_share 1).

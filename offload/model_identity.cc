@@ -34,8 +34,9 @@ uint64_t layout_hash(const ExpertTable& table, std::span<const File* const> part
   for (const File* part : parts) hash.add(part->size_bytes());
   hash.add(table.layers());
   hash.add(table.experts());
-  for (uint64_t n = 0; n < table.count(); ++n) {
+  for (uint64_t n = 0; n < table.entries(); ++n) {
     const ExpertId id = nth_expert(table, n);
+    if (!table.has(id)) continue;
     hash.add(table.pieces(id.layer));
     for (uint32_t i = 0; i < table.pieces(id.layer); ++i) {
       const ByteRange range = table.piece(id, i).file;
@@ -53,9 +54,10 @@ Result<ModelIdentity> identify_model(const ExpertTable& table, std::span<const F
   if (parts.size() != table.parts()) return error(Code::kInvalidArgument, "%zu of %u files of the model are open", parts.size(), table.parts());
   Hash hash;
   std::array<std::byte, kSampleBytes> sample;
-  const uint64_t samples = std::min(kSamples, table.count());
+  const uint64_t samples = std::min(kSamples, table.entries());
   for (uint64_t i = 0; i < samples; ++i) {
-    const ExpertId id = nth_expert(table, i * table.count() / samples);
+    const ExpertId id = nth_expert(table, i * table.entries() / samples);
+    if (!table.has(id)) continue;
     const ByteRange range = table.piece(id, static_cast<uint32_t>(i % table.pieces(id.layer))).file;
     const uint64_t size_bytes = std::min(range.size_bytes, kSampleBytes);
     const auto bytes = std::span(sample).first(size_bytes);

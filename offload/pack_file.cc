@@ -28,7 +28,7 @@ struct Preamble {
 static_assert(sizeof(Preamble) == 48);
 
 // Up to the end of the checksums: what the header's own checksum covers.
-uint64_t covered_bytes(const ExpertTable& table) { return sizeof(Preamble) + table.count() * sizeof(uint32_t); }
+uint64_t covered_bytes(const ExpertTable& table) { return sizeof(Preamble) + table.entries() * sizeof(uint32_t); }
 
 }  // namespace
 
@@ -37,7 +37,7 @@ PackLayout::PackLayout(const ExpertTable& table) : header_bytes_(align_up(covere
   for (uint32_t layer = 0; layer < table.layers(); ++layer) {
     layer_offsets_bytes_.push_back(file_bytes_);
     strides_bytes_.push_back(align_up(table.record_bytes(layer), kPageBytes));
-    file_bytes_ += strides_bytes_.back() * table.experts();
+    file_bytes_ += strides_bytes_.back() * table.experts(layer);
   }
 }
 
@@ -94,7 +94,7 @@ Status PackFile::read_header(const ModelIdentity& model) {
   if (crc32c(std::span(header).first(covered_bytes(table_))) != checksum) {
     return error(Code::kCorrupt, "the header of '%s' is damaged: pack the model anew", path);
   }
-  checksums_.resize(table_.count());
+  checksums_.resize(table_.entries());
   std::memcpy(checksums_.data(), header.data() + sizeof preamble, checksums_.size() * sizeof(uint32_t));
   return ok_status();
 }
@@ -109,7 +109,7 @@ Status PackFile::check_all(const PackProgress& progress) const {
   uint64_t done_bytes = 0;
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
     record.resize(table_.record_bytes(layer));
-    for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
+    for (uint32_t expert = 0; expert < table_.experts(layer); ++expert) {
       const ExpertId id{static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
       HOTSET_RETURN_IF_ERROR(file_->read(offset_bytes(id), record));
       HOTSET_RETURN_IF_ERROR(check_record(id, record));

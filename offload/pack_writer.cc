@@ -41,11 +41,12 @@ Status PackWriter::write(const std::string& path, const ModelIdentity& model) {
 }
 
 Status PackWriter::write_layer(uint32_t layer) {
-  const auto most = static_cast<uint32_t>(std::clamp<uint64_t>(kRunBytes / layout_.stride_bytes(layer), 1, table_.experts()));
+  const auto most = static_cast<uint32_t>(std::clamp<uint64_t>(kRunBytes / layout_.stride_bytes(layer), 1, table_.experts(layer)));
   run_.assign(most * layout_.stride_bytes(layer), std::byte{0});  // padding stays zero
-  for (uint32_t first = 0; first < table_.experts(); first += most) {
-    HOTSET_RETURN_IF_ERROR(write_run(layer, first, std::min(most, table_.experts() - first)));
+  for (uint32_t first = 0; first < table_.experts(layer); first += most) {
+    HOTSET_RETURN_IF_ERROR(write_run(layer, first, std::min(most, table_.experts(layer) - first)));
   }
+  checksums_.resize((size_t{layer} + 1) * table_.experts());  // a layer of fewer experts leaves the rest of its row at 0
   return ok_status();
 }
 

@@ -22,9 +22,9 @@ Status check_parts(const ResidencyParts& parts) {
   if (parts.top_k > table.experts() || (parts.top_k == 0 && table.count() != 0)) {
     return error(Code::kInvalidArgument, "%u experts used of %u: 1 to all of them work", parts.top_k, table.experts());
   }
-  if (parts.device_table.size() != table.count()) {
+  if (parts.device_table.size() != table.entries()) {
     return error(Code::kInvalidArgument, "the device table has %zu entries for %llu experts", parts.device_table.size(),
-                 static_cast<unsigned long long>(table.count()));
+                 static_cast<unsigned long long>(table.entries()));
   }
   if (parts.slots_per_class.size() != table.classes()) {
     return error(Code::kInvalidArgument, "slots for %zu size classes were planned, there are %u", parts.slots_per_class.size(), table.classes());
@@ -33,7 +33,7 @@ Status check_parts(const ResidencyParts& parts) {
   if (!has_slots && parts.window == nullptr) return error(Code::kInvalidArgument, "a device without expert slots must read host memory");
   if (has_slots && parts.link == nullptr) return error(Code::kInvalidArgument, "expert slots need a link that fills them");
   for (uint32_t c = 0; has_slots && c < table.classes(); ++c) {
-    const uint64_t least = uint64_t{parts.top_k} * table.class_layers(SizeClassId{c});
+    const uint64_t least = table.class_floor(SizeClassId{c}, parts.top_k);
     if (parts.slots_per_class[c] < least) {
       return error(Code::kInvalidArgument, "%u expert slots in size class %u: %llu is the least", parts.slots_per_class[c], c,
                    static_cast<unsigned long long>(least));
@@ -62,8 +62,8 @@ Residency::Residency(const ResidencyParts& parts, ExpertCache cache)
       device_table_(parts.device_table),
       top_k_(parts.top_k),
       cache_(std::move(cache)),
-      addresses_(parts.table.count(), 0),
-      host_pins_(parts.table.count(), 0),
+      addresses_(parts.table.entries(), 0),
+      host_pins_(parts.table.entries(), 0),
       marks_(parts.table.experts(), 0) {
   present_.reserve(table_.experts());
   missing_.reserve(table_.experts());
@@ -108,7 +108,7 @@ void Residency::left_host(ExpertId id) {
 }
 
 void Residency::publish_layer(uint32_t layer) {
-  for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
+  for (uint32_t expert = 0; expert < table_.experts(layer); ++expert) {
     const ExpertId id = id_of(layer, expert);
     if (!published(id)) set_address(id, host_address(id));
   }
@@ -117,9 +117,17 @@ void Residency::publish_layer(uint32_t layer) {
 Status Residency::set_serving(const Serving& serving) {
   const bool reads_host = serving.decode == MissMode::kInPlace || serving.scan_in_place;
   if (reads_host && window_ == nullptr) return error(Code::kInvalidArgument, "this device does not read experts in host memory");
+  if (!serving.use_slots && (serving.decode != MissMode::kCpu || !host_.holds_all())) {
+    return error(Code::kInvalidArgument, "VRAM's experts are left unused only where the CPU runs all of them out of RAM");
+  }
   serving_ = serving;
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) publish_layer(layer);
   return ok_status();
+}
+
+void Residency::set_events(LinkEvents* events) {
+  events_ = events;
+  host_.set_events(events);
 }
 
 // --- acquire
@@ -136,7 +144,7 @@ Status Residency::collect_distinct(uint32_t layer, std::span<const uint16_t> ids
   present_.clear();
   missing_.clear();
   for (const uint16_t id : ids) {
-    if (id >= table_.experts()) return error(Code::kInvalidArgument, "expert %u of %u in MoE layer %u was asked for", id, table_.experts(), layer);
+    if (id >= table_.experts(layer)) return error(Code::kInvalidArgument, "expert %u of %u in MoE layer %u was asked for", id, table_.experts(layer), layer);
     if (marks_[id] == mark_) continue;
     marks_[id] = mark_;
     (cache_.find({static_cast<uint16_t>(layer), id}) != kNoSlot ? present_ : missing_).push_back(id);
@@ -193,7 +201,7 @@ Status Residency::serve_missing(uint32_t layer, Access access) {
 
 // Takes back the pins of this acquire and its newcomers, whose bytes may not have arrived.
 void Residency::undo(uint32_t layer, size_t uploads) {
-  if (link_) link_->discard();
+  if (link_) discard_copies();
   for (const uint16_t id : present_) cache_.retire(cache_.find(id_of(layer, id)), 0);
   for (size_t i = 0; i < uploads; ++i) {
     const SlotId slot = cache_.find(uploaded_[i]);
@@ -228,7 +236,7 @@ Status Residency::upload_missing(uint32_t layer, Access access) {
 // Experts as they arrive in RAM, on to VRAM.
 Status Residency::upload_batch(std::span<const ExpertId> ids, Heat heat) {
   HOTSET_RETURN_IF_ERROR(host_.acquire(ids, [this, heat](size_t i) { return upload(wanted_[i], heat); }, heat));
-  auto submitted = link_->submit();
+  auto submitted = submit_copies();
   if (submitted.ok()) visible_value_ = std::max(visible_value_, *submitted);
   // A bounded tier may give the bytes up once they are not pinned.
   const Status done = submitted.ok() && !host_.holds_all() ? link_->wait(*submitted) : submitted.status();
@@ -260,10 +268,23 @@ Status Residency::upload(ExpertId id, Heat heat) {
 
 Status Residency::copy_parts(ExpertId id, SlotId slot) {
   const SlotPlace& place = cache_.place(slot);
+  const uint64_t start_ns = events_ ? now_ns() : 0;
   for (const RecordPart& part : host_.parts(id)) {
     HOTSET_RETURN_IF_ERROR(link_->copy(part.bytes, place.slab, place.offset_bytes + part.record_offset_bytes));
   }
+  if (events_) events_->begin_copy(id, table_.record_bytes(id.layer), start_ns, now_ns());
   return ok_status();
+}
+
+Result<uint64_t> Residency::submit_copies() {
+  auto value = link_->submit();
+  if (events_ && value.ok()) events_->sent(*value);
+  return value;
+}
+
+void Residency::discard_copies() {
+  link_->discard();
+  if (events_) events_->discard();
 }
 
 // --- from RAM
@@ -328,7 +349,7 @@ void Residency::retire(uint32_t layer, std::span<const uint16_t> ids, uint64_t g
   HOTSET_CHECK(layer < table_.layers());
   next_mark();
   for (const uint16_t id : ids) {
-    HOTSET_CHECK(id < table_.experts());
+    HOTSET_CHECK(id < table_.experts(layer));
     if (marks_[id] == mark_) continue;
     marks_[id] = mark_;
     drop_pin(id_of(layer, id), gpu_value);
@@ -349,7 +370,7 @@ void Residency::advance(uint64_t completed_gpu_value) {
 void Residency::touch(uint32_t layer, std::span<const uint16_t> ids) {
   if (layer >= table_.layers()) return;
   for (const uint16_t expert : ids) {
-    if (expert >= table_.experts()) continue;
+    if (expert >= table_.experts(layer)) continue;
     const ExpertId id = id_of(layer, expert);
     const bool hit = has_slots() ? published(id) : host_.resident(id);
     if (hit && has_slots()) cache_.touch(cache_.find(id));
@@ -375,13 +396,13 @@ void Residency::count(const Acquired& acquired, Access access) {
 
 uint32_t Residency::max_load_wave(uint32_t layer) const {
   // Half of the fair share lets one wave load while another computes; top_k is what even the smallest budget holds.
-  return std::min(table_.experts(), std::max(top_k_, cache_.fair_share(layer) / 2));
+  return std::min(table_.experts(layer), std::max(top_k_, cache_.fair_share(layer) / 2));
 }
 
 uint32_t Residency::max_scan_wave(uint32_t layer) const {
   if (mode_of(Access::kScan) != MissMode::kInPlace) return max_load_wave(layer);
-  if (host_.holds_all()) return table_.experts();
-  return std::min(table_.experts(), std::max(top_k_, host_.scan_room() / 2));
+  if (host_.holds_all()) return table_.experts(layer);
+  return std::min(table_.experts(layer), std::max(top_k_, host_.scan_room() / 2));
 }
 
 uint32_t Residency::scan_depth(uint32_t layer) const {
@@ -391,7 +412,7 @@ uint32_t Residency::scan_depth(uint32_t layer) const {
 }
 
 bool Residency::resident(uint32_t layer, uint32_t expert) const {
-  if (layer >= table_.layers() || expert >= table_.experts()) return false;
+  if (layer >= table_.layers() || expert >= table_.experts(layer)) return false;
   return has_slots() ? cache_.find(id_of(layer, expert)) != kNoSlot : host_.resident(id_of(layer, expert));
 }
 
@@ -405,7 +426,7 @@ ResidencyStats Residency::stats() const {
 Status Residency::check() const {
   HOTSET_RETURN_IF_ERROR(cache_.check());
   for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
-    for (uint32_t expert = 0; expert < table_.experts(); ++expert) {
+    for (uint32_t expert = 0; expert < table_.experts(layer); ++expert) {
       const ExpertId id = id_of(layer, expert);
       const SlotId slot = cache_.find(id);
       const bool promoting = std::any_of(promoting_.begin(), promoting_.end(), [&](const Promotion& p) { return p.id == id; });

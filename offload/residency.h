@@ -34,6 +34,7 @@
 #include "offload/expert_table.h"
 #include "offload/host_tier.h"
 #include "offload/link.h"
+#include "offload/link_events.h"
 #include "offload/link_model.h"
 #include "platform/status.h"
 
@@ -58,6 +59,7 @@ struct Serving {
   MissMode decode = MissMode::kWait;
   bool scan_in_place = false;       // prefill reads them in host memory too; else it copies each once
   uint64_t promotion_bytes = 0;     // kInPlace, kCpu: most bytes a token copies to VRAM in the background
+  bool use_slots = true;            // false (kCpu with a whole RAM tier): what a prompt left in VRAM goes before the next token
 };
 
 struct Acquired {
@@ -127,6 +129,9 @@ class Residency {
   // room. Returns how many it began. Advice only.
   uint32_t hint(uint32_t layer, std::span<const uint16_t> ids);
 
+  // A decode token begins; nothing is pinned and no submit is in flight.
+  void begin_token();
+
   // One token is done: promotes what its misses have earned, within Serving::promotion_bytes.
   void end_token();
 
@@ -136,10 +141,14 @@ class Residency {
   // All experts of a layer of a whole RAM tier are loaded: they get addresses where the device reads host memory.
   void publish_layer(uint32_t layer);
 
-  // Error: in place without a window (kInvalidArgument).
+  // Errors (kInvalidArgument): in place without a window; without slots where the CPU does not run what it misses, or RAM not hold all.
   Status set_serving(const Serving& serving);
   const Serving& serving() const { return serving_; }
 
+  // Copies to VRAM and reads from disk are reported from here on; nullptr: no more. `events` outlives that.
+  void set_events(LinkEvents* events);
+
+  // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time.
   // The most distinct experts of `layer` to acquire at once in a scan, and how many such waves may be pinned at a time. Of a bounded RAM
   // tier a scan takes what decode has not warmed, or a quarter.
   uint32_t max_scan_wave(uint32_t layer) const;
@@ -152,7 +161,7 @@ class Residency {
 
   // In VRAM; where there are no slots, in RAM. What costs nothing to acquire.
   bool resident(uint32_t layer, uint32_t expert) const;
-  bool in_ram(uint32_t layer, uint32_t expert) const { return expert < table_.experts() && host_.resident(id_of(layer, expert)); }
+  bool in_ram(uint32_t layer, uint32_t expert) const { return expert < table_.experts(layer) && host_.resident(id_of(layer, expert)); }
   // What the device table holds. Not read from there: the host reaches it over the bus.
   uint64_t address(uint32_t layer, uint32_t expert) const { return addresses_[size_t{layer} * table_.experts() + expert]; }
   // The bytes of an expert that is acquired and has no address.
@@ -192,6 +201,8 @@ class Residency {
 
   Residency(const ResidencyParts& parts, ExpertCache cache);
   MissMode mode_of(Access access) const;
+  Result<uint64_t> submit_copies();
+  void discard_copies();
   Status collect_distinct(uint32_t layer, std::span<const uint16_t> ids);
   void next_mark();
   void pin_present(uint32_t layer, Access access);
@@ -229,6 +240,7 @@ class Residency {
   const std::span<uint64_t> device_table_;  // [layers][experts]; equals addresses_
   const uint32_t top_k_;
   Serving serving_;
+  LinkEvents* events_ = nullptr;
 
   ExpertCache cache_;
   std::vector<uint64_t> addresses_;      // [layers][experts]

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "offload/residency.h"
+#include "platform/clock.h"
 #include "platform/log.h"
 
 namespace hotset {
@@ -10,11 +11,23 @@ uint32_t Residency::hint(uint32_t layer, std::span<const uint16_t> ids) {
   if (layer >= table_.layers() || host_.holds_all()) return 0;
   wanted_.clear();
   for (const uint16_t expert : ids) {
-    if (expert >= table_.experts() || wanted_.size() == wanted_.capacity()) continue;
+    if (expert >= table_.experts(layer) || wanted_.size() == wanted_.capacity()) continue;
     const ExpertId id = id_of(layer, expert);
     if (cache_.find(id) == kNoSlot && !host_.resident(id)) wanted_.push_back(id);
   }
   return wanted_.empty() ? 0 : host_.hint(wanted_);
+}
+
+void Residency::begin_token() {
+  if (serving_.use_slots || cache_.residents() == 0) return;
+  for (uint32_t i = 0; i < cache_.slots(); ++i) {
+    const SlotId slot{i};
+    if (cache_.closed(slot) || cache_.empty(slot) || cache_.pinned(slot)) continue;
+    const ExpertId tenant = cache_.tenant(slot);
+    cache_.forget(slot);
+    set_address(tenant, host_address(tenant));
+    ++stats_.evictions;
+  }
 }
 
 void Residency::end_token() {
@@ -28,7 +41,11 @@ void Residency::end_token() {
 
 void Residency::poll() {
   host_.poll();
-  if (!promoting_.empty()) publish_finished(link_->completed());
+  const bool traced = events_ && events_->waits();
+  if (promoting_.empty() && !traced) return;
+  const uint64_t completed_value = link_->completed();
+  if (traced) events_->completed(completed_value, now_ns());
+  publish_finished(completed_value);
 }
 
 void Residency::publish_finished(uint64_t completed_value) {
@@ -58,7 +75,7 @@ void Residency::promote() {
   const size_t first = promoting_.size();
   const Status enqueued = promote_candidates();
   if (enqueued.ok() && promoting_.size() == first) return;
-  const Result<uint64_t> submitted = enqueued.ok() ? link_->submit() : Result<uint64_t>(enqueued);
+  const Result<uint64_t> submitted = enqueued.ok() ? submit_copies() : Result<uint64_t>(enqueued);
   if (!submitted.ok()) {
     if (!told_of_failed_promotion_) log_line(LogLevel::kWarn, "experts were not moved to VRAM: %s", submitted.status().message().c_str());
     told_of_failed_promotion_ = true;
@@ -79,7 +96,7 @@ Status Residency::promote_candidates() {
 
 // The batch as a whole: of an expert that the link took in part, the part must not land in a slot that is another's by then.
 void Residency::take_back_promotions(size_t first) {
-  link_->discard();
+  discard_copies();
   for (; promoting_.size() > first; promoting_.pop_back()) {
     const Promotion& back = promoting_.back();
     cache_.retire(back.slot, 0);

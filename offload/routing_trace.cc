@@ -1,6 +1,7 @@
 #include "offload/routing_trace.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -13,6 +14,8 @@ constexpr uint64_t kMostFileBytes = 1ull << 30;
 constexpr uint32_t kMostLayers = 4096;
 constexpr uint32_t kMostExperts = 65535;
 constexpr uint64_t kMostInAll = 1u << 22;  // experts of all layers; the largest published models have below 2^17
+constexpr std::string_view kLinkMark = "# link ";
+constexpr uint64_t kMostFigure = 1ull << 62;  // bytes and nanoseconds: sums of two fit 64 bits
 constexpr uint32_t kFields = 4;  // sequence, position, phase, experts
 
 std::optional<uint32_t> whole_number(std::string_view text) {
@@ -20,6 +23,11 @@ std::optional<uint32_t> whole_number(std::string_view text) {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+bool whole_number(std::string_view text, uint64_t& value) {
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return problem == std::errc() && end == text.data() + text.size();
 }
 
 // What stands before the next `mark`; the rest keeps what follows it.
@@ -67,11 +75,12 @@ Result<RoutingTrace> RoutingTrace::parse(std::string_view text) {
   for (uint64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = trimmed(cut(text, '\n'));
     if (line.empty()) continue;
-    if (line.front() == '#') {
+    const bool is_link = line.starts_with(kLinkMark);
+    if (line.front() == '#' && !is_link) {
       trace.read_header(line);
       continue;
     }
-    const Status token = trace.read_token(line);
+    const Status token = is_link ? trace.read_link(line) : trace.read_token(line);
     if (!token.ok()) return token.with_context("line " + std::to_string(number));
   }
   HOTSET_RETURN_IF_ERROR(trace.finish());
@@ -82,6 +91,20 @@ void RoutingTrace::read_header(std::string_view line) {
   if (const auto model = value_of(line, "model:"); !model.empty() && model_.empty()) model_ = model.substr(0, 120);
   if (const uint32_t layers = leading_number(value_of(line, "moe_layers:")); layers > 0) header_layers_ = layers;
   if (const uint32_t experts = leading_number(value_of(line, " experts:")); experts > 0) experts_ = experts;
+}
+
+Status RoutingTrace::read_link(std::string_view line) {
+  std::string_view rest = line.substr(kLinkMark.size());
+  const std::string_view name = cut(rest, ' ');
+  std::array<uint64_t, 5> fields = {};  // layer, expert, bytes, start, duration
+  bool good = name == "h2d" || name == "disk";
+  for (uint64_t& field : fields) good = whole_number(cut(rest, ' '), field) && field <= kMostFigure && good;
+  if (!good || !rest.empty() || fields[0] >= kMostLayers || fields[1] >= kMostExperts) {
+    return error(Code::kCorrupt, "not a transfer: '# link h2d|disk LAYER EXPERT BYTES START_NS DURATION_NS' was expected");
+  }
+  const ExpertId expert = {static_cast<uint16_t>(fields[0]), static_cast<uint16_t>(fields[1])};
+  links_.push_back({name == "h2d" ? EventLink::kHostToDevice : EventLink::kDiskToHost, expert, fields[2], fields[3], fields[4]});
+  return ok_status();
 }
 
 Status RoutingTrace::read_token(std::string_view line) {
@@ -130,6 +153,10 @@ Status RoutingTrace::finish() {
   if (experts_ == 0) experts_ = largest_id_ + 1;
   if (largest_id_ >= experts_ || experts_ > kMostExperts)
     return error(Code::kCorrupt, "expert %u, where the header speaks of %u experts", largest_id_, experts_);
+  const bool strange = std::any_of(links_.begin(), links_.end(), [this](const LinkEvent& event) {
+    return event.expert.layer >= layers_ || event.expert.expert >= experts_;
+  });
+  if (strange) return error(Code::kCorrupt, "a transfer of an expert that the model has not");
   if (uint64_t{layers_} * experts_ > kMostInAll)
     return error(Code::kCorrupt, "%u layers of %u experts are more than any model has", layers_, experts_);
   return ok_status();

@@ -37,7 +37,7 @@ std::vector<SlotDemand> device_demands(const ExpertTable& table, uint32_t top_k)
   std::vector<SlotDemand> demands;
   for (uint32_t c = 0; c < table.classes(); ++c) {
     const SizeClassId id{c};
-    demands.push_back({table.class_record_bytes(id), uint64_t{top_k} * table.class_layers(id), table.class_experts(id)});
+    demands.push_back({table.class_record_bytes(id), table.class_floor(id, top_k), table.class_experts(id)});
   }
   return demands;
 }
@@ -116,7 +116,7 @@ Result<SlabPlan> plan_all_slabs(const ExpertTable& table, std::span<const uint32
   for (uint32_t c = 0; c < table.classes(); ++c) {
     const SizeClassId id{c};
     const uint64_t all = table.class_experts(id);
-    const uint64_t least = std::min<uint64_t>(slots_per_class[c], uint64_t{top_k} * table.class_layers(id));
+    const uint64_t least = std::min<uint64_t>(slots_per_class[c], table.class_floor(id, top_k));
     HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), least, max_slab_bytes, plan.slab_bytes));
     HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), slots_per_class[c] - least, max_slab_bytes, plan.slab_bytes));
     plan.open.resize(plan.slab_bytes.size(), true);

@@ -24,7 +24,7 @@ uint64_t least_bytes(std::span<const SlotDemand> demands);
 // Slots never need more than the budget.
 std::vector<uint32_t> share_slots(std::span<const SlotDemand> demands, uint64_t budget_bytes);
 
-// The least device bytes of expert slots that work: `top_k` slots for every layer, so that a token can hold its experts
+// The least device bytes of expert slots that work: `top_k` slots for every layer (or one for each of its experts), so that a token can hold its experts
 // of all layers at once and no layer ever takes from another what that one needs for its next token.
 // `top_k` is at most table.experts().
 uint64_t least_slot_bytes(const ExpertTable& table, uint32_t top_k);

@@ -7,16 +7,24 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "platform/check.h"
+#include "platform/clock.h"
 #include "platform/log.h"
 
 namespace hotset {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
-constexpr uint64_t kHeaderLines = 2;
+
+// Of whole lines, those that are no comments.
+uint64_t token_lines(std::string_view lines) {
+  uint64_t count = 0;
+  for (size_t at = 0; at < lines.size(); at = lines.find('\n', at) + 1) count += lines[at] != '#';
+  return count;
+}
 
 }  // namespace
 
@@ -36,15 +44,20 @@ Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path
   return begun;
 }
 
-TraceWriter::~TraceWriter() {
+TraceWriter::TraceWriter(std::string path, std::FILE* file, const Shape& shape)
+    : path_(std::move(path)), shape_(shape), start_ns_(now_ns()), file_(file) {}
+
+TraceWriter::~TraceWriter() { finish(); }
+
+void TraceWriter::finish() {
   if (!file_) return;
   const Status flushed = flush();
-  if (!flushed.ok()) end(flushed);
-  else if (std::fclose(file_) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
+  if (!flushed.ok()) return end(flushed);
+  if (std::fclose(std::exchange(file_, nullptr)) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
 }
 
-void TraceWriter::append(uint32_t number, char after) {
-  std::array<char, 12> text;
+void TraceWriter::append(uint64_t number, char after) {
+  std::array<char, 24> text;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
   lines_.append(text.data(), end);
   lines_ += after;
@@ -52,12 +65,30 @@ void TraceWriter::append(uint32_t number, char after) {
 
 void TraceWriter::token(uint32_t position, bool prompt, std::span<const uint16_t> ids) {
   HOTSET_CHECK(ids.size() == size_t{shape_.layers} * shape_.top_k);
-  if (!file_) return;
+  if (!file_) {
+    ++lost_tokens_;
+    return;
+  }
   append(sequence_, '\t');
   append(position, '\t');
   lines_ += prompt ? "p\t" : "d\t";
   for (size_t i = 0; i < ids.size(); ++i) append(ids[i], (i + 1) % shape_.top_k != 0 ? ',' : i + 1 < ids.size() ? '|' : '\n');
   ++tokens_;
+  flush_when_full();
+}
+
+void TraceWriter::link(const LinkEvent& event) {
+  if (!file_ || event.start_ns < start_ns_) return;  // begun before the file
+  lines_ += event.link == EventLink::kHostToDevice ? "# link h2d " : "# link disk ";
+  append(event.expert.layer, ' ');
+  append(event.expert.expert, ' ');
+  append(event.bytes, ' ');
+  append(event.start_ns - start_ns_, ' ');
+  append(event.duration_ns, '\n');
+  flush_when_full();
+}
+
+void TraceWriter::flush_when_full() {
   if (lines_.size() < kBufferBytes) return;
   const Status flushed = flush();
   if (!flushed.ok()) end(flushed);
@@ -68,7 +99,7 @@ Status TraceWriter::flush() {
   const int err = errno;
   const size_t whole = put == lines_.size() ? put : lines_.rfind('\n', put == 0 ? 0 : put - 1) + 1;
   file_bytes_ += whole;
-  file_lines_ += static_cast<uint64_t>(std::count(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(whole), '\n'));
+  file_tokens_ += token_lines(std::string_view(lines_).substr(0, whole));
   if (put != lines_.size()) return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(err));
   lines_.clear();
   return ok_status();
@@ -77,8 +108,10 @@ Status TraceWriter::flush() {
 // A line that is cut would make all of the file unreadable.
 void TraceWriter::end(const Status& why) {
   const bool cut = ::ftruncate(::fileno(file_), static_cast<off_t>(file_bytes_)) == 0;
-  log_line(LogLevel::kWarn, "the trace ends after %llu of %llu tokens%s: %s", static_cast<unsigned long long>(file_lines_ - kHeaderLines),
+  lost_tokens_ = tokens_ - file_tokens_;
+  log_line(LogLevel::kWarn, "the trace ends after %llu of %llu tokens%s: %s", static_cast<unsigned long long>(file_tokens_),
            static_cast<unsigned long long>(tokens_), cut ? "" : ", within a line", why.message().c_str());
+  tokens_ = file_tokens_;
   std::fclose(file_);
   file_ = nullptr;
 }

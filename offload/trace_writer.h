@@ -4,8 +4,13 @@
 //   # model: NAME   moe_layers: 5   experts: 32   top_k: 2
 //   seq TAB pos TAB phase TAB ids of layer 0|ids of layer 1|...
 //
-// One line a token, `phase` p for prompt and d for decode, ids by falling score. Advice only: a write that fails (disk full) is
-// logged once, the file ends with the last line that there was room for, and the run goes on. One thread.
+// One line a token, `phase` p for prompt and d for decode, ids by falling score. On request the transfers of experts since the line before
+// follow a token, in lines that readers of routing alone pass over:
+//
+//   # link h2d|disk LAYER EXPERT BYTES START_NS DURATION_NS
+//
+// START_NS counts from when the file was begun. Advice only: a write that fails (disk full) is logged once, the file ends with the last line
+// that there was room for, the tokens that it lacks are counted, and the run goes on. One thread.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +19,7 @@
 #include <span>
 #include <string>
 
+#include "offload/link_events.h"
 #include "platform/status.h"
 
 namespace hotset {
@@ -37,23 +43,32 @@ class TraceWriter {
   void next_sequence() { ++sequence_; }
   // The choices of one token: `ids` [layers][top_k].
   void token(uint32_t position, bool prompt, std::span<const uint16_t> ids);
+  // One transfer of an expert.
+  void link(const LinkEvent& event);
+  // Writes what waits; nothing can follow. Destruction does it too.
+  void finish();
+  // In the file, or waiting to be written; and those that a failure took.
   uint64_t tokens() const { return tokens_; }
+  uint64_t lost_tokens() const { return lost_tokens_; }
 
  private:
-  TraceWriter(std::string path, std::FILE* file, const Shape& shape) : path_(std::move(path)), shape_(shape), file_(file) {}
-  void append(uint32_t number, char after);
+  TraceWriter(std::string path, std::FILE* file, const Shape& shape);
+  void append(uint64_t number, char after);
+  void flush_when_full();
   // Writes the lines that wait.
   Status flush();
   void end(const Status& why);
 
   const std::string path_;
   const Shape shape_;
+  const uint64_t start_ns_;
   std::FILE* file_;          // without a buffer of its own; nullptr after a failure
   std::string lines_;        // whole ones, to be written
   uint64_t file_bytes_ = 0;  // of whole lines
-  uint64_t file_lines_ = 0;
+  uint64_t file_tokens_ = 0;
   uint32_t sequence_ = 0;
   uint64_t tokens_ = 0;
+  uint64_t lost_tokens_ = 0;
 };
 
 }  // namespace hotset

@@ -1,5 +1,6 @@
 #include "platform/file.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -188,6 +189,15 @@ std::string program_directory() {
   std::error_code ec;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", ec);
   return ec ? std::string() : path.parent_path().string();
+}
+
+std::string library_directory() {
+  Dl_info info = {};
+  static const int anchor = 0;
+  if (::dladdr(&anchor, &info) == 0 || info.dli_fname == nullptr) return program_directory();
+  std::error_code ec;
+  const auto path = std::filesystem::canonical(info.dli_fname, ec);
+  return ec ? program_directory() : path.parent_path().string();
 }
 
 bool file_exists(const std::string& path) {

@@ -95,6 +95,9 @@ Result<std::string> cache_directory();
 // The folder the running program lies in; empty when the system does not say.
 std::string program_directory();
 
+// The folder of the file that this code was loaded from: the shared library's, or the program's.
+std::string library_directory();
+
 bool file_exists(const std::string& path);
 
 }  // namespace hotset

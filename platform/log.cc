@@ -19,7 +19,12 @@ LogState& state() {
   return instance;
 }
 
+thread_local LogScope* innermost = nullptr;
+
 }  // namespace
+
+LogScope::LogScope(const LogSink& sink, LogLevel level) : sink_(sink), level_(level), outer_(innermost) { innermost = this; }
+LogScope::~LogScope() { innermost = outer_; }
 
 void set_log_sink(LogSink sink, LogLevel level) {
   std::lock_guard guard(state().lock);
@@ -27,7 +32,10 @@ void set_log_sink(LogSink sink, LogLevel level) {
   state().sink = std::move(sink);
 }
 
-bool log_enabled(LogLevel level) { return static_cast<int>(level) <= state().level; }
+bool log_enabled(LogLevel level) {
+  if (innermost) return innermost->sink_ && level <= innermost->level_;
+  return static_cast<int>(level) <= state().level;
+}
 
 void log_line(LogLevel level, const char* format, ...) {
   if (!log_enabled(level)) return;
@@ -36,6 +44,7 @@ void log_line(LogLevel level, const char* format, ...) {
   va_start(args, format);
   std::vsnprintf(line, sizeof line, format, args);
   va_end(args);
+  if (innermost) return innermost->sink_(level, line);
   std::lock_guard guard(state().lock);
   if (state().sink) state().sink(level, line);
 }

@@ -14,6 +14,7 @@ layout(constant_id = 7) const uint kBroadcast = 1;  // q reaches the lanes by sh
 layout(constant_id = 8) const uint kLimited = 0;    // 1: a window or chunks
 layout(constant_id = 9) const uint kMasked = 0;
 layout(constant_id = 10) const uint kCapped = 0;
+layout(constant_id = 11) const uint kBeside = 0;  // 1: rows beside the cache follow its own
 const uint kColumns = kHeads * kQueries;
 const uint kPairs = kValueDim / 2;
 const uint kPairsPerLane = (kPairs + kLanes - 1) / kLanes;
@@ -89,9 +90,17 @@ uint first_seen(uint position) {
   return first;
 }
 
-bool sees(uint token, uint position, uint key) {
-  if (key > position || kLimited != 0 && key < first_seen(position)) return false;
-  if (kMasked == 0) return true;
+// Rows beside the cache that one at `position` sees.
+uint beside_of(uint position) { return min(position + 1, push.context_tokens) / push.beside_every; }
+
+// The mask is of the rows beside the cache where there are any.
+bool sees(uint token, uint position, uint key, uint part) {
+  if (part != 0) {
+    if (key >= beside_of(position)) return false;
+  } else if (key > position || kLimited != 0 && key < first_seen(position)) {
+    return false;
+  }
+  if (kMasked == 0 || part != kBeside) return true;
   if (key / 32 >= push.mask_words || token >= push.n) return false;
   const uint head = push.mask_heads == 1 ? 0 : gl_WorkGroupID.y * kHeads / (push.heads / push.kv_heads);
   const uint64_t row = push.mask + 4ul * (uint64_t(token) * push.mask_heads + head) * push.mask_words;

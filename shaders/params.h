@@ -120,6 +120,7 @@ struct StoreRowsPush {
   uint row_stride;  // elements from cache row to cache row
   uint context_tokens;
   uint cols;
+  uint every;  // positions that share a row
 };
 
 // matmul_heads.comp and matmul_heads_transposed.comp. weight: [heads][rows][cols], or [heads][cols][rows].
@@ -169,6 +170,7 @@ struct AttentionPush {
   HOTSET_ADDRESS parts;
   HOTSET_ADDRESS sinks;  // float [heads]; 0: none
   HOTSET_ADDRESS mask;   // uint [n][mask_heads][mask_words]
+  HOTSET_ADDRESS beside;  // rows like those of the keys
   uint n;
   uint heads;
   uint kv_heads;
@@ -181,6 +183,7 @@ struct AttentionPush {
   uint mask_words;
   uint mask_heads;  // 1, or kv_heads
   float softcap;
+  uint beside_every;  // positions that a row beside stands for; 0: there are none
 };
 
 // select_scores.comp and select_mask.comp.
@@ -201,6 +204,8 @@ struct SelectPush {
   uint top_k;
   uint own_blocks;
   uint mask_words;
+  uint every;
+  uint spread_tokens;
 };
 
 // Keys a split of attention takes at least.
@@ -422,6 +427,54 @@ struct SelectiveScanPush {
   uint dt_stride;
   uint b_stride;
   uint c_stride;
+  uint out_stride;
+};
+
+// Residual streams: registers of mix_streams.comp. The known families have 4.
+const uint kMaxStreams = 8;
+
+struct CompressPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS values;  // float [n][cols]
+  HOTSET_ADDRESS scores;
+  HOTSET_ADDRESS bias;    // float [ratio][cols]
+  HOTSET_ADDRESS state;   // float [2][positions][cols]: values, then scores
+  HOTSET_ADDRESS out_;    // float [n][width]
+  uint width;
+  uint cols;
+  uint ratio;
+  uint positions;
+  uint n;
+  uint value_stride;  // floats from token to token
+  uint score_stride;
+  uint out_stride;
+};
+
+struct StreamWeightsPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS mixes;
+  HOTSET_ADDRESS scale;  // float [3]
+  HOTSET_ADDRESS bias;
+  HOTSET_ADDRESS out_;
+  uint n;
+  uint iterations;
+  uint mix_stride;
+  uint out_stride;
+  float eps;
+};
+
+struct MixStreamsPush {
+  HOTSET_ADDRESS control;
+  HOTSET_ADDRESS x;
+  HOTSET_ADDRESS weights;  // float [n][ins][outs]
+  HOTSET_ADDRESS added;    // float [n][width]; 0: none
+  HOTSET_ADDRESS added_weights;
+  HOTSET_ADDRESS out_;
+  uint width;
+  uint x_stride;
+  uint weight_stride;
+  uint added_stride;
+  uint added_weight_stride;
   uint out_stride;
 };
 

@@ -53,15 +53,18 @@ void main() {
   const Control control = ControlBlock(p.control).v;
   if (control.stop != 0) return;
   const uint token = p.first_token + gl_WorkGroupID.y, masks = gl_NumWorkGroups.x;
-  seen = min(control.position + token + 1, p.context_tokens);
+  seen = min((control.position + token + 1) / p.every, p.context_tokens);
   seen_blocks = (seen + p.block - 1) / p.block;
   scores = p.scores + 4ul * (uint64_t(gl_WorkGroupID.y) * masks + gl_WorkGroupID.x) * p.blocks;
   const uint64_t least = seen_blocks > p.top_k ? least_chosen() : 0;
   const uint64_t row = p.mask + 4ul * (uint64_t(token) * masks + gl_WorkGroupID.x) * p.mask_words;
+  const bool spread = p.spread_tokens != 0;
+  const uint each = spread ? p.every : 1, end = spread ? min(control.position + token + 1, p.spread_tokens) : seen;
   for (uint word = gl_LocalInvocationID.x; word < p.mask_words; word += gl_WorkGroupSize.x) {
     uint bits = 0;
-    for (uint position = 32 * word; position < min(32 * word + 32, seen); ++position) {
-      if (least == 0 || key_of(position / p.block) >= least) bits |= 1u << position % 32;
+    for (uint position = 32 * word; position < min(32 * word + 32, end); ++position) {
+      const uint at = position / each;
+      if (least == 0 || at >= seen || key_of(at / p.block) >= least) bits |= 1u << position % 32;
     }
     Bits(row).v[word] = bits;
   }

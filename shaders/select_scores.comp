@@ -36,7 +36,7 @@ float score_of(uint64_t key, uint64_t q, uint64_t weights, uint heads) {
 void main() {
   const Control control = ControlBlock(p.control).v;
   const uint block = gl_GlobalInvocationID.x, token = p.first_token + gl_WorkGroupID.y, mask = gl_WorkGroupID.z;
-  const uint seen = min(control.position + token + 1, p.context_tokens), seen_blocks = (seen + p.block - 1) / p.block;
+  const uint seen = min((control.position + token + 1) / p.every, p.context_tokens), seen_blocks = (seen + p.block - 1) / p.block;
   if (control.stop != 0 || seen_blocks <= p.top_k || block >= seen_blocks) return;
   const uint heads = TOGETHER ? p.heads : 1;
   const uint64_t q = p.q + 4ul * (uint64_t(token) * p.q_stride + mask * DIM);

@@ -22,6 +22,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"runtime/model", {"runtime/model", "runtime/compute", "runtime/format", "shaders", "offload", "platform"}},
     {"runtime/engine",
      {"runtime/engine", "runtime/model", "runtime/compute", "runtime/text", "runtime/format", "offload", "platform"}},
+    {"runtime/api", {"runtime/api", "runtime/engine", "platform"}},
     {"runtime/app", {"runtime/app", "runtime/engine", "platform"}},
 };
 

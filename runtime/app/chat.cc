@@ -20,6 +20,7 @@ uint32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
 Chat::Chat(const Engine& engine, Session& session, const std::string& system, uint32_t max_tokens)
     : engine_(engine), session_(session), max_tokens_(max_tokens), kept_messages_(system.empty() ? 0 : 1) {
   if (!system.empty()) messages_.push_back({"system", system});
+  session_.show_special(true);  // they are marks of the parser
 }
 
 Result<Chat::Prompt> Chat::encode() const {

@@ -9,6 +9,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   commands.push_back(make_bench_command());
   commands.push_back(make_inspect_command());
   commands.push_back(make_pack_command());
+  commands.push_back(make_convert_command());
   commands.push_back(make_plan_command());
   commands.push_back(make_heatmap_command());
   commands.push_back(make_devices_command());

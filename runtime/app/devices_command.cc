@@ -1,11 +1,15 @@
 // `hotset devices`: the Vulkan devices and what matters of them.
 #include "platform/bytes.h"
+#include "platform/file.h"
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
+#include "runtime/engine/measure_machine.h"
 
 namespace hotset {
 namespace {
+
+constexpr uint64_t kMostLinksBytes = 64 << 10;
 
 std::string joined(const std::vector<std::string>& items, const char* separator) {
   std::string text;
@@ -64,9 +68,28 @@ class DevicesCommand : public Command {
  public:
   const char* name() const override { return "devices"; }
   const char* summary() const override { return "List the Vulkan devices: heaps, budgets, queues, features"; }
-  void add_flags(CLI::App& app) override { add_json_flag(app, json_, "Write the list as JSON."); }
+  void add_flags(CLI::App& app) override {
+    add_json_flag(app, json_, "Write the list as JSON.");
+    app.add_option("--links", links_path_,
+                   wrap_help("Instead of the list: measure the links of a device and write them to a file, for `hotset plan --links` and "
+                             "`hotset simulate --links`, on this machine or another."))
+        ->type_name("FILE");
+    app.add_option("--device", measure_.device, wrap_help("With --links: the device, by index or part of its name."))
+        ->type_name("NAME")
+        ->capture_default_str();
+    app.add_option("--disk", measure_.disk_path,
+                   wrap_help("With --links: a large file, such as a model, on the disk that experts would be read from; without it the "
+                             "disk is left out."))
+        ->type_name("FILE");
+  }
+
+  Status check_usage() const override {
+    if (!links_path_.empty() || measure_.disk_path.empty()) return ok_status();
+    return error(Code::kInvalidArgument, "--disk goes with --links, which names the file to write");
+  }
 
   Status execute(Console& console) override {
+    if (!links_path_.empty()) return write_links(console);
     HOTSET_ASSIGN(const auto devices, list_devices());
     if (json_) {
       Json list = Json::array();
@@ -80,6 +103,16 @@ class DevicesCommand : public Command {
   }
 
  private:
+  Status write_links(Console& console) const {
+    HOTSET_ASSIGN(const MachineLinks links, measure_machine(measure_));
+    HOTSET_RETURN_IF_ERROR(write_links_file(links_path_, links));
+    HOTSET_ASSIGN(const std::string written, read_whole_file(links_path_, kMostLinksBytes));
+    console.write(json_ ? written : "links of " + escape_controls(links.device) + " are in " + links_path_ + "\n");
+    return ok_status();
+  }
+
+  std::string links_path_;
+  MeasureOptions measure_;
   bool json_ = false;
 };
 

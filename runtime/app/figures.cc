@@ -144,8 +144,26 @@ Json figures_json(const SessionStats& stats) {
           {"submits", stats.submits},
           {"decode_submits", stats.decode_submits},
           {"estimate", {{"token_seconds", stats.estimated_token_ns * 1e-9}, {"limit", stats.limiting_link}}},
+          {"trace_lost_tokens", stats.trace_lost_tokens},
           {"load_seconds", seconds(stats.load_ns)},
           {"logits_hash", hash_text(stats.logits_hash)}};
+}
+
+Json history_json(const RunHistory& history) {
+  Json stretches = Json::array();
+  for (const RunStretch& of : history.stretches()) {
+    stretches.push_back({{"tokens", of.tokens},
+                         {"ns", of.ns},
+                         {"lookups", of.lookups},
+                         {"hits", of.hits},
+                         {"host_to_device_bytes", of.host_to_device_bytes},
+                         {"disk_to_host_bytes", of.disk_to_host_bytes}});
+  }
+  return {{"layers", history.layers()},
+          {"experts", history.experts()},
+          {"experts_used", history.top_k()},
+          {"uses", std::vector<uint32_t>(history.uses().begin(), history.uses().end())},
+          {"stretches", std::move(stretches)}};
 }
 
 const char* stop_reason_name(StopReason reason) {

@@ -25,6 +25,8 @@ std::string figures_text(const SessionStats& stats);
 
 // Times in seconds, sizes in bytes, rates in units a second; units last in each key.
 Json figures_json(const SessionStats& stats);
+// What `hotset heatmap` draws of a run.
+Json history_json(const RunHistory& history);
 
 const char* stop_reason_name(StopReason reason);
 

@@ -1,4 +1,4 @@
-// `hotset heatmap`: a routing trace as a picture.
+// `hotset heatmap`: a routing trace, or a run, as a picture.
 #include <cstdio>
 
 #include "platform/bytes.h"
@@ -13,10 +13,13 @@ namespace {
 class HeatmapCommand : public Command {
  public:
   const char* name() const override { return "heatmap"; }
-  const char* summary() const override { return "Draw a routing trace: use of experts by layer, and hit rate over time"; }
+  const char* summary() const override { return "Draw a routing trace or a run: use of experts by layer, hit rate and links over time"; }
 
   void add_flags(CLI::App& app) override {
-    app.add_option("TRACE", options_.trace_path, wrap_help("A routing trace, as `hotset run --trace` writes it."))->type_name("FILE")->required();
+    app.add_option("TRACE", options_.trace_path,
+                   wrap_help("A routing trace, as `hotset run --trace` writes it, or the figures of a run, as `hotset run --json` writes them."))
+        ->type_name("FILE")
+        ->required();
     app.add_option("-o,--output", options_.picture_path, wrap_help("The PNG to write."))->type_name("FILE")->required();
     app.add_option("--policy", options_.policy, wrap_help("Eviction policy of the cache that the trace is replayed through; else the default one."))
         ->type_name("NAME");
@@ -38,11 +41,16 @@ class HeatmapCommand : public Command {
   Json json_of(const HeatmapReport& report) const {
     return {{"model", report.model},        {"layers", report.layers},     {"experts", report.experts},
             {"experts_used", report.top_k}, {"tokens", report.tokens},     {"policy", report.policy},
-            {"slots", report.slots},        {"hit_rate", report.hit_rate}, {"picture", options_.picture_path}};
+            {"slots", report.slots},        {"hit_rate", report.hit_rate}, {"transfers", report.transfers}, {"picture", options_.picture_path}};
   }
 
   std::string line_of(const HeatmapReport& report) const {
     char text[160];
+    if (report.slots == 0) {
+      std::snprintf(text, sizeof text, "%llu tokens, %u layers of %u experts; as the run had them: %.1f %% hits\n",
+                    static_cast<unsigned long long>(report.tokens), report.layers, report.experts, report.hit_rate * 100);
+      return text;
+    }
     std::snprintf(text, sizeof text, "%llu tokens, %u layers of %u experts; %.32s with %u slots: %.1f %% hits\n",
                   static_cast<unsigned long long>(report.tokens), report.layers, report.experts, report.policy.c_str(), report.slots,
                   report.hit_rate * 100);

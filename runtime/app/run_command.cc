@@ -33,6 +33,8 @@ class RunCommand : public Command {
     app.add_option("--system", system_, wrap_help("System message of a chat."))->type_name("TEXT");
     app.add_option("--trace", trace_, wrap_help("Write the experts that each token chooses to a file, for `hotset simulate` and `hotset heatmap`."))
         ->type_name("FILE");
+    app.add_flag("--trace-links", trace_links_,
+                 wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
     app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
     app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
     add_options(app, OptionGroup::kSampler, flags_.options);
@@ -41,6 +43,7 @@ class RunCommand : public Command {
 
   Status check_usage() const override {
     if (prompt_ && file_) return error(Code::kInvalidArgument, "--prompt and --file were both given: one of them is enough");
+    if (trace_links_ && !trace_) return error(Code::kInvalidArgument, "--trace-links goes with --trace, which names the file");
     return ok_status();
   }
 
@@ -62,7 +65,7 @@ class RunCommand : public Command {
     // Drawn here rather than in the engine, so that the figures can name it and the run can be had again.
     if (flags_.options.sampler.seed == 0) flags_.options.sampler.seed = std::random_device{}();
     HOTSET_RETURN_IF_ERROR(session->set_sampler(flags_.options.sampler));
-    if (trace_) HOTSET_RETURN_IF_ERROR(session->trace_to(*trace_));
+    if (trace_) HOTSET_RETURN_IF_ERROR(session->trace_to(*trace_, trace_links_ ? TraceContent::kRoutingAndLinks : TraceContent::kRouting));
     if (explain_) console.draw(session->explain());
     if (!interactive) return write_once(*engine, *session, prompt, console, interrupt);
     Chat chat(*engine, *session, system_, max_tokens_.value_or(0));
@@ -94,7 +97,8 @@ class RunCommand : public Command {
                                {"text", text},
                                {"stop", stop_reason_name(*stop)},
                                {"seed", flags_.options.sampler.seed},
-                               {"figures", figures_json(session.stats())}}));
+                               {"figures", figures_json(session.stats())},
+                               {"history", history_json(session.history())}}));
     }
     show_figures(console, session);
     return interrupt.pressed() ? error(Code::kCancelled, "interrupted") : ok_status();
@@ -125,6 +129,7 @@ class RunCommand : public Command {
   std::optional<uint32_t> max_tokens_;
   std::optional<std::string> trace_;
   bool chat_ = false;
+  bool trace_links_ = false;
   bool explain_ = false;
   bool watch_ = false;
   uint64_t watched_ns_ = 0;

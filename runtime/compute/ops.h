@@ -48,6 +48,8 @@ struct AttentionShape {
   uint32_t window = 0;         // a token sees the last `window` positions, its own among them; 0: all
   uint32_t chunk = 0;          // a token sees its own chunk of so many positions only; 0: all
   float softcap = 0;           // scores become softcap * tanh(score / softcap); 0: none
+  // Rows beside the cache (AttentionInputs::beside), each for a run of so many positions, seen from its last position on; 0: none.
+  uint32_t beside_every = 0;
 };
 
 // What some kinds of attention read besides.
@@ -57,6 +59,9 @@ struct AttentionInputs {
   uint64_t mask = 0;
   uint32_t mask_words = 0;
   uint32_t mask_heads = 1;  // or as many as key/value heads, a mask each
+  // With AttentionShape::beside_every: rows like those of the keys, keys and values alike, of one key head; key_stride is value_stride.
+  // Windows and chunks are not theirs, and the mask is of them alone, a bit a row.
+  uint64_t beside = 0;
 };
 
 // One layer's KV cache: [context_tokens][kv_heads][head_dim] and [..][value_dim] elements of AttentionShape::kv.
@@ -71,6 +76,9 @@ struct KvCacheView {
 // their best position up to the token's own. The `top_k` best blocks are chosen, all of them where there are no more; the last
 // `own_blocks` up to the token's own come first whatever their scores. The lower position comes first among equals; a score that is no
 // number may come anywhere.
+//
+// With `every`, "positions" are rows that each stand for a run of so many positions, and a token sees those whose runs are over. With
+// `spread_tokens`, the mask is of so many positions all the same: those of the chosen runs are set, and those of a run that is not over.
 struct SelectShape {
   uint32_t heads = 0;
   uint32_t head_dim = 0;        // a multiple of 16
@@ -78,18 +86,20 @@ struct SelectShape {
   uint32_t top_k = 0;           // blocks
   uint32_t block = 1;           // positions
   uint32_t own_blocks = 0;
+  uint32_t every = 1;
+  uint32_t spread_tokens = 0;
   uint32_t context_tokens = 0;  // rows of the cache
   KvElement kv = KvElement::kF16;
 
   uint32_t masks() const { return together ? 1 : heads; }
   uint32_t blocks() const { return (context_tokens + block - 1) / block; }
-  uint32_t mask_words() const { return (context_tokens + 31) / 32; }
+  uint32_t mask_words() const { return ((spread_tokens != 0 ? spread_tokens : context_tokens) + 31) / 32; }
   uint64_t token_scratch_bytes() const { return uint64_t{masks()} * blocks() * sizeof(float); }
 };
 
 // Whether positions can be chosen so.
 inline bool can_select(const SelectShape& shape) {
-  return shape.heads != 0 && shape.head_dim != 0 && shape.head_dim % 16 == 0 && shape.top_k != 0 && shape.block != 0;
+  return shape.heads != 0 && shape.head_dim != 0 && shape.head_dim % 16 == 0 && shape.top_k != 0 && shape.block != 0 && shape.every != 0;
 }
 
 // n rows of floats, `stride` floats from the start of one to that of the next.
@@ -190,6 +200,36 @@ enum class Decay : uint32_t {
   kHead = 1,      // one number a head and token: its logarithm is given, float [n][heads]
   kChannel = 2,   // one a key dim: float [n][heads * key_dim]
   kConstant = 3,  // one a head, the same for every token: float [heads]
+};
+
+// Runs of `ratio` positions become one row of `width` channels: for each channel, the mean of what the run's positions give for it, weighed by
+// a softmax of their scores plus a bias of the place in the run. With overlap a position gives two rows, one after the other: the first to
+// the run after its own, the second to its own. Without scores the mean is a plain one.
+struct CompressShape {
+  uint32_t width = 0;
+  uint32_t ratio = 0;
+  bool overlap = false;
+
+  uint32_t cols() const { return overlap ? 2 * width : width; }       // of values and scores
+  uint32_t positions() const { return overlap ? 2 * ratio : ratio; }  // that a row is made of, and that the state keeps
+  uint64_t state_floats(bool scored = true) const { return uint64_t{scored ? 2u : 1u} * positions() * cols(); }
+};
+
+// Weights of hyper-connections (Zhu et al. 2024; manifold-constrained: Xie et al. 2025) between `streams` residual streams, from
+// (2 + streams) * streams numbers m of a token, three scales and as many biases b. In the same order:
+//   read[s] = sigmoid(scale0 m + b) + eps;  write[s] = 2 sigmoid(scale1 m + b);  keep[from][to]: softmax over `to` of scale2 m + b, plus
+//   eps, then sums over `from`, and in `iterations` - 1 rounds those over `to` and over `from`, are made 1 (divisors plus eps).
+struct StreamShape {
+  uint32_t streams = 0;  // 1..kMaxStreams
+  uint32_t iterations = 0;
+  float eps = 0;
+};
+
+// Sums of streams: out[o] = sum over s of weight[s][o] * x[s] (+ added_weight[o] * added).
+struct MixShape {
+  uint32_t ins = 0;   // 1..kMaxStreams
+  uint32_t outs = 0;  // likewise
+  uint32_t width = 0;
 };
 
 // A recurrence over tokens. For each head, S [key_dim][value_dim] float:
@@ -355,8 +395,9 @@ class Ops {
   // Turns heads of x in place. table: float2 (cos, sin) [n][dim/2].
   virtual void rope(const RopeShape& shape, const Rows& x, uint64_t table, uint32_t n) = 0;
   // Row Control.position + t of the cache = the first `cols` floats of row t of x; rows past context_tokens are dropped. Cache rows are
-  // row_stride elements apart.
-  virtual void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) = 0;
+  // row_stride elements apart. With `every`, runs of so many positions share a row, which takes that of their last.
+  virtual void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n,
+                          uint32_t every = 1) = 0;
   // out of each head = that head's matrix times its x. w.rows = heads * (transposed ? cols : rows), w.cols the other. Not transposed and
   // with cols of whole fours, the x of every row and head lies at a multiple of 16 bytes.
   virtual void matmul_heads(const HeadsShape& shape, const Weight& w, const Rows& x, const Rows& out, uint32_t n) = 0;
@@ -377,6 +418,17 @@ class Ops {
   // less than all of them, tokens are worked on in turns.
   virtual void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
                                 uint32_t n) = 0;
+  // out row t: [width], the run's row where token t is the last of one, else zeros. values, scores: [n][cols]. bias: float [ratio][cols].
+  // state: float [2][positions][cols]: of the last positions, brought up to date; not read before position 0. Without scores (address 0)
+  // there is no bias, nor a second half of the state.
+  virtual void compress(const CompressShape& shape, const Rows& values, const Rows& scores, uint64_t bias, uint64_t state, const Rows& out,
+                        uint32_t n) = 0;
+  // mixes and out: [n][(2 + streams) * streams]; may be the same. scale: float [3], bias: float [(2 + streams) * streams].
+  virtual void stream_weights(const StreamShape& shape, const Rows& mixes, uint64_t scale, uint64_t bias, const Rows& out, uint32_t n) = 0;
+  // x: [n][ins * width], weights: [n][ins * outs], out: [n][outs * width], which may be x. added: [n][width], added_weights: [n][outs], or
+  // neither (address 0).
+  virtual void mix_streams(const MixShape& shape, const Rows& x, const Rows& weights, const Rows& added, const Rows& added_weights, const Rows& out,
+                           uint32_t n) = 0;
   // out[i] += x[i], i < count: floats.
   virtual void add(const Tensor& x, const Tensor& out, uint32_t count) = 0;
   // out = x (count floats), and only when Control.stop is stop_value: what the host needs of a pass that stopped here.

@@ -24,12 +24,18 @@ Tensor values_of(const AttentionShape& shape, const KvCacheView& cache) {
   return cache_range(shape, cache.values, shape.value_stride, shape.value_dim);
 }
 
+Tensor beside_of(const AttentionShape& shape, const AttentionInputs& inputs) {
+  if (shape.beside_every == 0) return {};
+  const uint64_t rows = shape.context_tokens / shape.beside_every;
+  return {inputs.beside, rows * stride_of(shape, shape.key_stride, shape.head_dim) * kv_element_bytes(shape.kv)};
+}
+
 // Keys that a token sees at most.
 uint32_t most_keys(const AttentionShape& shape) {
   uint32_t keys = shape.context_tokens;
   if (shape.window != 0) keys = std::min(keys, shape.window);
   if (shape.chunk != 0) keys = std::min(keys, shape.chunk);
-  return keys;
+  return shape.beside_every != 0 ? keys + shape.context_tokens / shape.beside_every : keys;
 }
 
 // Heads and tokens that share a workgroup.
@@ -101,16 +107,17 @@ void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const Kv
   const uint32_t splits = phase == Phase::kDecode ? decode_splits(batch_, shape, lanes) : 1;
   const uint64_t parts = n * part_bytes(shape, splits);
   HOTSET_CHECK(scratch.size_bytes >= parts);
+  HOTSET_CHECK(shape.beside_every == 0 || (shape.kv_heads == 1 && inputs.beside != 0 && shape.key_stride == shape.value_stride));
   HOTSET_CHECK(inputs.mask_heads == 1 || inputs.mask_heads == shape.kv_heads);
   const Program* attend = program({"attention", shaders::attention,
                                    {lanes, shape.head_dim, shape.value_dim, shape.kv == KvElement::kF16, columns.heads, columns.queries, splits,
-                                    batch_.shuffle_queries, shape.window != 0 || shape.chunk != 0, inputs.mask != 0, shape.softcap != 0}});
+                                    batch_.shuffle_queries, shape.window != 0 || shape.chunk != 0, inputs.mask != 0, shape.softcap != 0, shape.beside_every != 0}});
   if (attend == nullptr) return;
   const Tensor sums = splits > 1 ? Tensor{scratch.address, parts} : out;
   const Tensor sinks = {inputs.sinks, inputs.sinks == 0 ? 0 : shape.heads * sizeof(float)};
   const Tensor mask = {inputs.mask, inputs.mask == 0 ? 0 : uint64_t{n} * inputs.mask_heads * inputs.mask_words * sizeof(uint32_t)};
-  order({q, keys_of(shape, cache), values_of(shape, cache), sinks, mask}, {sums});
-  shaders::AttentionPush push = {control_, q.address, cache.keys, cache.values, out.address, sums.address, inputs.sinks, inputs.mask};
+  order({q, keys_of(shape, cache), values_of(shape, cache), beside_of(shape, inputs), sinks, mask}, {sums});
+  shaders::AttentionPush push = {control_, q.address, cache.keys, cache.values, out.address, sums.address, inputs.sinks, inputs.mask, inputs.beside};
   push.n = n;
   push.heads = shape.heads;
   push.kv_heads = shape.kv_heads;
@@ -123,6 +130,7 @@ void OpsVulkan::attention(const AttentionShape& shape, const Tensor& q, const Kv
   push.mask_words = inputs.mask_words;
   push.mask_heads = inputs.mask_heads;
   push.softcap = shape.softcap;
+  push.beside_every = shape.beside_every;
   dispatch(*attend, push, (n + columns.queries - 1) / columns.queries, shape.heads / columns.heads, splits);
   if (splits == 1) return;
   const Program* merge = program({"attention_merge", shaders::attention_merge, {lanes, shape.value_dim, splits}});

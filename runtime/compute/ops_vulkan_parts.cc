@@ -84,13 +84,15 @@ void OpsVulkan::rope(const RopeShape& shape, const Rows& x, uint64_t table, uint
   dispatch(*made, push, groups_of(shape.heads * pairs, workgroup), n);
 }
 
-void OpsVulkan::store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) {
+void OpsVulkan::store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n,
+                           uint32_t every) {
+  HOTSET_CHECK(every > 0);
   const uint32_t workgroup = tuning::elementwise_workgroup(device_.limits());
   const Program* made = program({"store_rows", shaders::store_rows, {workgroup, element == KvElement::kF16}});
   if (!made) return;
-  const uint64_t elements = uint64_t{context_tokens - 1} * row_stride + cols;
+  const uint64_t elements = uint64_t{(context_tokens - 1) / every} * row_stride + cols;
   order({range_of(x, n, cols)}, {{cache, elements * kv_element_bytes(element)}});
-  const shaders::StoreRowsPush push = {control_, x.address, cache, x.stride, row_stride, context_tokens, cols};
+  const shaders::StoreRowsPush push = {control_, x.address, cache, x.stride, row_stride, context_tokens, cols, every};
   dispatch(*made, push, groups_of(cols, workgroup), n);
 }
 

@@ -38,6 +38,8 @@ void OpsVulkan::select_positions(const SelectShape& shape, const Rows& q, const 
   push.top_k = shape.top_k;
   push.own_blocks = shape.own_blocks;
   push.mask_words = shape.mask_words();
+  push.every = shape.every;
+  push.spread_tokens = shape.spread_tokens;
   for (uint32_t first = 0; first < n; first += tile) {
     const uint32_t tokens = std::min(tile, n - first);
     const Tensor scores = {scratch.address, tokens * shape.token_scratch_bytes()};

@@ -23,10 +23,7 @@ class EngineImpl final : public Engine {
   }
 
   Result<std::unique_ptr<Session>> create_session() override {
-    if (session_open_.exchange(true)) return error(Code::kInvalidArgument, "this engine has a session already: close it first");
-    auto session = without_exceptions([&] { return SessionImpl::create(*loaded_, *text_, load_ns_, session_open_); });
-    if (!session.ok()) session_open_ = false;
-    return session;
+    return without_exceptions([&] { return SessionImpl::create(*loaded_, *text_, load_ns_); });
   }
 
   Status set_vram_budget(uint64_t budget_bytes) override {
@@ -34,6 +31,10 @@ class EngineImpl final : public Engine {
   }
   Status set_ram_budget(uint64_t budget_bytes) override {
     return without_exceptions([&] { return loaded_->set_ram_budget(budget_bytes); });
+  }
+
+  Result<uint64_t> give_vram_back(uint64_t bytes) override {
+    return without_exceptions([&] { return loaded_->give_vram_back(bytes); });
   }
 
   uint32_t vocab_size() const override { return loaded_->spec().vocab; }
@@ -64,7 +65,6 @@ class EngineImpl final : public Engine {
   std::unique_ptr<ModelText> text_;
   std::unique_ptr<LoadedModel> loaded_;
   uint64_t load_ns_ = 0;
-  std::atomic<bool> session_open_{false};
 };
 
 class TextModelImpl final : public TextModel {

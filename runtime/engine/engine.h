@@ -4,8 +4,8 @@
 //
 // An Engine is made once and may be used by any thread for the calls marked const. A Session belongs to one thread at a
 // time; Session::request_stop alone may be called from anywhere, also from a signal handler. Sessions of one
-// engine share its expert cache: for now one session runs at a time (the engine keeps a lock). The engine outlives
-// its sessions. Nothing here throws, prints or exits; errors are a Status with one line that says what to do.
+// engine share its expert cache and take turns on it, a token or a chunk of a prompt each; each has its own context, for which the VRAM
+// budget must have room. The engine outlives its sessions. Nothing here throws, prints or exits; errors are a Status with one line that says what to do.
 #pragma once
 
 #include <atomic>
@@ -21,6 +21,7 @@
 #include "platform/bytes.h"
 #include "platform/status.h"
 #include "platform/vulkan/device_report.h"
+#include "runtime/engine/run_history.h"
 #include "runtime/text/output_parser.h"
 #include "runtime/text/sampler.h"
 #include "runtime/text/token.h"
@@ -34,6 +35,8 @@ enum class KvType { kF16, kF32 };
 // How an expert that VRAM does not hold is served: read by the GPU in host memory, run by the CPU, or copied to VRAM first. kAuto: what
 // was measured to be the fastest here.
 enum class MissChoice { kAuto, kGpu, kCpu, kWait };
+// What a trace holds.
+enum class TraceContent { kRouting, kRoutingAndLinks };
 // Where guesses for reading experts ahead come from. kAuto: the router where experts come from disk.
 enum class PrefetchChoice { kAuto, kOff, kRouter, kHistory };
 
@@ -58,7 +61,7 @@ struct EngineOptions {
   std::string hot_set_path;           // experts to begin with, and where they are kept at close; empty: none
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
-  bool dense_attention = false;       // attention sees every position, where a model has an indexer that chooses some
+  bool block_sparse = false;          // attention of MiniMax-M3 sees only the blocks that its indexer chooses
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
   const Seams* seams = nullptr;       // for tests: platform/seams.h
@@ -162,6 +165,7 @@ struct SessionStats {
   PrefetchStats prefetch;
   double estimated_token_ns = 0;  // what the link model says of a decode token as measured so far; 0: no rates
   std::string limiting_link;      // and what it says takes most of it
+  uint64_t trace_lost_tokens = 0;  // that the trace's disk had no room for
   uint64_t submits = 0;         // queue submits
   uint64_t decode_submits = 0;
   uint64_t vram_used_bytes = 0;
@@ -184,6 +188,9 @@ using TextSink = std::function<bool(std::string_view text)>;
 // Receives the logits of one position: float [vocab].
 using LogitsSink = std::function<void(uint32_t position, std::span<const float> logits)>;
 
+// Changes logits [vocab] before a token is picked from them.
+using LogitsFilter = std::function<void(std::span<float> logits)>;
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -200,9 +207,15 @@ class Session {
   // Error: an option outside what it can be.
   virtual Status set_sampler(const SamplerOptions& options) = 0;
 
+  // Sees and may change the logits of every sample(), on a copy: for bias and grammars. An empty one ends it.
+  virtual void set_logits_filter(LogitsFilter filter) = 0;
+
   // Feeds `prompt`, then samples and feeds until the end of text, `max_tokens` (0: until the context is full),
   // the sink's no, or request_stop(). What was generated stays on the timeline.
   virtual Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) = 0;
+
+  // Whether generate() hands on special tokens as well, as an OutputParser wants them. At first it does not.
+  virtual void show_special(bool shown) = 0;
 
   // Drops all tokens from `position` on; 0 starts anew. The expert cache stays as it is.
   virtual void rewind(uint32_t position) = 0;
@@ -215,9 +228,12 @@ class Session {
 
   virtual SessionStats stats() const = 0;
 
-  // Writes the experts that each token from here on chooses to `path` (format: MOETRACE 1), in place of what is there; an empty
-  // path ends it. A disk that fills up ends the file, not the run. Error: the file cannot be written.
-  virtual Status trace_to(const std::string& path) = 0;
+  // Writes the experts that each token from here on chooses to `path` (format: MOETRACE 1), in place of what is there, and with
+  // kRoutingAndLinks when each expert crossed which link; an empty path ends it. A disk that fills up ends the file, not the run, and
+  // what is lost is counted in the stats. Error: the file cannot be written.
+  virtual Status trace_to(const std::string& path, TraceContent content) = 0;
+  // Which experts the decoded tokens used, and how hits and links went over time.
+  virtual const RunHistory& history() const = 0;
 
   // What goes where and why, how misses are served, the tokens a second that are expected of it and the link that limits them;
   // several lines.
@@ -230,6 +246,7 @@ class Engine {
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
   virtual ~Engine() = default;
 
+  // Any thread. Error: kOverBudget, the VRAM budget has no room for the context of another session.
   virtual Result<std::unique_ptr<Session>> create_session() = 0;
 
   // Changes a budget while a session runs: between two of its tokens, or chunks of a prompt; any thread. Less memory evicts experts and
@@ -237,6 +254,9 @@ class Engine {
   // kUnsupported where that tier is not used or must hold everything.
   virtual Status set_vram_budget(uint64_t budget_bytes) = 0;
   virtual Status set_ram_budget(uint64_t budget_bytes) = 0;
+  // Under memory pressure: gives back at least so much VRAM now, or as much as can be missed, and lowers the budget by it. What came free.
+  // Error: kUnsupported on the CPU.
+  virtual Result<uint64_t> give_vram_back(uint64_t bytes) = 0;
 
   virtual uint32_t vocab_size() const = 0;
   virtual uint32_t context_tokens() const = 0;

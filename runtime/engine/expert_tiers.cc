@@ -9,7 +9,6 @@
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "platform/threads.h"
-#include "runtime/engine/backend_choice.h"
 #include "runtime/engine/hot_set.h"
 
 namespace hotset {
@@ -103,7 +102,7 @@ Status ExpertTiers::make_residency() {
     made.window = &import_window_;
   }
   const std::span<std::byte> table = parts_.device_table.mapped();
-  made.device_table = {reinterpret_cast<uint64_t*>(table.data()), parts_.table.count()};
+  made.device_table = {reinterpret_cast<uint64_t*>(table.data()), parts_.table.entries()};
   made.slabs = slabs;
   made.slots_per_class = on_cpu() ? std::span<const uint32_t>(parts_.plan.slots_per_class) : parts_.slab_plan.slots_per_class;
   made.top_k = largest_top_k(parts_.spec);
@@ -129,7 +128,7 @@ void ExpertTiers::make_prefetch() {
 Status ExpertTiers::load(const ProgressFunction& progress) {
   if (!parts_.options.hot_set_path.empty()) hot_set_ = load_hot_set(parts_.options.hot_set_path, parts_.table);
   HOTSET_RETURN_IF_ERROR(host_->holds_all() ? load_whole(progress) : warm_from_disk(progress));
-  return open_window();
+  return open_window(false);
 }
 
 Status ExpertTiers::load_whole(const ProgressFunction& progress) {
@@ -152,7 +151,7 @@ std::vector<uint16_t> ExpertTiers::warmest(uint32_t layer, uint32_t count) const
   for (const ExpertId id : hot_set_) {
     if (id.layer == layer) add(id.expert);
   }
-  for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) add(static_cast<uint16_t>(expert));
+  for (uint32_t expert = 0; expert < parts_.table.experts(layer); ++expert) add(static_cast<uint16_t>(expert));
   return ids;
 }
 
@@ -184,7 +183,7 @@ void ExpertTiers::save_hot_set() const {
   if (path.empty()) return;
   std::vector<ExpertId> ranked;
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
-    for (uint32_t expert = 0; expert < parts_.table.experts(); ++expert) {
+    for (uint32_t expert = 0; expert < parts_.table.experts(layer); ++expert) {
       if (residency_->worth(layer, expert) > 0) ranked.push_back({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)});
     }
   }
@@ -212,7 +211,7 @@ bool ExpertTiers::may_close(size_t slab) const {
   for (size_t i = 0; i < open_.size(); ++i) {
     if (i != slab && open_[i] && parts_.slab_plan.slab_classes[i] == id) left += parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
   }
-  return left >= uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+  return left >= parts_.table.class_floor(id, largest_top_k(parts_.spec));
 }
 
 // What stays in use when every slab is closed that may be: those of the floor come first in each class.
@@ -222,7 +221,7 @@ Result<uint64_t> ExpertTiers::least_vram_bytes() const {
   for (size_t i = 0; i < open_.size(); ++i) {
     const SizeClassId id = parts_.slab_plan.slab_classes[i];
     const uint64_t slots = parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
-    const bool of_floor = left[index_of(id)] < uint64_t{largest_top_k(parts_.spec)} * parts_.table.class_layers(id);
+    const bool of_floor = left[index_of(id)] < parts_.table.class_floor(id, largest_top_k(parts_.spec));
     left[index_of(id)] += slots;
     HOTSET_ASSIGN(const uint64_t charge, parts_.memory.charge_of(parts_.slab_plan.slab_bytes[i] + kSlabPadding, MemoryKind::kDevice));
     if (open_[i] && !of_floor) bytes -= charge;
@@ -253,7 +252,7 @@ Status ExpertTiers::reload_host() {
                  format_bytes(parts_.table.total_bytes()).c_str());
   }
   Status loaded = load_host_again();
-  if (loaded.ok()) return open_window();
+  if (loaded.ok()) return open_window(true);
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) host_->release_layer(layer);  // half of them are as good as none
   return loaded;
 }
@@ -320,8 +319,8 @@ void ExpertTiers::import_slots() {
   }
 }
 
-Status ExpertTiers::open_window() {
-  if (on_cpu()) return choose_serving(true);
+Status ExpertTiers::open_window(bool late) {
+  if (on_cpu()) return serve_on_cpu();
   if (!host_->holds_anything()) return ok_status();
   const bool reads = parts_.options.miss == MissChoice::kAuto || parts_.options.miss == MissChoice::kGpu;
   const bool copies = parts_.copy_path ? *parts_.copy_path == CopyPath::kDirect : !parts_.backend.limits().unified;
@@ -329,7 +328,8 @@ Status ExpertTiers::open_window() {
   imports_.clear();
   if ((reads || copies) && host_->holds_all()) import_arena(reads);
   if (reads && !host_->holds_all()) import_slots();
-  return choose_serving(!import_window_.empty());
+  reads_host_ = !import_window_.empty();
+  return choose_serving(late);
 }
 
 void ExpertTiers::import_arena(bool reads) {
@@ -339,66 +339,6 @@ void ExpertTiers::import_arena(bool reads) {
   else log_line(LogLevel::kInfo, "the GPU does not reach experts in host memory: %s", import.status().message().c_str());
   if (reads && !imports_.empty()) import_window_.add(*imports_[0]);
   link_->set_path(parts_.copy_path, imports_.empty() ? nullptr : imports_[0].get());
-}
-
-LinkRates ExpertTiers::measure_rates() {
-  LinkRates rates = parts_.link_rates;
-  if (!on_cpu()) rates.cpu_bytes_per_s = measure_cpu_bytes_per_s(resolve_threads(parts_.options.threads));
-  if (imports_.empty()) rates.in_place_bytes_per_s = 0;
-  return rates;
-}
-
-TokenWork ExpertTiers::token_work() const {
-  TokenWork work;
-  for (const uint64_t bytes : parts_.plan.dense_slab_bytes) work.dense_bytes += bytes;
-  work.moe_layers = parts_.table.layers();
-  work.top_k = largest_top_k(parts_.spec);
-  work.record_bytes = parts_.table.total_bytes() / parts_.table.count();
-  const ResidencyStats stats = residency_->stats();
-  work.vram_hit_rate = modelled_hit_rate(static_cast<double>(stats.slots) / static_cast<double>(parts_.table.count()));
-  return work;
-}
-
-TokenEstimate ExpertTiers::estimate(const SessionStats& stats) const {
-  if (rates_.device_bytes_per_s == 0) return {};
-  TokenWork work = token_work();
-  if (on_cpu()) work.vram_hit_rate = 0;
-  else if (stats.decode_lookups > 0) work.vram_hit_rate = static_cast<double>(stats.decode_hits) / static_cast<double>(stats.decode_lookups);
-  if (stats.ram_lookups > 0) work.ram_hit_share = static_cast<double>(stats.ram_hits) / static_cast<double>(stats.ram_lookups);
-  LinkRates rates = rates_;
-  if (stats.disk_to_host.busy_ns > 0) {
-    rates.disk_bytes_per_s = static_cast<double>(stats.disk_to_host.bytes) / static_cast<double>(stats.disk_to_host.busy_ns) * 1e9;
-  }
-  return estimate_token(rates, work, miss_plan_);
-}
-
-Status ExpertTiers::choose_serving(bool reads_host) {
-  Serving serving;
-  if (on_cpu()) {
-    miss_plan_.mode = serving.decode = MissMode::kInPlace;
-    const auto rate = measure_matvec_bytes_per_s(parts_.backend);
-    if (rate.ok()) rates_.device_bytes_per_s = rates_.in_place_bytes_per_s = *rate;
-    rates_.unified = true;
-    return residency_->set_serving(serving);
-  }
-  rates_ = measure_rates();
-  const MissPaths paths = {.wait = true, .in_place = reads_host, .cpu = true};
-  switch (parts_.options.miss) {
-    case MissChoice::kAuto: miss_plan_ = best_plan(rates_, token_work(), paths); break;
-    case MissChoice::kGpu: miss_plan_.mode = reads_host ? MissMode::kInPlace : MissMode::kWait; break;
-    case MissChoice::kCpu: miss_plan_.mode = MissMode::kCpu; break;
-    case MissChoice::kWait: miss_plan_.mode = MissMode::kWait; break;
-  }
-  serving.decode = miss_plan_.mode;
-  serving.scan_in_place = serving.decode == MissMode::kInPlace && rates_.unified;
-  // Where host memory is as near as VRAM nothing is gained by moving an expert.
-  const bool pays = !rates_.unified || serving.decode != MissMode::kInPlace;
-  if (pays && serving.decode != MissMode::kWait) {
-    serving.promotion_bytes = promotion_budget_bytes(rates_, estimate_token(rates_, token_work(), miss_plan_));
-  }
-  if (serving.decode == MissMode::kCpu) make_cpu_experts();
-  log_line(LogLevel::kInfo, "experts outside VRAM: %s", std::string(miss_mode_name(serving.decode)).c_str());
-  return residency_->set_serving(serving);
 }
 
 }  // namespace hotset

@@ -13,6 +13,7 @@
 #include "offload/link_vulkan.h"
 #include "offload/prefetch.h"
 #include "offload/residency.h"
+#include "offload/serving_trial.h"
 #include "offload/slot_plan.h"
 #include "platform/vulkan/host_import.h"
 #include "runtime/compute/backend.h"
@@ -37,7 +38,7 @@ class ExpertTiers {
     const MemoryPlan& plan;
     std::vector<Buffer>& slabs;     // of the VRAM slots; those that are closed have no memory
     const SlabPlan& slab_plan;
-    LinkRates link_rates;           // as probe_links measured; zeros: not measured
+    LinkRates link_rates;           // as probe_links or measure_kernels measured; zeros: not measured
     std::optional<CopyPath> copy_path;
     Buffer& device_table;           // uint64 [layers][experts]
   };
@@ -55,16 +56,30 @@ class ExpertTiers {
   // Frees or takes VRAM slabs until what is in use fits `budget_bytes` as well as it can; no token may be under way. Contents
   // move nowhere: experts that lose their slot are served as misses. Error: kOverBudget, naming the least that works.
   Status set_vram_budget(uint64_t budget_bytes);
+  // The least that set_vram_budget takes.
+  Result<uint64_t> least_vram_bytes() const;
   // Some slots have no memory.
   bool can_grow() const { return std::find(open_.begin(), open_.end(), false) != open_.end(); }
   // Error: kOverBudget with the least that works; kUnsupported where RAM holds all and would have to hold less.
   Status set_ram_budget(uint64_t budget_bytes);
 
-  // What the link model was told and what it chose.
+  // What the link model was told, what was chosen, and whether by trying.
   const LinkRates& rates() const { return rates_; }
   const MissPlan& miss_plan() const { return miss_plan_; }
+  bool tried() const { return tried_; }
   // A decode token as the link model sees it, with hit rates as far as `stats` has measured them; zeros without rates.
   TokenEstimate estimate(const SessionStats& stats) const;
+
+  // After load(), before the first session: the ways that a trial may choose among, with what is expected of each; one or none where
+  // there is nothing to choose.
+  std::vector<TriedWay> ways() const;
+  // From the next token on misses are served this way. Error: the device does not read host memory.
+  Status serve(const MissPlan& plan);
+  // The end of a trial: serves the way that choose_way takes, from VRAM as full as after load(), and holds estimates against its time.
+  Status settle(std::span<const TriedWay> ways);
+  // Of all experts: what VRAM and RAM have room for.
+  double vram_share() const;
+  double ram_share() const;
 
   Residency& residency() { return *residency_; }
   const Residency& residency() const { return *residency_; }
@@ -88,14 +103,20 @@ class ExpertTiers {
   Status warm_ram();
   std::vector<uint16_t> warmest(uint32_t layer, uint32_t count) const;
   Status warm_from_disk(const ProgressFunction& progress);
-  // Lets the device read RAM where it can, and decides how misses are served.
-  Status open_window();
+  // Lets the device read RAM where it can, and decides how misses are served. `late`: sessions may have begun.
+  Status open_window(bool late);
   void import_arena(bool reads);
   // The open slots of a bounded tier, where every expert lies in one piece.
   void import_slots();
-  Status choose_serving(bool reads_host);
-  LinkRates measure_rates();
+  Status choose_serving(bool late);
+  Status serve_on_cpu();
+  MissPlan plan_by_choice(const MissPaths& paths) const;
+  MissPaths paths(bool late) const;
+  void measure_disk();
+  Status warm_vram();
+  uint64_t promotion_bytes(const MissPlan& plan) const;
   TokenWork token_work() const;
+  TokenWork token_work(const SessionStats& stats) const;
   bool on_cpu() const { return parts_.backend.device() == nullptr; }
   bool all_in_vram() const;
   Status reload_host();
@@ -104,11 +125,13 @@ class ExpertTiers {
   Status close_slab(size_t slab);
   Status open_slab(size_t slab);
   bool may_close(size_t slab) const;
-  Result<uint64_t> least_vram_bytes() const;
 
   const Parts parts_;
   LinkRates rates_;                     // measured; zeros where nothing was
   MissPlan miss_plan_;
+  bool reads_host_ = false;             // the device reads RAM where it lies
+  bool tried_ = false;
+  double measured_share_ = 1;           // of a token's time as the link model has it: what a trial measured
   std::vector<bool> open_;              // [slabs] have memory
   std::vector<ExpertId> hot_set_;       // to begin with, the worthiest first
   std::unique_ptr<ExpertSource> source_;

@@ -20,12 +20,14 @@ namespace {
 std::string size(uint64_t bytes) { return format_bytes(bytes); }
 double gigabytes(double bytes_per_s) { return bytes_per_s * 1e-9; }
 
-const char* why(MissMode mode, bool on_cpu, bool unified) {
+const char* why(MissMode mode, bool uses_cache, bool on_cpu, bool unified) {
   if (on_cpu) return "the CPU runs everything out of RAM";
   switch (mode) {
     case MissMode::kWait: return "copied to a slot first: the link is fast beside the CPU, or nothing else is possible";
     case MissMode::kInPlace: return unified ? "read in place: RAM is as near as VRAM here" : "read in place over the bus: dearer per byte, but no stop";
-    case MissMode::kCpu: return "run by the CPU while the GPU does the others: the bus is slower";
+    case MissMode::kCpu:
+      if (!uses_cache) return "all run by the CPU, which is faster than this device out of VRAM";
+      return "run by the CPU while the GPU does the others: the bus is slower";
   }
   return "";
 }
@@ -44,9 +46,10 @@ std::string tier_lines(const LoadedModel& loaded, const SessionStats& stats) {
 
 std::string rate_lines(const LinkRates& rates) {
   if (rates.device_bytes_per_s == 0) return "";
-  return line("links    VRAM %.1f, host memory in place %.1f, copies %.1f, CPU kernels %.1f, RAM %.1f GB/s; a stop %.0f us",
+  return line("links    VRAM %.1f, host memory in place %.1f, copies %.1f, CPU kernels %.1f, RAM %.1f GB/s; a stop %.0f us, a kernel %.1f us",
               gigabytes(rates.device_bytes_per_s), gigabytes(rates.in_place_bytes_per_s), gigabytes(rates.copy_bytes_per_s),
-              gigabytes(rates.cpu_bytes_per_s), gigabytes(rates.ram_bytes_per_s), static_cast<double>(rates.stop_ns) * 1e-3);
+              gigabytes(rates.cpu_bytes_per_s), gigabytes(rates.ram_bytes_per_s), static_cast<double>(rates.stop_ns) * 1e-3,
+              static_cast<double>(rates.operation_ns) * 1e-3);
 }
 
 }  // namespace
@@ -56,13 +59,15 @@ std::string explain_plan(const LoadedModel& loaded, const SessionStats& stats) {
   std::string text = tier_lines(loaded, stats);
   if (tiers.host().holds_anything()) {
     const MissMode mode = tiers.residency().serving().decode;
-    text += line("misses   %s: %s", std::string(miss_mode_name(mode)).c_str(), why(mode, loaded.memory().of_host(), tiers.rates().unified));
+    const char* reason = why(mode, tiers.miss_plan().use_cache, loaded.memory().of_host(), tiers.rates().unified);
+    text += line("misses   %s: %s", std::string(miss_mode_name(mode)).c_str(), reason);
   }
   text += rate_lines(tiers.rates());
   const TokenEstimate estimate = tiers.estimate(stats);
   if (estimate.total_ns > 0) {
-    text += line("expected %.1f tok/s, limited by %s (%s hit rate)", estimate.tokens_per_s(), std::string(estimate.limit).c_str(),
-                 stats.decode_lookups > 0 ? "measured" : "assumed");
+    text += line("expected %.1f tok/s, limited by %s (%s hit rate%s)", estimate.tokens_per_s(), std::string(estimate.limit).c_str(),
+                 stats.decode_lookups > 0 ? "measured" : "assumed",
+                 tiers.tried() ? ", held against tokens that were timed" : "");
   }
   return text;
 }

@@ -6,10 +6,15 @@
 #include "offload/expert_cache.h"
 #include "offload/slot_plan.h"
 #include "offload/routing_trace.h"
+#include "platform/file.h"
+#include "runtime/engine/link_timeline.h"
+#include "runtime/engine/run_stats.h"
 #include "runtime/engine/trace_picture.h"
 
 namespace hotset {
 namespace {
+
+constexpr uint64_t kMostFileBytes = 1ull << 30;
 
 // Experts of one size in a file that is not there: the cache's books need sizes, not bytes.
 Result<ExpertTable> table_of(const RoutingTrace& trace) {
@@ -105,10 +110,61 @@ TracePicture picture_of(const RoutingTrace& trace, const HeatmapOptions& options
   return picture;
 }
 
+void show_links(LinkTimeline timeline, TracePicture& picture) {
+  picture.bucket_ms = timeline.bucket_ms;
+  picture.links = std::move(timeline.links);
+}
+
 double mean_of(const std::vector<float>& values) {
   double sum = 0;
   for (const float value : values) sum += static_cast<double>(value);
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+Result<HeatmapReport> draw_replay(const std::string& text, const HeatmapOptions& options) {
+  HOTSET_ASSIGN(const RoutingTrace trace, RoutingTrace::parse(text));
+  HOTSET_ASSIGN(const ExpertTable table, table_of(trace));
+  HOTSET_ASSIGN(const uint32_t slots, slots_for(trace, options.capacity));
+  HOTSET_ASSIGN(ExpertCache cache, cache_of(table, slots, trace.top_k(), options.policy));
+  TracePicture picture = picture_of(trace, options);
+  replay(trace, cache, picture);
+  show_links(timeline_of(trace.links()), picture);
+  HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
+  return HeatmapReport{picture.title,  options.policy, trace.layers(),            trace.experts(),     trace.top_k(),
+                       trace.tokens(), slots,          mean_of(picture.hit_rate), trace.links().size()};
+}
+
+TracePicture picture_of(const RunStats& stats, const std::string& path) {
+  TracePicture picture;
+  picture.title = stats.model.empty() ? path : stats.model.substr(0, 120);
+  picture.layers = stats.layers;
+  picture.experts = stats.experts;
+  picture.top_k = stats.top_k;
+  picture.uses = stats.uses;
+  for (const RunStretch& stretch : stats.stretches) {
+    picture.tokens += stretch.tokens;
+    const double rate = stretch.lookups > 0 ? static_cast<double>(stretch.hits) / static_cast<double>(stretch.lookups) : 1;
+    picture.hit_rate.push_back(static_cast<float>(rate));
+  }
+  picture.tokens_per_point = static_cast<double>(picture.tokens) / static_cast<double>(stats.stretches.size());
+  char text[160];
+  std::snprintf(text, sizeof text, "%u MoE layers, %u experts, top %u; %llu decoded tokens", stats.layers, stats.experts, stats.top_k,
+                static_cast<unsigned long long>(picture.tokens));
+  picture.subtitle = text;
+  picture.cache_title = "as the run had it";
+  picture.cache_note = "found in VRAM, or without it in RAM";
+  return picture;
+}
+
+Result<HeatmapReport> draw_run(const std::string& text, const HeatmapOptions& options) {
+  HOTSET_ASSIGN(const RunStats stats, parse_run_stats(text));
+  TracePicture picture = picture_of(stats, options.trace_path);
+  show_links(timeline_of(stats.stretches), picture);
+  HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
+  RunStretch sum;
+  for (const RunStretch& stretch : stats.stretches) sum.add(stretch);
+  const double hit_rate = sum.lookups > 0 ? static_cast<double>(sum.hits) / static_cast<double>(sum.lookups) : 1;
+  return HeatmapReport{picture.title, "as run", stats.layers, stats.experts, stats.top_k, picture.tokens, 0, hit_rate, 0};
 }
 
 }  // namespace
@@ -116,15 +172,10 @@ double mean_of(const std::vector<float>& values) {
 Result<HeatmapReport> draw_heatmap(const HeatmapOptions& wanted) {
   HeatmapOptions options = wanted;
   if (options.policy.empty()) options.policy = policy_names().front();
-  HOTSET_ASSIGN(const RoutingTrace trace, RoutingTrace::load(options.trace_path));
-  HOTSET_ASSIGN(const ExpertTable table, table_of(trace));
-  HOTSET_ASSIGN(const uint32_t slots, slots_for(trace, options.capacity));
-  HOTSET_ASSIGN(ExpertCache cache, cache_of(table, slots, trace.top_k(), options.policy));
-  TracePicture picture = picture_of(trace, options);
-  replay(trace, cache, picture);
-  HOTSET_RETURN_IF_ERROR(draw_trace(picture, options.picture_path));
-  return HeatmapReport{picture.title,   options.policy, trace.layers(),          trace.experts(), trace.top_k(),
-                       trace.tokens(), slots,          mean_of(picture.hit_rate)};
+  HOTSET_ASSIGN(const std::string text, read_whole_file(options.trace_path, kMostFileBytes));
+  auto report = looks_like_json(text) ? draw_run(text, options) : draw_replay(text, options);
+  if (report.status().code() == Code::kCorrupt) return report.status().with_context(options.trace_path);
+  return report;
 }
 
 }  // namespace hotset

@@ -12,7 +12,7 @@ namespace hotset {
 // The CPU follows pointers: an expert's address is that of its ExpertPieces.
 class CpuWindow final : public HostWindow {
  public:
-  explicit CpuWindow(const ExpertTable& table) : table_(table), pieces_(table.count()) {}
+  explicit CpuWindow(const ExpertTable& table) : table_(table), pieces_(table.entries()) {}
   uint64_t address(ExpertId id, std::span<const RecordPart> parts) override {
     ExpertPieces& pieces = pieces_[size_t{id.layer} * table_.experts() + id.expert];
     pieces = pieces_of(table_, id.layer, parts);

@@ -22,7 +22,7 @@ bool parse_line(std::string_view line, const ExpertTable& table, ExpertId& id) {
   const auto first = std::from_chars(line.data(), end, layer);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != ' ') return false;
   const auto second = std::from_chars(first.ptr + 1, end, expert);
-  if (second.ec != std::errc() || second.ptr != end || layer >= table.layers() || expert >= table.experts()) return false;
+  if (second.ec != std::errc() || second.ptr != end || layer >= table.layers() || expert >= table.experts(layer)) return false;
   id = {static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)};
   return true;
 }
@@ -31,7 +31,7 @@ bool parse_line(std::string_view line, const ExpertTable& table, ExpertId& id) {
 
 Result<std::vector<ExpertId>> parse_hot_set(std::string_view text, const ExpertTable& table) {
   std::vector<ExpertId> experts;
-  std::vector<bool> seen(table.count());
+  std::vector<bool> seen(table.entries());
   for (size_t number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);

@@ -11,7 +11,7 @@
 namespace hotset {
 namespace {
 
-constexpr std::string_view kFirstLine = "hotset links 1";
+constexpr std::string_view kFirstLine = "hotset links 2";
 constexpr uint64_t kMostFileBytes = 64 << 10;
 constexpr double kMostBytesPerS = 1e15;  // beyond every memory
 constexpr double kMostNs = 1e12;
@@ -23,11 +23,13 @@ struct Field {
   double* value;
 };
 
-// `values` is what files hold; the two integers among the rates go by way of doubles.
+// `values` is what files hold; the integers among the rates go by way of doubles.
 struct Figures {
   LinkProbe probe;
   double copy_ns = 0;
   double stop_ns = 0;
+  double operation_ns = 0;
+  double submit_ns = 0;
   double unified = 0;
   double copies_overlap = 0;
   double copy_path = 0;
@@ -40,6 +42,9 @@ struct Figures {
                               {"copy_ns", kMostNs, &copy_ns},
                               {"ram_bytes_per_s", kMostBytesPerS, &rates.ram_bytes_per_s},
                               {"stop_ns", kMostNs, &stop_ns},
+                              {"cpu_bytes_per_s", kMostBytesPerS, &rates.cpu_bytes_per_s},
+                              {"operation_ns", kMostNs, &operation_ns},
+                              {"submit_ns", kMostNs, &submit_ns},
                               {"unified", 1, &unified},
                               {"copies_overlap", 1, &copies_overlap},
                               {"copy_path", kCopyPaths - 1, &copy_path},
@@ -58,6 +63,8 @@ void join(Figures& figures) {
   LinkRates& rates = figures.probe.rates;
   rates.copy_ns = static_cast<uint64_t>(figures.copy_ns);
   rates.stop_ns = static_cast<uint64_t>(figures.stop_ns);
+  rates.operation_ns = static_cast<uint64_t>(figures.operation_ns);
+  rates.submit_ns = static_cast<uint64_t>(figures.submit_ns);
   rates.unified = figures.unified != 0;
   rates.copies_overlap = figures.copies_overlap != 0;
   figures.probe.copy_path = static_cast<CopyPath>(figures.copy_path);
@@ -68,6 +75,8 @@ Figures split(const LinkProbe& probe) {
   figures.probe = probe;
   figures.copy_ns = static_cast<double>(probe.rates.copy_ns);
   figures.stop_ns = static_cast<double>(probe.rates.stop_ns);
+  figures.operation_ns = static_cast<double>(probe.rates.operation_ns);
+  figures.submit_ns = static_cast<double>(probe.rates.submit_ns);
   figures.unified = probe.rates.unified ? 1 : 0;
   figures.copies_overlap = probe.rates.copies_overlap ? 1 : 0;
   figures.copy_path = static_cast<double>(probe.copy_path);

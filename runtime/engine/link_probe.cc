@@ -173,6 +173,15 @@ void fill_rates(const LinkMeter& meter, Device& device, ProbePlan& plan, LinkPro
   rates.copies_overlap = !device.limits().software && (probe.copy_path == CopyPath::kMapped || device.has_own_transfer_queue());
 }
 
+void add_kernels(const KernelRates& kernels, LinkRates& rates) {
+  const auto at_most = [](double rate, double most) { return most > 0 ? std::min(rate, most) : rate; };
+  rates.device_bytes_per_s = at_most(rates.device_bytes_per_s, kernels.device_bytes_per_s);
+  rates.in_place_bytes_per_s = at_most(rates.in_place_bytes_per_s, kernels.device_bytes_per_s);
+  rates.cpu_bytes_per_s = kernels.cpu_bytes_per_s;
+  rates.operation_ns = kernels.operation_ns;
+  rates.submit_ns = kernels.submit_ns;
+}
+
 }  // namespace
 
 Result<LinkProbe> measure_links(DeviceMemory& memory, const LinkProbeOptions& options) {
@@ -191,6 +200,10 @@ Result<LinkProbe> measure_links(DeviceMemory& memory, const LinkProbeOptions& op
   LinkProbe probe;
   fill_copies(*meter, plan, probe);
   fill_rates(*meter, device, plan, probe);
+  if (options.kernels) {
+    HOTSET_ASSIGN(const KernelRates kernels, options.kernels());
+    add_kernels(kernels, probe.rates);
+  }
   return probe;
 }
 

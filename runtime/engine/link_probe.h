@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 
 #include "offload/link_model.h"
 #include "offload/link_vulkan.h"
@@ -20,8 +21,8 @@ struct CopyRate {
 };
 
 struct LinkProbe {
-  // Filled: device, in place, copy, RAM, stop, unified, copies_overlap. CPU kernels and the disk are measured elsewhere. The
-  // device's rates are those of a plain read, the most that kernels can reach.
+  // Filled: all but the disk's, and what LinkProbeOptions::kernels leaves out. The device's rates are those of a plain read, or of the
+  // expert kernels where they are slower.
   LinkRates rates;
   CopyPath copy_path = CopyPath::kStaging;  // the fastest for a few experts at a time
   std::array<CopyRate, kCopyPaths> copies;  // [CopyPath]
@@ -29,12 +30,21 @@ struct LinkProbe {
   double round_trip_ns = 0;                 // an empty submit, until it is done
 };
 
+// What kernels reach, whatever the links carry. 0: not measured.
+struct KernelRates {
+  double device_bytes_per_s = 0;  // of quantised weights, out of the device's own memory
+  double cpu_bytes_per_s = 0;     // the same on the CPU
+  uint64_t operation_ns = 0;      // LinkRates
+  uint64_t submit_ns = 0;
+};
+
 struct LinkProbeOptions {
   LinkMeterOptions meter = {.device_bytes = 0};  // 0: as the device's size has it
   uint64_t rounds_ns = 150'000'000;              // how long measures take turns; at least three times
+  std::function<Result<KernelRates>()> kernels;  // measures them; empty: they are left out
 };
 
-// Measures now. Errors: those of LinkMeter.
+// Measures now. Errors: those of LinkMeter and of `kernels`.
 Result<LinkProbe> measure_links(DeviceMemory& memory, const LinkProbeOptions& options);
 
 }  // namespace hotset

@@ -13,6 +13,7 @@
 #include "runtime/engine/expert_tiers.h"
 #include "runtime/engine/link_probe.h"
 #include "runtime/engine/memory_plan.h"
+#include "runtime/engine/serving_file.h"
 #include "runtime/model/model.h"
 
 namespace hotset {
@@ -24,7 +25,10 @@ class LoadedModel {
   LoadedModel& operator=(const LoadedModel&) = delete;
 
   Model model();
-  Workspace& workspace() { return *workspace_; }
+  // A session's context and activations, until return_workspace(). Beyond the first, expert slots make room for it. Under the lock; no
+  // token under way. Error: kOverBudget.
+  Result<Workspace*> lease_workspace();
+  void return_workspace(Workspace* workspace);
   const MemoryPlan& plan() const { return plan_; }
   const ModelSpec& spec() const { return spec_; }
   const Backend& backend() const { return *backend_; }
@@ -36,9 +40,13 @@ class LoadedModel {
   // Each takes the lock.
   Status set_vram_budget(uint64_t budget_bytes);
   Status set_ram_budget(uint64_t budget_bytes);
+  // Lowers the budget below what is in use; what came free.
+  Result<uint64_t> give_vram_back(uint64_t bytes);
   // Gives VRAM back when the driver has less for this process than it uses, and takes it again up to the budget when it has more.
   // Under the lock.
   void follow_driver_budget();
+  // A session ends: forgets what was measured of this machine where the session shows that it was busy at the time.
+  void judge_trial(const SessionStats& stats) const;
   ExpertTiers& tiers() { return *tiers_; }
   const ExpertTiers& tiers() const { return *tiers_; }
 
@@ -47,9 +55,16 @@ class LoadedModel {
   Status describe(const EngineOptions& options, const GgufFile& file);
   Status plan_budget(const EngineOptions& options);
   std::optional<LinkProbe> probe_device(const EngineOptions& options);
+  std::optional<LinkProbe> probe_cpu();
   Status allocate();
   Status load_dense(const EngineOptions& options, const GgufFile& file);
   Status load_experts(const EngineOptions& options);
+  // Closes expert slots until so much of the budget is free.
+  Status make_room(uint64_t bytes);
+  // Tries the ways to serve misses, or takes what an earlier start measured, and settles for the fastest. Advice only.
+  Status try_ways(const EngineOptions& options, const GgufFile& file);
+  Status time_ways(std::span<TriedWay> ways);
+  Result<ServingOwner> serving_owner(const EngineOptions& options, const GgufFile& file) const;
 
   // In the order in which they depend on each other; destroyed in reverse.
   ModelSpec spec_;
@@ -57,13 +72,17 @@ class LoadedModel {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<DeviceMemory> memory_;
   MemoryPlan plan_;
-  std::unique_ptr<Workspace> workspace_;
+  std::unique_ptr<Workspace> workspace_;  // of the first session
+  bool workspace_leased_ = false;
+  std::vector<std::unique_ptr<Workspace>> more_workspaces_;  // of those beside it
   Buffer device_table_;  // uint64 [layers][experts]
   SlabPlan slab_plan_;
   std::vector<Buffer> slabs_;  // [slab_plan_]; those that are closed have no memory
   std::unique_ptr<DenseWeights> weights_;
   std::unique_ptr<ExpertTiers> tiers_;
   std::recursive_mutex lock_;
+  std::vector<std::string> measured_paths_;  // what the choice among ways to serve misses stands in; empty: no choice
+  size_t cut_short_ways_ = 0;                // of a trial that ended too soon; 0: it did not
   uint64_t vram_budget_bytes_ = 0;  // as asked for; guarded by lock_
 };
 

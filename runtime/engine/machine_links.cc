@@ -29,7 +29,11 @@ struct TimeKey {
   const char* name;
   uint64_t LinkRates::*field;
 };
-constexpr std::array<TimeKey, 3> kTimes = {{{"copy_ns", &LinkRates::copy_ns}, {"disk_ns", &LinkRates::disk_ns}, {"stop_ns", &LinkRates::stop_ns}}};
+constexpr std::array<TimeKey, 5> kTimes = {{{"copy_ns", &LinkRates::copy_ns},
+                                            {"disk_ns", &LinkRates::disk_ns},
+                                            {"stop_ns", &LinkRates::stop_ns},
+                                            {"operation_ns", &LinkRates::operation_ns},
+                                            {"submit_ns", &LinkRates::submit_ns}}};
 
 struct FlagKey {
   const char* name;

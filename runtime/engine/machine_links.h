@@ -3,7 +3,8 @@
 //
 //   {"hotset_links": 1, "device": "NVIDIA GeForce RTX 3060", "device_bytes_per_s": 2.1e11, "in_place_bytes_per_s": 6e9,
 //    "copy_bytes_per_s": 2.3e10, "copy_ns": 20000, "cpu_bytes_per_s": 4.5e10, "ram_bytes_per_s": 6.2e10,
-//    "disk_bytes_per_s": 5.5e9, "disk_ns": 100000, "stop_ns": 100000, "unified": false, "copies_overlap": true}
+//    "disk_bytes_per_s": 5.5e9, "disk_ns": 100000, "stop_ns": 100000, "operation_ns": 4000, "submit_ns": 30000, "unified": false,
+//    "copies_overlap": true}
 //
 // A rate that is left out is 0: there is no such path. device_bytes_per_s is the one that must be there. Any thread.
 #pragma once

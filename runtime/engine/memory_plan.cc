@@ -47,7 +47,7 @@ Result<MemoryPlan> plan_fixed(const DeviceMemory& memory, const ModelSpec& spec,
   charges.add(plan.workspace_bytes, workspace.shared, MemoryKind::kShared);
   charges.add(plan.workspace_bytes, workspace.readback, MemoryKind::kReadback);
   for (const uint64_t bytes : workspace.states) charges.add(plan.kv_bytes, bytes, MemoryKind::kDevice);
-  charges.add(plan.table_bytes, experts.count() * sizeof(uint64_t), MemoryKind::kShared);
+  charges.add(plan.table_bytes, experts.entries() * sizeof(uint64_t), MemoryKind::kShared);
   HOTSET_RETURN_IF_ERROR(charges.status());
   return plan;
 }

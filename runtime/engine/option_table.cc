@@ -178,11 +178,11 @@ constexpr std::array kTable = {
                "Number type of the attention cache. f32 doubles its size and serves comparisons with references.",
                set_kv_type,
                [](const O& o) -> std::string { return o.engine.kv_type == KvType::kF16 ? "f16" : "f32"; }},
-    OptionSpec{"dense-attention", kEngine, kSwitch, "",
-               "Attention sees every position, in place of those that an indexer of the model chooses. For comparisons with references that "
-               "run without indexers.",
-               [](O& o, V text) { return set_switch(o.engine.dense_attention, text); },
-               [](const O& o) -> std::string { return o.engine.dense_attention ? "true" : "false"; }},
+    OptionSpec{"block-sparse", kEngine, kSwitch, "",
+               "Attention of MiniMax-M3 sees only the blocks of positions that its indexer chooses, in place of all, as its reference results "
+               "do. Set it for long contexts, where it is cheaper.",
+               [](O& o, V text) { return set_switch(o.engine.block_sparse, text); },
+               [](const O& o) -> std::string { return o.engine.block_sparse ? "true" : "false"; }},
     OptionSpec{"validation", kEngine, kSwitch, "",
                "Run under the Vulkan validation layer, slowly. For work on Hotset itself.",
                [](O& o, V text) { return set_switch(o.engine.validation, text); },

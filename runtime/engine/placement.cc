@@ -10,6 +10,10 @@ namespace {
 
 constexpr uint32_t kBatchTokens = 512;   // EngineOptions::batch_tokens
 constexpr double kPromotedShare = 0.05;  // of the misses: what an admission gate lets through (measured: 3 to 20 %)
+// Operations of a decode token, for what each of them costs whatever its size: of a layer (norm, q k v, cache, attention, output, norm,
+// router, choice, experts up and down), and beside the layers (embedding, norm, logits).
+constexpr uint32_t kLayerOperations = 10;
+constexpr uint32_t kTokenOperations = 3;
 constexpr const char* kEmbeddingName = "token_embd.weight";
 constexpr const char* kOutputName = "output.weight";
 
@@ -40,7 +44,12 @@ TokenWork work_of(const ModelNeeds& needs, const PlanMachine& machine, const Pla
   TokenWork work;
   work.dense_bytes = needs.dense_read_bytes + placement.kv_bytes;
   work.dense_bytes_per_s = machine.dense_bytes_per_s;
-  work.fixed_ns = needs.layers * kLayerFixedNs;
+  if (machine.rates.operation_ns > 0) {
+    work.operations = kTokenOperations + needs.layers * kLayerOperations;
+    work.submits = 1;
+  } else {
+    work.fixed_ns = needs.layers * kLayerFixedNs;
+  }
   work.moe_layers = needs.moe_layers;
   work.top_k = needs.top_k;
   work.record_bytes = needs.record_bytes;

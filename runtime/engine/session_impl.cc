@@ -22,41 +22,55 @@ constexpr uint64_t kBudgetLooks = 32;  // decode tokens between two looks at wha
 
 }  // namespace
 
-SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use)
-    : loaded_(loaded), text_(text), load_ns_(load_ns), in_use_(in_use) {
+class SessionImpl::Turn {
+ public:
+  explicit Turn(SessionImpl& session) : session_(session), guard_(session.loaded_.lock()), start_(EngineCounts::of(session.loaded_)) {
+    session_.turn_start_ = &start_;
+  }
+  ~Turn() {
+    session_.counts_.add(start_, EngineCounts::of(session_.loaded_));
+    session_.turn_start_ = nullptr;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  SessionImpl& session_;
+  const std::lock_guard<std::recursive_mutex> guard_;
+  const EngineCounts start_;
+};
+
+SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) : loaded_(loaded), text_(text), load_ns_(load_ns) {
   stats_.logits_hash = kFnvBasis;
+  const ModelSpec& spec = loaded.spec();
+  history_ = RunHistory(static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used);
   sampler_ = std::make_unique<Sampler>(SamplerOptions{}, loaded.spec().vocab);
 }
 
-void SessionImpl::begin_counting() {
-  residency_start_ = loaded_.tiers().residency().stats();
-  link_start_ = loaded_.tiers().link_stats();
-  host_start_ = loaded_.tiers().host().stats();
-  submits_start_ = loaded_.backend().submit_count();
-}
-
-Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use) {
-  std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns, in_use));
-  const std::lock_guard guard(loaded.lock());
-  session->begin_counting();
+Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) {
+  std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns));
+  const Turn turn(*session);
+  HOTSET_ASSIGN(session->workspace_, loaded.lease_workspace());
   const Model model = loaded.model();
-  HOTSET_ASSIGN(session->decode_, DecodePass::create(model, loaded.workspace()));
-  HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, loaded.workspace(), session->stop_));
+  HOTSET_ASSIGN(session->decode_, DecodePass::create(model, *session->workspace_));
+  HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, *session->workspace_, session->stop_));
   return std::unique_ptr<Session>(std::move(session));
 }
 
 SessionImpl::~SessionImpl() {
   const std::lock_guard guard(loaded_.lock());
   loaded_.backend().wait_idle();  // after an error work may still be under way
-  decode_.reset();
-  prefill_.reset();
   const Status kept = without_exceptions([this] {
+    end_trace();
+    if (decode_ && prefill_) loaded_.judge_trial(stats());
+    decode_.reset();
+    prefill_.reset();
+    if (workspace_) loaded_.return_workspace(workspace_);
     loaded_.backend().save_programs();
     loaded_.tiers().save_hot_set();
     return ok_status();
   });
   if (!kept.ok()) log_line(LogLevel::kWarn, "what was learned was not kept: %s", kept.message().c_str());
-  in_use_ = false;
 }
 
 Status SessionImpl::check(std::span<const TokenId> tokens) const {
@@ -92,7 +106,7 @@ Status SessionImpl::restore_state() {
   const size_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
   for (size_t done = 0; done < fed_.size(); done += chunk_tokens) {
     const auto chunk = std::span<const TokenId>(fed_).subspan(done, std::min(chunk_tokens, fed_.size() - done));
-    const std::lock_guard guard(loaded_.lock());
+    const Turn turn(*this);
     HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, static_cast<uint32_t>(done), false, {}));
   }
   state_is_stale_ = false;
@@ -101,15 +115,18 @@ Status SessionImpl::restore_state() {
 
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stop_) return error(Code::kCancelled, "stopped on request");
-  const std::lock_guard guard(loaded_.lock());
+  const Turn turn(*this);
   if (stats_.decode_tokens % kBudgetLooks == 0) loaded_.follow_driver_budget();
   const uint64_t start_ns = now_ns();
   const uint64_t submits = loaded_.backend().submit_count();
+  const RunStretch before = counted();
   has_logits_ = false;
   HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
-  stats_.decode_ns += now_ns() - start_ns;
+  const uint64_t token_ns = now_ns() - start_ns;
+  stats_.decode_ns += token_ns;
   stats_.decode_submits += loaded_.backend().submit_count() - submits;
   ++stats_.decode_tokens;
+  note_history(token_ns, before);
   trace_decode();
   has_logits_ = true;
   hash_logits(first_logits());
@@ -135,7 +152,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
     const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
     const bool last = done + chunk.size() == tokens.size();
     // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
-    const std::lock_guard guard(loaded_.lock());
+    const Turn turn(*this);
     HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_ + static_cast<uint32_t>(done), last, each));
     trace_prompt(position_ + static_cast<uint32_t>(done), chunk.size());
     done += chunk.size();
@@ -150,8 +167,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
 }
 
 std::span<const float> SessionImpl::first_logits() const {
-  Workspace& workspace = loaded_.workspace();
-  return workspace.host<float>(workspace.logits).subspan(0, loaded_.spec().vocab);
+  return workspace_->host<float>(workspace_->logits).subspan(0, loaded_.spec().vocab);
 }
 
 std::span<const float> SessionImpl::logits() const { return has_logits_ ? first_logits() : std::span<const float>(); }
@@ -164,7 +180,14 @@ void SessionImpl::hash_logits(std::span<const float> logits) {
   for (const uint64_t lane : lanes) stats_.logits_hash = (stats_.logits_hash ^ lane) * kFnvPrime;
 }
 
-TokenId SessionImpl::sample() { return has_logits_ ? sampler_->sample(first_logits()) : 0; }
+TokenId SessionImpl::sample() {
+  if (!has_logits_) return 0;
+  const std::span<const float> logits = first_logits();
+  if (!filter_) return sampler_->sample(logits);
+  filtered_.assign(logits.begin(), logits.end());
+  filter_(filtered_);
+  return sampler_->sample(filtered_);
+}
 
 Status SessionImpl::set_sampler(const SamplerOptions& options) {
   HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
@@ -183,7 +206,7 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
   if (fed.code() == Code::kCancelled) return StopReason::kRequested;
   HOTSET_RETURN_IF_ERROR(fed);
   if (!has_logits_) return error(Code::kInvalidArgument, "nothing to continue from: the prompt is empty");
-  StreamDecoder text(text_.tokenizer());
+  StreamDecoder text(text_.tokenizer(), show_special_);
   StopReason reason = StopReason::kLength;
   for (uint32_t count = 0; max_tokens == 0 || count < max_tokens; ++count) {
     const TokenId token = sample();
@@ -210,17 +233,39 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
   return reason;
 }
 
-Status SessionImpl::trace_to(const std::string& path) {
-  return without_exceptions([&] { return begin_trace(path); });
-}
-
-Status SessionImpl::begin_trace(const std::string& path) {
+void SessionImpl::end_trace() {
+  if (!trace_) return;
+  if (events_) {
+    loaded_.tiers().residency().poll();
+    trace_links();
+    loaded_.tiers().residency().set_events(nullptr);
+    if (events_->left_out() > 0) {
+      log_line(LogLevel::kWarn, "the trace leaves out %llu transfers that came at once", static_cast<unsigned long long>(events_->left_out()));
+    }
+  }
+  trace_->finish();
+  stats_.trace_lost_tokens += trace_->lost_tokens();
+  events_.reset();
   trace_.reset();
   prefill_->set_route_sink({});
+}
+
+Status SessionImpl::trace_to(const std::string& path, TraceContent content) {
+  return without_exceptions([&] { return begin_trace(path, content); });
+}
+
+Status SessionImpl::begin_trace(const std::string& path, TraceContent content) {
+  const std::lock_guard guard(loaded_.lock());
+  end_trace();
   if (path.empty()) return ok_status();
   const ModelSpec& spec = loaded_.spec();
+  if (spec.moes.empty()) return error(Code::kInvalidArgument, "there is no routing to trace: this model has no experts");
   const TraceWriter::Shape shape = {spec.config.name, static_cast<uint32_t>(spec.moes.size()), spec.config.experts, spec.config.experts_used};
   HOTSET_ASSIGN(trace_, TraceWriter::create(path, shape));
+  if (content == TraceContent::kRoutingAndLinks) {
+    events_ = std::make_unique<LinkEvents>();
+    loaded_.tiers().residency().set_events(events_.get());
+  }
   prefill_->set_route_sink([this](uint32_t layer, std::span<const uint32_t> ids) {
     if (layer == 0) routing_.clear();
     for (const uint32_t id : ids) routing_.push_back(static_cast<uint16_t>(id));
@@ -236,6 +281,24 @@ void SessionImpl::trace_decode() {
     routing_.insert(routing_.end(), ids.begin(), ids.end());
   }
   trace_->token(position_, false, routing_);
+  trace_links();
+}
+
+void SessionImpl::trace_links() {
+  if (events_) events_->drain([this](const LinkEvent& event) { trace_->link(event); });
+}
+
+// What the history counts by difference, of the engine's life.
+RunStretch SessionImpl::counted() const {
+  const ResidencyStats now = loaded_.tiers().residency().stats();
+  return {0, 0, now.decode_lookups, now.decode_hits, loaded_.tiers().link_stats().bytes, loaded_.tiers().host().stats().disk_bytes};
+}
+
+void SessionImpl::note_history(uint64_t token_ns, const RunStretch& before) {
+  for (uint32_t layer = 0; layer < history_.layers(); ++layer) history_.use(layer, decode_->chosen(layer));
+  const RunStretch now = counted();
+  history_.token({1, token_ns, now.lookups - before.lookups, now.hits - before.hits, now.host_to_device_bytes - before.host_to_device_bytes,
+                  now.disk_to_host_bytes - before.disk_to_host_bytes});
 }
 
 void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
@@ -250,6 +313,7 @@ void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {
     }
     trace_->token(first_position + static_cast<uint32_t>(token), true, ids);
   }
+  trace_links();
 }
 
 void SessionImpl::rewind(uint32_t position) {
@@ -262,17 +326,23 @@ void SessionImpl::rewind(uint32_t position) {
   state_is_stale_ = position != 0;  // at position 0 the state begins anew by itself
 }
 
-void SessionImpl::add_tier_stats(SessionStats& stats) const {
-  const ResidencyStats now = loaded_.tiers().residency().stats();
-  stats.experts_in_place = now.in_place - residency_start_.in_place;
-  stats.experts_on_cpu = now.on_host - residency_start_.on_host;
-  stats.promotions = now.promotions - residency_start_.promotions;
+// Also within a turn, for a sink that asks.
+EngineCounts SessionImpl::counts() const {
+  EngineCounts counts = counts_;
+  if (turn_start_) counts.add(*turn_start_, EngineCounts::of(loaded_));
+  return counts;
+}
+
+void SessionImpl::add_tier_stats(const EngineCounts& counts, SessionStats& stats) const {
+  using enum EngineCount;
+  stats.experts_in_place = counts[kInPlace];
+  stats.experts_on_cpu = counts[kOnHost];
+  stats.promotions = counts[kPromotions];
   stats.stops = decode_->stops();
-  const HostTierStats host = loaded_.tiers().host().stats();
-  stats.disk_to_host = {host.disk_bytes - host_start_.disk_bytes, host.busy_ns - host_start_.busy_ns};
+  stats.disk_to_host = {counts[kDiskBytes], counts[kDiskBusyNs]};
   if (!loaded_.tiers().host().holds_all()) {
-    stats.ram_hits = host.demand_hits - host_start_.demand_hits;
-    stats.ram_lookups = stats.ram_hits + host.demand_misses - host_start_.demand_misses;
+    stats.ram_hits = counts[kRamHits];
+    stats.ram_lookups = stats.ram_hits + counts[kRamMisses];
   }
   const TokenEstimate estimate = loaded_.tiers().estimate(stats);
   stats.estimated_token_ns = estimate.total_ns;
@@ -280,32 +350,33 @@ void SessionImpl::add_tier_stats(SessionStats& stats) const {
   const Prefetch* prefetch = loaded_.tiers().prefetch();
   if (!prefetch) return;
   stats.prefetch.active = prefetch->in_use();
-  stats.prefetch.reads = host.hinted - host_start_.hinted;
-  stats.prefetch.useful = host.hint_useful - host_start_.hint_useful;
-  stats.prefetch.late = host.hint_late - host_start_.hint_late;
-  stats.prefetch.wasted = host.hint_wasted - host_start_.hint_wasted;
+  stats.prefetch.reads = counts[kHinted];
+  stats.prefetch.useful = counts[kHintUseful];
+  stats.prefetch.late = counts[kHintLate];
+  stats.prefetch.wasted = counts[kHintWasted];
   for (const PrefetchLayerStats& layer : prefetch->layers()) stats.prefetch.layers.push_back({layer.guessed, layer.right, layer.chosen});
 }
 
 SessionStats SessionImpl::stats() const {
+  using enum EngineCount;
   const std::lock_guard guard(loaded_.lock());
   SessionStats stats = stats_;
-  const ResidencyStats now = loaded_.tiers().residency().stats();
-  const DeviceLinkStats link = loaded_.tiers().link_stats();
-  stats.expert_lookups = now.lookups - residency_start_.lookups;
-  stats.expert_hits = now.hits - residency_start_.hits;
-  stats.decode_lookups = now.decode_lookups - residency_start_.decode_lookups;
-  stats.decode_hits = now.decode_hits - residency_start_.decode_hits;
+  const EngineCounts counts = this->counts();
+  stats.expert_lookups = counts[kLookups];
+  stats.expert_hits = counts[kHits];
+  stats.decode_lookups = counts[kDecodeLookups];
+  stats.decode_hits = counts[kDecodeHits];
   stats.stall_ns = decode_->stall_ns() + prefill_->stall_ns();
-  stats.host_to_device = {link.bytes - link_start_.bytes, link.busy_ns - link_start_.busy_ns};
-  add_tier_stats(stats);
-  stats.submits = loaded_.backend().submit_count() - submits_start_;
+  stats.host_to_device = {counts[kLinkBytes], counts[kLinkBusyNs]};
+  add_tier_stats(counts, stats);
+  if (trace_) stats.trace_lost_tokens += trace_->lost_tokens();
+  stats.submits = counts[kSubmits];
   stats.vram_used_bytes = loaded_.memory().used_bytes();
   stats.vram_peak_bytes = loaded_.memory().peak_bytes();
   stats.vram_budget_bytes = loaded_.memory().budget_bytes();
   stats.ram_used_bytes = loaded_.tiers().host().size_bytes();
   stats.ram_peak_bytes = peak_resident_bytes();
-  stats.cache_slots = now.slots;
+  stats.cache_slots = loaded_.tiers().residency().stats().slots;
   stats.cache_bytes = loaded_.plan().slot_bytes;
   stats.load_ns = load_ns_;
   return stats;

@@ -1,4 +1,5 @@
-// SessionImpl: the Session of engine.h on a LoadedModel. One at a time per engine: it uses the engine's workspace.
+// SessionImpl: the Session of engine.h on a LoadedModel. Sessions of one engine take turns, a token or a chunk of a prompt each, under its
+// lock; each has a workspace of its own.
 #pragma once
 
 #include <atomic>
@@ -6,6 +7,7 @@
 
 #include "offload/trace_writer.h"
 #include "runtime/engine/engine.h"
+#include "runtime/engine/engine_counts.h"
 #include "runtime/engine/loaded_model.h"
 #include "runtime/engine/model_text.h"
 #include "runtime/model/decode_pass.h"
@@ -16,59 +18,71 @@ namespace hotset {
 
 class SessionImpl final : public Session {
  public:
-  // `in_use` is cleared when the session ends.
-  static Result<std::unique_ptr<Session>> create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
+  static Result<std::unique_ptr<Session>> create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns);
   ~SessionImpl() override;
 
   Status feed(std::span<const TokenId> tokens, const LogitsSink& sink) override;
   std::span<const float> logits() const override;
   TokenId sample() override;
   Status set_sampler(const SamplerOptions& options) override;
+  void set_logits_filter(LogitsFilter filter) override { filter_ = std::move(filter); }
   Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) override;
+  void show_special(bool shown) override { show_special_ = shown; }
   void rewind(uint32_t position) override;
   uint32_t position() const override { return position_; }
   void request_stop() override { stop_ = true; }
   void clear_stop() override { stop_ = false; }
   SessionStats stats() const override;
-  Status trace_to(const std::string& path) override;
+  Status trace_to(const std::string& path, TraceContent content) override;
+  const RunHistory& history() const override { return history_; }
   std::string explain() const override;
 
  private:
-  SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns, std::atomic<bool>& in_use);
-  void begin_counting();
+  // A turn of the session on the engine: holds the lock, and what the engine counts meanwhile is the session's.
+  class Turn;
+
+  SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t load_ns);
+  EngineCounts counts() const;
   Status check(std::span<const TokenId> tokens) const;
   Status feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink);
   Result<StopReason> generate_on(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink);
-  Status begin_trace(const std::string& path);
+  Status begin_trace(const std::string& path, TraceContent content);
   Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
   // Brings the state of a recurrent model to the first position_ tokens, after a rewind or an error.
   Status restore_state();
   Status feed_one(TokenId token, const LogitsSink& sink);
   std::span<const float> first_logits() const;
   void trace_decode();
+  void trace_links();
+  void end_trace();
+  RunStretch counted() const;
+  void note_history(uint64_t token_ns, const RunStretch& before);
   void trace_prompt(uint32_t first_position, size_t tokens);
-  void add_tier_stats(SessionStats& stats) const;
+  void add_tier_stats(const EngineCounts& counts, SessionStats& stats) const;
   void hash_logits(std::span<const float> logits);
 
   LoadedModel& loaded_;
   const ModelText& text_;
   const uint64_t load_ns_;
-  std::atomic<bool>& in_use_;
   std::atomic<bool> stop_{false};
   std::unique_ptr<DecodePass> decode_;
   std::unique_ptr<PrefillPass> prefill_;
   std::unique_ptr<Sampler> sampler_;
+  LogitsFilter filter_;
+  std::vector<float> filtered_;  // [vocab], with a filter
+  Workspace* workspace_ = nullptr;  // leased
   std::unique_ptr<TraceWriter> trace_;
+  std::unique_ptr<LinkEvents> events_;  // with a trace that holds them
+  RunHistory history_;
   std::vector<uint16_t> routing_;  // with a trace: of the chunk under way [layers][tokens][used]
   uint32_t position_ = 0;
   std::vector<TokenId> fed_;     // [position_], of a recurrent model: its state cannot be cut short, only made anew
   bool state_is_stale_ = false;  // the recurrent state is not that of the first position_ tokens
   bool has_logits_ = false;
+  bool show_special_ = false;
   SessionStats stats_;          // what is counted here; stats() adds the rest
-  ResidencyStats residency_start_;  // of the engine when the session began
-  HostTierStats host_start_;
-  DeviceLinkStats link_start_;
-  uint64_t submits_start_ = 0;
+  EngineCounts counts_;         // of its turns that are over
+  const EngineCounts* turn_start_ = nullptr;  // of the engine when the turn under way began
 };
 
 }  // namespace hotset

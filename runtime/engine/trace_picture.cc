@@ -160,9 +160,9 @@ void draw_hit_panel(Canvas& canvas, const TracePicture& picture, double top) {
   const Box plot = {kLeft, top + kHeadRoom, kRight, top + kHeadRoom + kPlotHeight};
   const double mean = std::accumulate(picture.hit_rate.begin(), picture.hit_rate.end(), 0.0) / static_cast<double>(picture.hit_rate.size());
   char detail[96];
-  std::snprintf(detail, sizeof detail, "%.1f %% of lookups, from an empty cache", mean * 100);
+  std::snprintf(detail, sizeof detail, "%.1f %% of lookups, %.40s", mean * 100, picture.cache_note.c_str());
   draw_head(canvas, top, "Hit rate: " + picture.cache_title, detail);
-  const auto tokens = static_cast<double>(picture.hit_rate.size());
+  const double tokens = static_cast<double>(picture.hit_rate.size()) * picture.tokens_per_point;
   draw_axes(canvas, plot, {tokens, std::max(1.0, tick_step(tokens, 10)), "token"}, {100, 25, "%"});
   std::vector<double> percent = shortened(picture.hit_rate, static_cast<size_t>(plot.width() / 4));
   for (double& value : percent) value *= 100;

@@ -26,7 +26,9 @@ struct TracePicture {
   uint64_t tokens = 0;
   std::vector<uint64_t> uses;         // [layers][experts]
   std::string cache_title;            // "lru, 25 % of the experts"
-  std::vector<float> hit_rate;        // [tokens] share of hits
+  std::string cache_note = "from an empty cache";
+  std::vector<float> hit_rate;        // [points] share of hits
+  double tokens_per_point = 1;
   double bucket_ms = 0;               // of the series below
   std::vector<LinkSeries> links;      // none: the panel is left out
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "runtime/format/checkpoint.h"
+
 namespace hotset {
 namespace {
 
@@ -35,6 +37,10 @@ Result<GgufFile::Part> GgufFile::open_part(const std::string& path, const ReadSe
 }
 
 Result<std::unique_ptr<GgufFile>> GgufFile::open(const std::string& path, const ReadSeam& seam) {
+  if (is_checkpoint_folder(path)) {
+    return error(Code::kInvalidArgument, "'%s' is a folder of safetensors, which is not run as it is: make a file of it with `hotset convert %s OUT.gguf`",
+                 path.c_str(), path.c_str());
+  }
   std::unique_ptr<GgufFile> gguf(new GgufFile());
   HOTSET_ASSIGN(Part first, open_part(path, seam));
   gguf->parts_.push_back(std::move(first));

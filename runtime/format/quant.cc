@@ -37,6 +37,7 @@ constexpr BlockShape shape_of(BlockType type) {
     case BlockType::kF32: return {1, 4};
     case BlockType::kF16: return {1, 2};
     case BlockType::kBF16: return {1, 2};
+    case BlockType::kI32: return {1, 4};
     case BlockType::kQ8_0: return {kSmallBlock, 2 + 32};
     case BlockType::kQ4_0: return {kSmallBlock, 2 + 16};
     case BlockType::kMXFP4: return {kSmallBlock, 1 + 16};
@@ -71,6 +72,12 @@ uint16_t load_u16(const uint8_t* bytes) { return static_cast<uint16_t>(bytes[0] 
 float load_half(const uint8_t* bytes) { return half_to_float(load_u16(bytes)); }
 
 void dequantize_f32(const uint8_t* block, float* out) { std::memcpy(out, block, sizeof(float)); }
+
+void dequantize_i32(const uint8_t* block, float* out) {
+  int32_t value = 0;
+  std::memcpy(&value, block, sizeof(value));
+  *out = static_cast<float>(value);
+}
 void dequantize_f16(const uint8_t* block, float* out) { *out = load_half(block); }
 void dequantize_bf16(const uint8_t* block, float* out) { *out = bfloat16_to_float(load_u16(block)); }
 
@@ -188,6 +195,7 @@ using DequantizeBlock = void (*)(const uint8_t* block, float* out);
 DequantizeBlock dequantizer_of(BlockType type) {
   switch (type) {
     case BlockType::kF32: return dequantize_f32;
+    case BlockType::kI32: return dequantize_i32;
     case BlockType::kF16: return dequantize_f16;
     case BlockType::kBF16: return dequantize_bf16;
     case BlockType::kQ8_0: return dequantize_q8_0;

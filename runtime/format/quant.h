@@ -54,6 +54,7 @@ enum class BlockType : uint32_t {
   kIQ3_S = 21,
   kIQ2_S = 22,
   kIQ4_XS = 23,
+  kI32 = 26,  // whole numbers: tables, no weights
   kIQ1_M = 29,
   kBF16 = 30,
   kTQ1_0 = 34,

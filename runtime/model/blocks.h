@@ -89,9 +89,11 @@ Value latent_attention(Graph& graph, const Value& x, const Value& query, const L
 
 struct IndexerBlock {
   SelectShape shape;
-  uint32_t rope_dim = 0;      // leading dims of queries and keys
+  uint32_t rope_dim = 0;      // of queries and keys: the leading dims, or the last
+  bool rope_last = false;
   uint32_t rope_table = 0;
   bool adjacent_pairs = false;
+  float norm_eps = 1e-6f;     // of lightning_mask's keys
 };
 
 // Sizes as attention.indexer.* gives them.
@@ -102,11 +104,15 @@ IndexerBlock indexer_from_metadata(Graph& graph, uint32_t rope_dim, uint32_t rop
 Value lightning_mask(Graph& graph, const Value& x, const Value& query, const IndexerBlock& block);
 // MiniMax-M3: queries and keys from x, normed (indexer.q_proj, indexer.k_proj). A mask a head.
 Value block_mask(Graph& graph, const Value& x, const IndexerBlock& block);
+// Qwen4: whole runs of `ratio` positions, by queries (indexer.q_proj) and the mean of each run's keys (indexer.k_proj), which is normed and
+// turned to the run's first position. `rope` is that of block.rope_table. One mask.
+Value run_mask(Graph& graph, const Value& x, const IndexerBlock& block, const RopeSpec& rope, uint32_t ratio);
 
 // ---- recurrent parts; what they give goes through the output projection (ssm_out, attn_output, shortconv.out_proj)
 
-// Qwen3-Next's gated delta net, with the sizes of ssm.*; head h reads key head h % key heads where they are tiled.
-Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads);
+// Qwen3-Next's gated delta net, with the sizes of ssm.*; head h reads key head h % key heads where they are tiled. The normed output is
+// multiplied by `gate` of z.
+Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads, Activation gate = Activation::kSilu);
 // Where the metadata gives a lower bound l < 0 of the log decay, it is l * sigmoid(a * (x + bias)) in place of a softplus; with
 // `a_is_negative` the file holds -a.
 Value kimi_delta_attention(Graph& graph, const Value& x, bool a_is_negative = true);
@@ -115,6 +121,29 @@ Value mamba1(Graph& graph, const Value& x);
 Value short_convolution(Graph& graph, const Value& x, uint32_t kernel);
 // Linear attention whose heads forget at fixed rates, scaled by `slope_scale` (MiniMax-01).
 Value lightning_attention(Graph& graph, const Value& x, float slope_scale);
+
+// ---- residual streams (hyper-connections), side by side in one value
+
+// `count` copies of x.
+Value split_streams(Graph& graph, const Value& x, uint32_t count);
+// What a part of the layer reads of the streams and how its output goes back into them, by `part`_fn, _scale and _base ("hc_attn").
+struct StreamRead {
+  Value x;
+  Value weights;  // as StreamShape; for add_to_streams one a stream
+};
+StreamRead read_streams(Graph& graph, const Value& streams, const std::string& part, const StreamShape& shape);
+void write_streams(Graph& graph, const StreamRead& read, const Value& output, const Value& streams, const StreamShape& shape);
+// What the head reads of them, by output_hc_fn, _scale and _base.
+Value join_streams(Graph& graph, const Value& streams, const StreamShape& shape);
+
+// Hunyuan 4: streams that keep themselves; a part reads and writes by 2 * streams numbers only, in the order of StreamShape, what it writes
+// times `magnitude` in place of 2, plus eps.
+StreamRead read_kept_streams(Graph& graph, const Value& streams, const std::string& part, const StreamShape& shape, float magnitude);
+// Qwen4: every stream is normed (`part`_norm), gated by channels through a low rank (`part`_down, _up), and their mean is read; what is
+// written is weighed by `part`_inject, where `writes`.
+StreamRead read_gated_streams(Graph& graph, const Value& streams, const std::string& part, uint32_t count, bool writes = true);
+// streams += the output, times weight s for stream s: for both of these.
+void add_to_streams(Graph& graph, const StreamRead& read, const Value& output, const Value& streams);
 
 // ---- feed-forward
 
@@ -134,13 +163,15 @@ struct MoeBlock {
   Glu glu;
   bool weight_on_input = false;
   uint32_t ff = 0;                // of an expert
+  uint32_t sharers = 1;           // so many experts that the router tells apart share one
+  std::string kind = "_exps";     // of the tensors: ffn_gate_exps
 };
 
 // Gating function, norm, scale, groups and width as the metadata gives them; what it leaves open is the family's habit.
 MoeBlock moe_from_metadata(Graph& graph, Gating gating, bool renormalise);
 
-// out += the routed experts of x: router ffn_gate_inp (with bias), choice bias exp_probs_b, experts ffn_{gate,up,down}_exps or joined
-// ffn_gate_up_exps, with biases and scales where the file has them.
+// out += the routed experts of x: router ffn_gate_inp (with bias), choice bias exp_probs_b, experts ffn_{gate,up,down}`kind` or joined
+// ffn_gate_up`kind`, with biases and scales where the file has them.
 void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlock& block);
 
 // out += shared experts ffn_*_shexp of `ff`, where the file has them; times sigmoid(ffn_gate_inp_shexp x) where it has that.

@@ -32,11 +32,12 @@ uint32_t add_piece(MoeSpec& moe, const TensorInfo* tensor) {
 BlockType type_of(const TensorInfo* tensor) { return tensor != nullptr ? tensor->type : BlockType::kF32; }
 
 // gate and up lie in two tensors, joined in one (gate rows, then up rows of each expert), or there is no gate.
-void find_up(Graph& graph, uint32_t experts, MoeSpec& moe) {
-  for (const char* scale : {"ffn_gate_exps.scale", "ffn_up_exps.scale", "ffn_gate_up_exps.scale"}) graph.require(!graph.has(scale), scale);
+void find_up(Graph& graph, const std::string& kind, MoeSpec& moe) {
+  const uint32_t experts = held_experts(moe);
+  for (const char* part : {"ffn_gate", "ffn_up", "ffn_gate_up"}) graph.require(!graph.has(part + kind + ".scale"), part + kind + ".scale");
   ExpertShape& e = moe.experts;
-  if (graph.has("ffn_gate_up_exps.weight")) {
-    const TensorInfo* both = graph.stack("ffn_gate_up_exps.weight", experts, 2 * e.ff, e.embd);
+  if (graph.has("ffn_gate_up" + kind + ".weight")) {
+    const TensorInfo* both = graph.stack("ffn_gate_up" + kind + ".weight", experts, 2 * e.ff, e.embd);
     e.gate_piece = e.up_piece = add_piece(moe, both);
     e.gate_type = e.up_type = type_of(both);
     const auto row = row_bytes(e.up_type, e.embd);
@@ -46,32 +47,33 @@ void find_up(Graph& graph, uint32_t experts, MoeSpec& moe) {
   }
   e.has_gate = has_gate(e.glu);
   if (e.has_gate) {
-    const TensorInfo* gate = graph.stack("ffn_gate_exps.weight", experts, e.ff, e.embd);
+    const TensorInfo* gate = graph.stack("ffn_gate" + kind + ".weight", experts, e.ff, e.embd);
     e.gate_piece = add_piece(moe, gate);
     e.gate_type = type_of(gate);
   }
-  const TensorInfo* up = graph.stack("ffn_up_exps.weight", experts, e.ff, e.embd);
+  const TensorInfo* up = graph.stack("ffn_up" + kind + ".weight", experts, e.ff, e.embd);
   e.up_piece = add_piece(moe, up);
   e.up_type = type_of(up);
 }
 
-uint32_t find_bias(Graph& graph, const char* part, uint32_t experts, uint32_t size, MoeSpec& moe) {
+uint32_t find_bias(Graph& graph, const std::string& part, uint32_t size, MoeSpec& moe) {
   if (!graph.has(part)) return ExpertShape::kNone;
-  const TensorInfo* bias = graph.stack(part, experts, 0, size);
-  graph.require(type_of(bias) == BlockType::kF32, std::string("quantised biases of experts (") + part + ")");
+  const TensorInfo* bias = graph.stack(part, held_experts(moe), 0, size);
+  graph.require(type_of(bias) == BlockType::kF32, "quantised biases of experts (" + part + ")");
   return add_piece(moe, bias);
 }
 
-void find_experts(Graph& graph, uint32_t experts, MoeSpec& moe) {
+// The matrices of the layer's experts: ffn_gate`kind` and so on.
+void find_experts(Graph& graph, const std::string& kind, MoeSpec& moe) {
   ExpertShape& e = moe.experts;
-  find_up(graph, experts, moe);
-  const TensorInfo* down = graph.stack("ffn_down_exps.weight", experts, e.embd, e.ff);
+  find_up(graph, kind, moe);
+  const TensorInfo* down = graph.stack("ffn_down" + kind + ".weight", held_experts(moe), e.embd, e.ff);
   e.down_piece = add_piece(moe, down);
   e.down_type = type_of(down);
-  graph.require(!graph.has("ffn_gate_up_exps.bias"), "joined biases of experts");
-  e.gate_bias_piece = find_bias(graph, "ffn_gate_exps.bias", experts, e.ff, moe);
-  e.up_bias_piece = find_bias(graph, "ffn_up_exps.bias", experts, e.ff, moe);
-  e.down_bias_piece = find_bias(graph, "ffn_down_exps.bias", experts, e.embd, moe);
+  graph.require(!graph.has("ffn_gate_up" + kind + ".bias"), "joined biases of experts");
+  e.gate_bias_piece = find_bias(graph, "ffn_gate" + kind + ".bias", e.ff, moe);
+  e.up_bias_piece = find_bias(graph, "ffn_up" + kind + ".bias", e.ff, moe);
+  e.down_bias_piece = find_bias(graph, "ffn_down" + kind + ".bias", e.embd, moe);
 }
 
 }  // namespace
@@ -104,21 +106,25 @@ MoeBlock moe_from_metadata(Graph& graph, Gating gating, bool renormalise) {
 
 void routed_experts(Graph& graph, const Value& x, const Value& out, const MoeBlock& block) {
   const ModelConfig& config = graph.config();
+  const bool shared_evenly = block.sharers != 0 && config.experts % block.sharers == 0;
+  graph.require(shared_evenly, std::to_string(config.experts) + " experts in groups of " + std::to_string(block.sharers));
+  if (!shared_evenly) return;
   MoeSpec moe;
   moe.input = graph.whole(x);
   moe.router_input = block.router_input.exists() ? graph.whole(block.router_input) : moe.input;
   moe.out = out;
   moe.router = graph.matrix("ffn_gate_inp.weight", config.experts, moe.router_input.width);
-  moe.route = {config.experts, config.experts_used, block.renormalise, block.scale, block.gating, block.groups, block.groups_used, block.least_sum};
+  moe.route = {config.experts, config.experts_used, block.renormalise, block.scale, block.gating, block.groups, block.groups_used, block.least_sum, block.sharers};
   moe.logit_bias = graph.vector_if("ffn_gate_inp.bias", config.experts);
   moe.choice_bias = graph.vector_if(graph.has("exp_probs_b.bias") ? "exp_probs_b.bias" : "exp_probs_b", config.experts);
-  moe.expert_scales = graph.vector_if("ffn_down_exps.scale", config.experts);
+  if (graph.has("ffn_gate_tid2eid.weight")) moe.token_experts = graph.table("ffn_gate_tid2eid.weight", graph.vocab(), config.experts_used);
+  moe.expert_scales = graph.vector_if("ffn_down" + block.kind + ".scale", held_experts(moe));
   moe.experts.embd = x.width;
   moe.experts.ff = block.ff;
   moe.experts.used = config.experts_used;
   moe.experts.glu = block.glu;
   moe.experts.weight_on_input = block.weight_on_input;
-  find_experts(graph, config.experts, moe);
+  find_experts(graph, block.kind, moe);
   graph.push_moe(std::move(moe));
 }
 

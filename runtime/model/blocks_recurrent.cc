@@ -125,7 +125,7 @@ DeltaInputs delta_inputs(Graph& graph, const Value& x, const DeltaNet& d) {
 
 }  // namespace
 
-Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads) {
+Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads, Activation gate) {
   DeltaNet d;
   d.key_heads = std::max(1u, graph.number("ssm.group_count", 0));
   d.heads = std::max(1u, graph.number("ssm.time_step_rank", 0));
@@ -145,7 +145,7 @@ Value gated_delta_net(Graph& graph, const Value& x, bool tiled_heads) {
   step.shape = {d.heads, d.key_heads, tiled_heads, d.key_dim, d.value_dim, Decay::kHead, true, 1 / std::sqrt(static_cast<float>(d.key_dim))};
   step.state = graph.fixed_state(d.heads * d.key_dim * d.value_dim);
   graph.push(step);
-  return gated_norm(graph, step.out, d.heads, Activation::kSilu, in.z);
+  return gated_norm(graph, step.out, d.heads, gate, in.z);
 }
 
 namespace {

@@ -99,6 +99,7 @@ void DecodePass::begin_token(uint32_t token, uint32_t position) {
   positions_.fill(position, 1);
   std::fill(served_.begin(), served_.end(), false);
   after_cpu_next_ = false;
+  model_.residency.begin_token();
   if (model_.prefetch) model_.prefetch->begin_token(token, model_.residency);
   recording_ = guessing() && model_.prefetch->asks_router() ? &guessing_ : &silent_;
 }

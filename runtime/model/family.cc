@@ -25,6 +25,7 @@ constexpr std::array kFamilies = {
     Family{"deepseek", {.adjacent_pairs = true, .renormalise = false}},
     Family{"deepseek2", {}, describe_deepseek2},
     Family{"deepseek32", {}, describe_deepseek32},
+    Family{"deepseek4", {}, describe_deepseek4},
     Family{"dots1", {.query_norms = true}},
     Family{"dots3note", {}, describe_dots3note},
     Family{"ernie4_5-moe", {.adjacent_pairs = true}},
@@ -38,8 +39,10 @@ constexpr std::array kFamilies = {
     Family{"granitehybrid", {}, describe_granite_hybrid},
     Family{"granitemoe", {}, describe_granite},
     Family{"grok", {}, describe_grok},
+    Family{"grovemoe", {}, describe_grovemoe},
     Family{"hunyuan-moe", {.query_norms = true, .norm_after_rope = true, .wide_experts = true}},
     Family{"hy_v3", {.query_norms = true}},
+    Family{"hy_v4", {}, describe_hy_v4},
     Family{"jamba", {}, describe_jamba},
     Family{"kimi-k3", {}, describe_kimi_k3},
     Family{"kimi-linear", {}, describe_kimi_linear},
@@ -59,12 +62,15 @@ constexpr std::array kFamilies = {
     Family{"nemotron_h_moe", {}, describe_nemotron_h},
     Family{"olmoe", {.renormalise = false, .query_norms = true}},
     Family{"phimoe", {}},
+    Family{"qwen2", {}},
     Family{"qwen2moe", {.renormalise = false}},
+    Family{"qwen3", {.query_norms = true}},
     Family{"qwen35", {}, describe_qwen35moe},
     Family{"qwen35moe", {}, describe_qwen35moe},
     Family{"qwen3moe", {.query_norms = true}},
     Family{"qwen3next", {}, describe_qwen3next},
     Family{"qwen3vlmoe", {.query_norms = true}},  // the sections of its positions are one in text
+    Family{"qwen4exp", {}, describe_qwen4exp},
     Family{"smallthinker", {}, describe_smallthinker},
     Family{"step35", {}, describe_step35},
 };
@@ -171,21 +177,14 @@ Status check_kernel_limits(const ModelSpec& spec) {
 
 std::span<const Family> families() { return kFamilies; }
 
-void see_all_positions(ModelSpec& spec) {
-  std::erase_if(spec.steps, [](const Step& step) { return std::holds_alternative<SelectStep>(step); });
-  for (Step& step : spec.steps) {
-    if (auto* attend = std::get_if<AttendStep>(&step)) attend->mask = {};
-  }
-}
-
-Result<ModelSpec> describe_model(const GgufFile& file) {
+Result<ModelSpec> describe_model(const GgufFile& file, const DescribeOptions& options) {
   HOTSET_ASSIGN(const ModelConfig config, read_model_config(file));
   std::string known;
   for (const Family& family : families()) {
     known += (known.empty() ? "" : ", ") + std::string(family.architecture);
     if (family.architecture != config.architecture) continue;
     HOTSET_RETURN_IF_ERROR(check_config(config));
-    Graph graph(file, config);
+    Graph graph(file, config, options);
     if (family.describe != nullptr) family.describe(graph);
     else describe_plain(graph, family.style);
     HOTSET_ASSIGN(ModelSpec spec, std::move(graph).finish());

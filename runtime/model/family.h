@@ -24,9 +24,6 @@ std::span<const Family> families();
 
 // The spec of a file by its architecture. Error also: an architecture that no family takes, with the list of those known; what the
 // kernels cannot do, naming what is out of range.
-Result<ModelSpec> describe_model(const GgufFile& file);
-
-// Attention sees every position that it may, and no indexer chooses any.
-void see_all_positions(ModelSpec& spec);
+Result<ModelSpec> describe_model(const GgufFile& file, const DescribeOptions& options = {});
 
 }  // namespace hotset

@@ -21,7 +21,7 @@ constexpr Glu kPlain = {.f = Activation::kNone};
 
 }  // namespace
 
-Graph::Graph(const GgufFile& file, const ModelConfig& config) : file_(file) {
+Graph::Graph(const GgufFile& file, const ModelConfig& config, const DescribeOptions& options) : file_(file), options_(options) {
   spec_.config = config;
   spec_.embd = config.embedding;
   spec_.vocab = config.vocab_size;
@@ -89,7 +89,7 @@ std::string Graph::name(const std::string& part) const {
 bool Graph::has(const std::string& part) const { return tensor(part) != nullptr; }
 const TensorInfo* Graph::tensor(const std::string& part) const { return file_.find_tensor(name(part)); }
 
-const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uint64_t> dims) {
+const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uint64_t> dims, bool whole_numbers) {
   const TensorInfo* found = tensor(part);
   need(part);
   if (found == nullptr) return nullptr;
@@ -97,8 +97,8 @@ const TensorInfo* Graph::find(const std::string& part, std::initializer_list<uin
   std::copy(dims.begin(), dims.end(), wanted.begin());
   if (found->dims == wanted) {
     const Status type = found->check_type();
-    if (type.ok()) return found;
-    fail(type);
+    if (type.ok() && (found->type == BlockType::kI32) == whole_numbers) return found;
+    fail(type.ok() ? error(Code::kUnsupported, "the tensor '%s' is %s, which cannot be run", name(part).c_str(), block_type_name(found->type)) : type);
     return nullptr;
   }
   fail(error(Code::kCorrupt, "the tensor '%s' is %s, the metadata wants %s", name(part).c_str(), shape_text(found->dims).c_str(),
@@ -132,6 +132,8 @@ const TensorInfo* Graph::stack(const std::string& part, uint32_t experts, uint32
   return rows == 0 ? find(part, {cols, experts}) : find(part, {cols, rows, experts});
 }
 
+const TensorInfo* Graph::table(const std::string& part, uint32_t rows, uint32_t cols) { return find(part, {cols, rows}, true); }
+
 std::vector<float> Graph::floats(const TensorInfo* tensor) {
   if (tensor == nullptr) return {};
   Status read = tensor->check_type();
@@ -153,8 +155,8 @@ Value Graph::value(uint32_t width) {
   return {static_cast<uint32_t>(spec_.values.size() - 1), 0, width};
 }
 
-Value Graph::mask(uint32_t heads) {
-  spec_.values.push_back({heads, 32});
+Value Graph::mask(uint32_t heads, uint32_t every) {
+  spec_.values.push_back({heads, 32 * every});
   return {static_cast<uint32_t>(spec_.values.size() - 1), 0, heads};
 }
 

@@ -15,12 +15,19 @@
 
 namespace hotset {
 
+// What a file leaves open.
+struct DescribeOptions {
+  bool block_sparse = false;  // attention of MiniMax-M3 sees only the blocks that its indexer chooses
+};
+
 class Graph {
  public:
-  Graph(const GgufFile& file, const ModelConfig& config);
+  Graph(const GgufFile& file, const ModelConfig& config, const DescribeOptions& options = {});
 
   const ModelConfig& config() const { return spec_.config; }
+  const DescribeOptions& options() const { return options_; }
   const GgufFile& file() const { return file_; }
+  uint32_t vocab() const { return spec_.vocab; }
 
   // --- errors
   bool ok() const { return status_.ok(); }
@@ -54,11 +61,12 @@ class Graph {
   MatrixSpec matrices(const std::string& part, uint32_t heads, uint32_t rows, uint32_t cols);
   // [experts][rows][cols]; rows 0: float [experts][cols].
   const TensorInfo* stack(const std::string& part, uint32_t experts, uint32_t rows, uint32_t cols);
+  const TensorInfo* table(const std::string& part, uint32_t rows, uint32_t cols);  // int32 [rows][cols]
   std::vector<float> floats(const TensorInfo* tensor);  // its numbers, expanded
 
   // --- values and states
   Value value(uint32_t width);
-  Value mask(uint32_t heads);    // a bit a position of the context for each of them
+  Value mask(uint32_t heads, uint32_t every = 1);  // for each of them a bit for every run of so many positions of the context
   Value whole(const Value& x);  // x, or a copy of it where it is part of a wider value
   StateId cache(uint32_t width, uint32_t every = 1);
   StateId fixed_state(uint32_t floats);
@@ -111,7 +119,7 @@ class Graph {
   std::vector<Step>& steps() { return in_head_ ? spec_.head : spec_.steps; }
   std::string key(const char* suffix) const { return spec_.config.architecture + "." + suffix; }
   float finite(const char* suffix, float number);  // the number; an error where it is none
-  const TensorInfo* find(const std::string& part, std::initializer_list<uint64_t> dims);
+  const TensorInfo* find(const std::string& part, std::initializer_list<uint64_t> dims, bool whole_numbers = false);
   void finish_linear(const std::string& part, const Value& out);
   template <class T>
   T take(Result<T> result, T instead) {
@@ -121,6 +129,7 @@ class Graph {
   }
 
   const GgufFile& file_;
+  const DescribeOptions options_;
   ModelSpec spec_;
   Status status_;
   uint32_t layer_ = Value::kNone;

@@ -33,6 +33,9 @@ struct MoeSpec {
   std::vector<const TensorInfo*> pieces;
 };
 
+// Experts that the layer holds: the router may choose for groups of them.
+inline uint32_t held_experts(const MoeSpec& moe) { return moe.route.experts / moe.route.id_divisor; }
+
 struct ModelSpec {
   ModelConfig config;
   uint32_t embd = 0;

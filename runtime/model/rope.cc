@@ -23,7 +23,7 @@ double extrapolation(const RopeSpec& spec, uint32_t pair) {
 
 }  // namespace
 
-RopeTable::RopeTable(const RopeSpec& spec, uint32_t context_tokens) : magnitude_(static_cast<double>(spec.magnitude)) {
+RopeTable::RopeTable(const RopeSpec& spec, uint32_t context_tokens) : magnitude_(static_cast<double>(spec.magnitude)), every_(spec.every) {
   const bool is_long = !spec.long_factors.empty() && context_tokens > spec.original_context;
   const std::vector<float>& factors = is_long ? spec.long_factors : spec.factors;
   for (uint32_t i = 0; i < spec.dim / 2; ++i) {
@@ -37,8 +37,9 @@ RopeTable::RopeTable(const RopeSpec& spec, uint32_t context_tokens) : magnitude_
 void RopeTable::fill(uint32_t first_position, uint32_t tokens, std::span<float> out) const {
   size_t next = 0;
   for (uint32_t t = 0; t < tokens; ++t) {
+    const uint32_t position = (first_position + t) / every_ * every_;
     for (const double angle : angle_per_position_) {
-      const double theta = (static_cast<double>(first_position) + t) * angle;
+      const double theta = position * angle;
       out[next++] = static_cast<float>(std::cos(theta) * magnitude_);
       out[next++] = static_cast<float>(std::sin(theta) * magnitude_);
     }

@@ -20,6 +20,7 @@ struct RopeSpec {
   float beta_slow = 1;
   uint32_t original_context = 0;
   float magnitude = 1;
+  uint32_t every = 1;                 // positions are rounded down to multiples of this
   std::vector<float> factors;         // [dim/2]; empty: none
   std::vector<float> long_factors;    // [dim/2], in place of factors when the session's context is longer than original_context
 
@@ -37,6 +38,7 @@ class RopeTable {
  private:
   std::vector<double> angle_per_position_;  // [dim/2]
   double magnitude_;
+  uint32_t every_;
 };
 
 // A factor of a token by its position p: 1 + scale * log(1 + floor((p + offset) / floor_positions)) (Llama 4's attention temperature).

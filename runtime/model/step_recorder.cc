@@ -60,18 +60,26 @@ struct StepRecorder::Record {
     r.ops_.store_kv(r.with_session(s.shape), r.tensor(s.q), r.tensor(s.k), r.tensor(s.v), vector(s.q_norm), vector(s.k_norm), table, cache, n);
   }
   void operator()(const StoreRowsStep& s) const {
-    r.ops_.store_rows(r.ws_.shape().kv, r.rows(s.x), r.ws_.state(s.cache), r.model_.spec.states[s.cache].width, r.ws_.shape().context_tokens, s.x.width, n);
+    const StateSpec& cache = r.model_.spec.states[s.cache];
+    const WorkspaceShape& session = r.ws_.shape();
+    r.ops_.store_rows(session.kv, r.rows(s.x), r.ws_.state(s.cache), cache.width, session.context_tokens, s.x.width, n, cache.every);
   }
   void operator()(const AttendStep& s) const {
     AttentionInputs inputs = {.sinks = vector(s.sinks)};
-    if (s.mask.exists()) inputs = {vector(s.sinks), r.tensor(s.mask).address, (r.ws_.shape().context_tokens + 31) / 32, s.mask.width};
+    if (s.shape.beside_every != 0) inputs.beside = r.ws_.state(s.beside);
+    if (s.mask.exists()) {
+      inputs.mask = r.tensor(s.mask).address;
+      inputs.mask_words = (r.rows_of(std::max(1u, s.shape.beside_every)) + 31) / 32;
+      inputs.mask_heads = s.mask.width;
+    }
     const KvCacheView cache = {r.ws_.state(s.keys), r.ws_.state(s.values)};
     r.ops_.attention(r.with_session(s.shape), r.tensor(s.q), cache, r.tensor(s.out), r.ws_.attention_scratch, n, phase, inputs);
   }
   void operator()(const SelectStep& s) const {
     SelectShape shape = s.shape;
-    shape.context_tokens = r.ws_.shape().context_tokens;
+    shape.context_tokens = r.rows_of(shape.every);
     shape.kv = r.ws_.shape().kv;
+    if (s.spread) shape.spread_tokens = r.ws_.shape().context_tokens;
     r.ops_.select_positions(shape, r.rows(s.q), s.weights.exists() ? r.rows(s.weights) : Rows{}, r.ws_.state(s.keys), r.ws_.select_scores, r.tensor(s.mask), n);
   }
   void operator()(const ConvStep& s) const { r.ops_.conv(s.shape, r.rows(s.x), vector(s.weight), vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n); }
@@ -83,6 +91,17 @@ struct StepRecorder::Record {
   }
   void operator()(const SelectiveScanStep& s) const {
     r.ops_.selective_scan(s.shape, r.rows(s.x), r.rows(s.dt), r.rows(s.b), r.rows(s.c), vector(s.a), vector(s.d), r.ws_.state(s.state), r.rows(s.out), n);
+  }
+  void operator()(const CompressStep& s) const {
+    r.ops_.compress(s.shape, r.rows(s.values), s.scores.exists() ? r.rows(s.scores) : Rows{}, vector(s.bias), r.ws_.state(s.state), r.rows(s.out), n);
+  }
+  void operator()(const StreamWeightsStep& s) const {
+    r.ops_.stream_weights(s.shape, r.rows(s.mixes), vector(s.scale), vector(s.bias), r.rows(s.out), n);
+  }
+  void operator()(const MixStreamsStep& s) const {
+    const bool adds = s.added.exists();
+    const Rows weights = s.constant_weights != Value::kNone ? Rows{r.ws_.constant(s.constant_weights).address, 0} : r.rows(s.weights);
+    r.ops_.mix_streams(s.shape, r.rows(s.x), weights, adds ? r.rows(s.added) : Rows{}, adds ? r.rows(s.added_weights) : Rows{}, r.rows(s.out), n);
   }
   void operator()(const MoeStep&) const { HOTSET_CHECK(false); }  // a stretch ends before it
 };
@@ -139,6 +158,8 @@ Operand StepRecorder::operand(const MapOperand& operand, uint32_t fold) const {
   return out;
 }
 
+uint32_t StepRecorder::rows_of(uint32_t every) const { return (ws_.shape().context_tokens + every - 1) / every; }
+
 AttentionShape StepRecorder::with_session(AttentionShape shape) const {
   shape.context_tokens = ws_.shape().context_tokens;
   shape.kv = ws_.shape().kv;
@@ -173,7 +194,7 @@ RouteInputs StepRecorder::route_inputs(const MoeSpec& moe) const {
 void StepRecorder::route_decode(uint32_t moe) {
   const MoeSpec& spec = model_.spec.moes[moe];
   const Tensor log = row_of(ws_.route_log, moe, uint64_t{spec.route.used} * sizeof(uint32_t));
-  const uint64_t table = model_.device_table + uint64_t{moe} * spec.route.experts * sizeof(uint64_t);
+  const uint64_t table = model_.device_table + uint64_t{moe} * model_.experts.experts() * sizeof(uint64_t);
   ops_.route(spec.route, ws_.scores, log, ws_.weights, 1, table, &ws_.addresses, stop_value(moe), route_inputs(spec));
 }
 

@@ -56,6 +56,7 @@ class StepRecorder {
   Tensor tensor(const Value& value) const;
   Rows rows(const Value& value, uint32_t fold = 1) const;
   Operand operand(const MapOperand& operand, uint32_t fold) const;
+  uint32_t rows_of(uint32_t every) const;  // of a cache whose rows stand for so many positions
   AttentionShape with_session(AttentionShape shape) const;
 
   const Model& model_;

@@ -29,6 +29,9 @@ struct Walk {
   void operator()(const ConvStep& s) const { all({s.x, s.out}); }
   void operator()(const LinearAttentionStep& s) const { all({s.q, s.k, s.v, s.decay, s.beta, s.out}); }
   void operator()(const SelectiveScanStep& s) const { all({s.x, s.dt, s.b, s.c, s.out}); }
+  void operator()(const CompressStep& s) const { all({s.values, s.scores, s.out}); }
+  void operator()(const StreamWeightsStep& s) const { all({s.mixes, s.out}); }
+  void operator()(const MixStreamsStep& s) const { all({s.x, s.weights, s.added, s.added_weights, s.out}); }
   void operator()(const MoeStep& s) const {
     const MoeSpec& moe = spec.moes[s.moe];
     all({moe.router_input, moe.input, moe.out});

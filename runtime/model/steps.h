@@ -137,6 +137,7 @@ struct AttendStep {
   Value q;               // a whole value
   StateId keys = 0;
   StateId values = 0;    // may be `keys`: the values are then the first dims of the keys
+  StateId beside = 0;    // rows beside the cache, where the shape has them
   const TensorInfo* sinks = nullptr;
   Value mask;            // made by a SelectStep; none: every earlier position is seen
   Value out;             // a whole value
@@ -149,6 +150,34 @@ struct SelectStep {
   Value weights;         // none: heads choose each for themselves
   StateId keys = 0;
   Value mask;            // a mask a head or one, 32 positions a word
+  bool spread = false;   // SelectShape::spread_tokens are those of the session
+};
+
+struct CompressStep {
+  CompressShape shape;
+  Value values;
+  Value scores;                       // none: a plain mean, without bias
+  const TensorInfo* bias = nullptr;
+  StateId state = 0;
+  Value out;
+};
+
+struct StreamWeightsStep {
+  StreamShape shape;
+  Value mixes;
+  const TensorInfo* scale = nullptr;
+  const TensorInfo* bias = nullptr;
+  Value out;
+};
+
+struct MixStreamsStep {
+  MixShape shape;
+  Value x;
+  Value weights;
+  uint32_t constant_weights = Value::kNone;  // in their place: index in ModelSpec::constants
+  Value added;
+  Value added_weights;
+  Value out;
 };
 
 struct ConvStep {
@@ -190,6 +219,6 @@ struct MoeStep {
 };
 
 using Step = std::variant<EmbedStep, NormStep, MapStep, MatmulStep, HeadsStep, RopeStep, StoreKvStep, StoreRowsStep, AttendStep, SelectStep, ConvStep,
-                          LinearAttentionStep, SelectiveScanStep, MoeStep>;
+                          LinearAttentionStep, SelectiveScanStep, CompressStep, StreamWeightsStep, MixStreamsStep, MoeStep>;
 
 }  // namespace hotset

@@ -65,7 +65,7 @@ uint64_t scratch_of_selection(const ModelSpec& spec, const WorkspaceShape& shape
     const auto* select = std::get_if<SelectStep>(&step);
     if (select == nullptr) continue;
     SelectShape with_context = select->shape;
-    with_context.context_tokens = shape.context_tokens;
+    with_context.context_tokens = (shape.context_tokens + select->shape.every - 1) / select->shape.every;
     const uint64_t token_bytes = with_context.token_scratch_bytes();
     most = std::max(most, token_bytes * std::clamp<uint64_t>(kSelectBytes / token_bytes, 1, shape.batch_tokens));
   }

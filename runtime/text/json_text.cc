@@ -80,6 +80,17 @@ std::optional<std::vector<std::string_view>> json_items(std::string_view text) {
   return parts_of(trimmed(text));
 }
 
+size_t json_extent(std::string_view text) {
+  int depth = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') at = string_end(text, at) - 1;
+    else if (c == '{' || c == '[') ++depth;
+    else if ((c == '}' || c == ']') && --depth <= 0) return at + 1;
+  }
+  return text.size();
+}
+
 std::string json_quoted(std::string_view text) {
   return nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

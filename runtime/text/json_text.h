@@ -19,6 +19,9 @@ std::optional<std::vector<std::pair<std::string, std::string_view>>> json_member
 // The values of an array, as they stand in `text`; nullopt when it is none.
 std::optional<std::vector<std::string_view>> json_items(std::string_view text);
 
+// Bytes of the object or list that `text` begins with, by its brackets alone; all of `text` where it does not end.
+size_t json_extent(std::string_view text);
+
 // `text` as a JSON string; bytes that are not UTF-8 become U+FFFD.
 std::string json_quoted(std::string_view text);
 

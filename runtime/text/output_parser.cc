@@ -52,6 +52,7 @@ size_t begun_mark_bytes(std::string_view text, const std::vector<std::string_vie
 FoundMark find_mark(std::string_view text, const std::vector<std::string_view>& marks) {
   FoundMark found;
   for (size_t i = 0; i < marks.size(); ++i) {
+    if (marks[i].empty()) continue;
     const size_t place = text.find(marks[i]);
     const bool longer = place == found.place && place != std::string_view::npos && marks[i].size() > marks[found.index].size();
     if (place < found.place || longer) found = {place, i};

@@ -8,11 +8,13 @@
 
 namespace hotset {
 
-// A block of calls: text from `open` to `close`.
+// A block of calls: text from `open` to `close`, or to the end of the output where that is empty.
 struct ToolMarks {
-  std::string_view open;
+  std::string_view open;  // of one byte where may_begin is given
   std::string_view close;
   ToolNotation parse;
+  // Calls in no mark: they count where content begins with `open`, for as long as the text may become one.
+  bool (*may_begin)(std::string_view text) = nullptr;
 };
 
 struct OutputSyntax {
@@ -21,6 +23,7 @@ struct OutputSyntax {
   std::string_view reasoning_open;  // empty: the family does not mark reasoning
   std::string_view reasoning_close;
   std::vector<ToolMarks> tools;
+  std::vector<std::string_view> dropped;  // marks within content that part nothing
 };
 
 // The syntax that a model's chat template names in its text. Without any mark, all output is content.

@@ -78,8 +78,12 @@ Result<std::unique_ptr<PreTokenizer>> PreTokenizer::create(std::string_view name
              static_cast<int>(std::min<size_t>(name.size(), 64)), name.data());
     rule = find_pre_tokenizer_rule("default");
   }
-  std::unique_ptr<PreTokenizer> made(new PreTokenizer(*rule));
-  for (const SplitStep& step : rule->steps) HOTSET_RETURN_IF_ERROR(made->add_step(step));
+  return create(*rule);
+}
+
+Result<std::unique_ptr<PreTokenizer>> PreTokenizer::create(const PreTokenizerRule& rule) {
+  std::unique_ptr<PreTokenizer> made(new PreTokenizer(rule));
+  for (const SplitStep& step : rule.steps) HOTSET_RETURN_IF_ERROR(made->add_step(step));
   return made;
 }
 

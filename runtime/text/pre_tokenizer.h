@@ -17,6 +17,8 @@ class PreTokenizer {
  public:
   // `name` as GGUF files give it. An unknown name gets the rule "default" and a warning in the log.
   static Result<std::unique_ptr<PreTokenizer>> create(std::string_view name);
+  // A rule of one's own, which must outlive it. Error: a pattern that PCRE2 does not take.
+  static Result<std::unique_ptr<PreTokenizer>> create(const PreTokenizerRule& rule);
   ~PreTokenizer();
   PreTokenizer(const PreTokenizer&) = delete;
   PreTokenizer& operator=(const PreTokenizer&) = delete;

@@ -139,6 +139,8 @@ constexpr PreTokenizerRule kRules[] = {
 
 }  // namespace
 
+std::span<const PreTokenizerRule> pre_tokenizer_rules() { return kRules; }
+
 const PreTokenizerRule* find_pre_tokenizer_rule(std::string_view name) {
   for (const PreTokenizerRule& rule : kRules) {
     if (rule.name == name) return &rule;

@@ -22,6 +22,9 @@ struct PreTokenizerRule {
   bool adds_bos = false;       // its models want a beginning token where their file does not say
 };
 
+// All of them, those that few models use under several names among them.
+std::span<const PreTokenizerRule> pre_tokenizer_rules();
+
 // nullptr where the name is not known.
 const PreTokenizerRule* find_pre_tokenizer_rule(std::string_view name);
 

@@ -2,89 +2,13 @@
 
 #include <algorithm>
 
+#include "runtime/text/call_builder.h"
 #include "runtime/text/json_text.h"
+#include "runtime/text/text_cursor.h"
 
 namespace hotset {
 
 namespace {
-
-// Reads a block from left to right.
-class Cursor {
- public:
-  explicit Cursor(std::string_view text) : rest_(text) {}
-
-  bool at_end() const { return rest_.empty(); }
-  void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size())); }
-
-  bool take(std::string_view text) {
-    if (!rest_.starts_with(text)) return false;
-    rest_.remove_prefix(text.size());
-    return true;
-  }
-
-  // The text before `end`, which is passed too; nullopt when it does not come.
-  std::optional<std::string_view> until(std::string_view end) {
-    const size_t place = rest_.find(end);
-    if (place == std::string_view::npos) return std::nullopt;
-    const std::string_view text = rest_.substr(0, place);
-    rest_.remove_prefix(place + end.size());
-    return text;
-  }
-
-  std::string_view rest() const { return rest_; }
-
- private:
-  std::string_view rest_;
-};
-
-// A tool's name. It stands bare in some notations, so other text must not pass for one.
-bool is_name(std::string_view text) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("_-.:/").find(c) != std::string_view::npos;
-  };
-  return !text.empty() && text.size() <= 256 && std::all_of(text.begin(), text.end(), fits);
-}
-
-bool is_parameter(std::string_view text) {
-  return !text.empty() && text.size() <= 256 && text.find_first_of("\r\n<>\"") == std::string_view::npos;
-}
-
-// Collects the arguments of one call.
-class CallBuilder {
- public:
-  CallBuilder(std::string_view name, const ToolTypes& types) : types_(types) { call_.name = name; }
-
-  void add(std::string_view parameter, std::string_view value) {
-    add_json(parameter, types_.to_json(call_.name, std::string(parameter), value));
-  }
-  void add_json(std::string_view parameter, const std::string& value) {
-    call_.arguments += call_.arguments.empty() ? "{" : ", ";
-    call_.arguments += json_quoted(parameter) + ": " + value;
-  }
-  ToolCall take() {
-    call_.arguments += call_.arguments.empty() ? "{}" : "}";
-    return std::move(call_);
-  }
-
- private:
-  const ToolTypes& types_;
-  ToolCall call_;
-};
-
-// {"name": ..., "arguments": {...}}; the arguments may be called parameters, or be JSON within a string.
-std::optional<ToolCall> call_of_json(std::string_view text) {
-  const auto members = json_members(text);
-  if (!members) return std::nullopt;
-  ToolCall call;
-  call.arguments = "{}";
-  for (const auto& [name, value] : *members) {
-    if (name == "name") call.name = json_unquoted(value).value_or("");
-    if (name == "id") call.id = json_unquoted(value).value_or("");
-    if (name == "arguments" || name == "parameters") call.arguments = json_unquoted(value).value_or(std::string(value));
-  }
-  if (call.name.empty() || !is_json_object(call.arguments)) return std::nullopt;
-  return call;
-}
 
 // One newline on either side belongs to the tags.
 std::string_view without_line_ends(std::string_view text) {
@@ -93,17 +17,23 @@ std::string_view without_line_ends(std::string_view text) {
   return text;
 }
 
-// <function=f> ... </function>, any number of them.
-ToolCalls functions_at(Cursor& cursor, const ToolTypes& types) {
+// <function=f> ... </function>, any number of them; between them parameters or, as Llama 3.1 has it, a JSON object.
+ToolCalls functions_at(TextCursor& cursor, const ToolTypes& types) {
   std::vector<ToolCall> calls;
   for (cursor.skip_blanks(); cursor.take("<function="); cursor.skip_blanks()) {
     const auto name = cursor.until(">");
-    if (!name || !is_name(*name)) return std::nullopt;
+    if (!name || !is_tool_name(*name)) return std::nullopt;
+    if (cursor.next() == '{') {
+      const auto arguments = cursor.until("</function>");
+      if (!arguments || !is_json_object(*arguments)) return std::nullopt;
+      calls.push_back({"", std::string(*name), std::string(trimmed(*arguments))});
+      continue;
+    }
     CallBuilder call(*name, types);
     for (cursor.skip_blanks(); cursor.take("<parameter="); cursor.skip_blanks()) {
       const auto parameter = cursor.until(">");
       const auto value = cursor.until("</parameter>");
-      if (!parameter || !value || !is_parameter(*parameter)) return std::nullopt;
+      if (!parameter || !value || !is_parameter_name(*parameter)) return std::nullopt;
       call.add(*parameter, without_line_ends(*value));
     }
     if (!cursor.take("</function>")) return std::nullopt;
@@ -117,8 +47,8 @@ ToolCalls functions_at(Cursor& cursor, const ToolTypes& types) {
 ToolCalls glm_call_of(std::string_view text, const ToolTypes& types) {
   const size_t name_end = std::min(text.find("<arg_key>"), text.size());
   const std::string_view name = trimmed(text.substr(0, name_end));
-  if (!is_name(name)) return std::nullopt;
-  Cursor cursor(text.substr(name_end));
+  if (!is_tool_name(name)) return std::nullopt;
+  TextCursor cursor(text.substr(name_end));
   CallBuilder call(name, types);
   for (cursor.skip_blanks(); cursor.take("<arg_key>"); cursor.skip_blanks()) {
     const auto parameter = cursor.until("</arg_key>");
@@ -133,17 +63,17 @@ ToolCalls glm_call_of(std::string_view text, const ToolTypes& types) {
 }
 
 // <invoke name="f"><parameter name="p" string="true">v</parameter></invoke>, with `mark` before each tag's name.
-ToolCalls invokes_at(Cursor& cursor, const std::string& mark, const ToolTypes& types) {
+ToolCalls invokes_at(TextCursor& cursor, const std::string& mark, const ToolTypes& types) {
   std::vector<ToolCall> calls;
   for (cursor.skip_blanks(); cursor.take("<" + mark + "invoke name=\""); cursor.skip_blanks()) {
     const auto name = cursor.until("\">");
-    if (!name || !is_name(*name)) return std::nullopt;
+    if (!name || !is_tool_name(*name)) return std::nullopt;
     CallBuilder call(*name, types);
     for (cursor.skip_blanks(); cursor.take("<" + mark + "parameter name=\""); cursor.skip_blanks()) {
       const auto parameter = cursor.until("\"");
       const auto attribute = cursor.until(">");
       const auto value = cursor.until("</" + mark + "parameter>");
-      if (!parameter || !attribute || !value || !is_parameter(*parameter)) return std::nullopt;
+      if (!parameter || !attribute || !value || !is_parameter_name(*parameter)) return std::nullopt;
       if (trimmed(*attribute) == "string=\"true\"") call.add_json(*parameter, json_quoted(*value));
       else call.add(*parameter, *value);
     }
@@ -155,7 +85,7 @@ ToolCalls invokes_at(Cursor& cursor, const std::string& mark, const ToolTypes& t
 }
 
 // The calls, if nothing but `close` follows them; a block that the model did not close is taken as well.
-ToolCalls closed(ToolCalls calls, Cursor& cursor, std::string_view close) {
+ToolCalls closed(ToolCalls calls, TextCursor& cursor, std::string_view close) {
   cursor.skip_blanks();
   if (calls && (cursor.at_end() || (cursor.take(close) && cursor.at_end()))) return calls;
   return std::nullopt;
@@ -175,7 +105,7 @@ std::optional<ToolCall> deepseek_call(std::string_view before, std::string_view 
     call.name = trimmed(after.substr(0, fence));
     call.arguments = trimmed(after.substr(begin, end - begin));
   }
-  if (!is_name(call.name) || !is_json_object(call.arguments)) return std::nullopt;
+  if (!is_tool_name(call.name) || !is_json_object(call.arguments)) return std::nullopt;
   return call;
 }
 
@@ -218,7 +148,7 @@ std::string ToolTypes::to_json(const std::string& tool, const std::string& param
 }
 
 ToolCalls parse_tool_call_tag(std::string_view block, const ToolTypes& types) {
-  Cursor cursor(block);
+  TextCursor cursor(block);
   if (!cursor.take("<tool_call>")) return std::nullopt;
   std::string_view text = trimmed(cursor.rest());
   if (text.ends_with("</tool_call>")) text.remove_suffix(std::string_view("</tool_call>").size());
@@ -229,17 +159,23 @@ ToolCalls parse_tool_call_tag(std::string_view block, const ToolTypes& types) {
     return std::vector<ToolCall>{std::move(*call)};
   }
   if (!text.starts_with("<function=")) return glm_call_of(text, types);
-  Cursor functions(text);
+  TextCursor functions(text);
   return closed(functions_at(functions, types), functions, "</tool_call>");
 }
 
 ToolCalls parse_function_tag(std::string_view block, const ToolTypes& types) {
-  Cursor cursor(block);
+  TextCursor cursor(block);
   return closed(functions_at(cursor, types), cursor, "</tool_call>");
 }
 
+ToolCalls parse_seed_calls(std::string_view block, const ToolTypes& types) {
+  TextCursor cursor(block);
+  if (!cursor.take("<seed:tool_call>")) return std::nullopt;
+  return closed(functions_at(cursor, types), cursor, "</seed:tool_call>");
+}
+
 ToolCalls parse_deepseek_calls(std::string_view block, const ToolTypes&) {
-  Cursor cursor(block);
+  TextCursor cursor(block);
   if (!cursor.take("<｜tool▁calls▁begin｜>")) return std::nullopt;
   std::vector<ToolCall> calls;
   for (cursor.skip_blanks(); cursor.take("<｜tool▁call▁begin｜>"); cursor.skip_blanks()) {
@@ -255,7 +191,7 @@ ToolCalls parse_deepseek_calls(std::string_view block, const ToolTypes&) {
 
 ToolCalls parse_dsml_calls(std::string_view block, const ToolTypes& types) {
   const std::string mark = "｜DSML｜";
-  Cursor cursor(block);
+  TextCursor cursor(block);
   for (const char* name : {"function_calls", "tool_calls"}) {
     if (cursor.take("<" + mark + name + ">")) return closed(invokes_at(cursor, mark, types), cursor, "</" + mark + name + ">");
   }
@@ -263,13 +199,13 @@ ToolCalls parse_dsml_calls(std::string_view block, const ToolTypes& types) {
 }
 
 ToolCalls parse_kimi_calls(std::string_view block, const ToolTypes&) {
-  Cursor cursor(block);
+  TextCursor cursor(block);
   if (!cursor.take("<|tool_calls_section_begin|>")) return std::nullopt;
   std::vector<ToolCall> calls;
   for (cursor.skip_blanks(); cursor.take("<|tool_call_begin|>"); cursor.skip_blanks()) {
     const auto id = cursor.until("<|tool_call_argument_begin|>");
     const auto arguments = cursor.until("<|tool_call_end|>");
-    if (!id || !arguments || !is_name(kimi_name(trimmed(*id))) || !is_json_object(*arguments)) return std::nullopt;
+    if (!id || !arguments || !is_tool_name(kimi_name(trimmed(*id))) || !is_json_object(*arguments)) return std::nullopt;
     calls.push_back({std::string(trimmed(*id)), std::string(kimi_name(trimmed(*id))), std::string(trimmed(*arguments))});
   }
   if (calls.empty()) return std::nullopt;
@@ -277,7 +213,7 @@ ToolCalls parse_kimi_calls(std::string_view block, const ToolTypes&) {
 }
 
 ToolCalls parse_minimax_calls(std::string_view block, const ToolTypes& types) {
-  Cursor cursor(block);
+  TextCursor cursor(block);
   if (!cursor.take("<minimax:tool_call>")) return std::nullopt;
   return closed(invokes_at(cursor, "", types), cursor, "</minimax:tool_call>");
 }

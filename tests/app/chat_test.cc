@@ -51,6 +51,7 @@ TEST_CASE("chat: reasoning is shown and not remembered") {
   FakeSession session(1000);
   Chat chat(engine, session, "", 0);
   session.next_answer = "<think>\nhm\n</think>\n\nhello ";
+  CHECK(session.shows_special);  // marks may be special tokens
   std::string shown;
   const auto show = [&](std::string_view text) {
     shown += text;

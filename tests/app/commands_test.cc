@@ -8,6 +8,7 @@
 
 namespace {
 
+using hotset::test::ProgramResult;
 using hotset::test::run_hotset;
 using hotset::test::TemporaryFile;
 using nlohmann::json;
@@ -130,4 +131,24 @@ TEST_CASE("program: tokenize goes there and back") {
   const json object = parse(run_hotset({"tokenize", "Once upon", "--json"}).out);
   CHECK(object["ids"] == json({3088, 650}));
   CHECK(object["pieces"] == json({"Once", " upon"}));
+}
+
+TEST_CASE("program: a machine's links are measured to a file that plan and simulate read") {
+  if (run_hotset({"devices", "--json"}).out.find("\"usable\": true") == std::string::npos) HOTSET_SKIP("no usable Vulkan device");
+  const TemporaryFile links("");
+  const ProgramResult written = run_hotset({"devices", "--links", links.path(), "--device", "vulkan"});
+  REQUIRE_MESSAGE(written.exit_code == 0, written.err);
+  CHECK(links.content().find("\"hotset_links\": 1") != std::string::npos);
+  const ProgramResult planned = run_hotset({"plan", "--shape", "qwen3-30b-a3b", "--links", links.path(), "--vram", "8G", "--ram", "32G"});
+  CHECK_MESSAGE(planned.exit_code == 0, planned.err);
+  const std::string trace = hotset::test::model_path("traces/generated.trace.txt");
+  const ProgramResult simulated =
+      run_hotset({"simulate", trace, "--policy", "lru", "--capacity", "25%", "--links", links.path(), "--expert-size", "1M"});
+  CHECK_MESSAGE(simulated.exit_code == 0, simulated.err);
+  CHECK(run_hotset({"devices", "--links", "/nowhere/at/all.json"}).exit_code != 0);
+  CHECK(run_hotset({"devices", "--links", links.path(), "--device", "cpu"}).err.find("no links") != std::string::npos);
+  CHECK(run_hotset({"devices", "--disk", links.path()}).err.find("--links") != std::string::npos);
+  const TemporaryFile broken("{\"hotset_links\": 1,");
+  CHECK(run_hotset({"plan", "--shape", "qwen3-30b-a3b", "--links", broken.path(), "--vram", "8G", "--ram", "32G"}).err.find("not JSON") !=
+        std::string::npos);
 }

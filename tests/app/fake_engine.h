@@ -16,6 +16,7 @@ class FakeSession : public Session {
   std::string next_answer;           // what generate() writes, one byte a token
   std::string timeline;              // everything fed and not rewound
   std::vector<std::string> prompts;  // what each generate() was given
+  bool shows_special = false;
 
   Status feed(std::span<const TokenId> tokens, const LogitsSink&) override {
     if (timeline.size() + tokens.size() > context_tokens_) return error(Code::kInvalidArgument, "context full");
@@ -25,6 +26,7 @@ class FakeSession : public Session {
   std::span<const float> logits() const override { return {}; }
   TokenId sample() override { return 0; }
   Status set_sampler(const SamplerOptions&) override { return ok_status(); }
+  void set_logits_filter(LogitsFilter) override {}
 
   Result<StopReason> generate(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink) override {
     prompts.emplace_back(prompt.begin(), prompt.end());
@@ -38,16 +40,19 @@ class FakeSession : public Session {
     return StopReason::kEndOfText;
   }
 
+  void show_special(bool shown) override { shows_special = shown; }
   void rewind(uint32_t position) override { timeline.resize(position); }
   uint32_t position() const override { return static_cast<uint32_t>(timeline.size()); }
   void request_stop() override {}
   void clear_stop() override {}
   SessionStats stats() const override { return {}; }
-  Status trace_to(const std::string&) override { return ok_status(); }
+  Status trace_to(const std::string&, TraceContent) override { return ok_status(); }
+  const RunHistory& history() const override { return history_; }
   std::string explain() const override { return {}; }
 
  private:
   const uint32_t context_tokens_;
+  const RunHistory history_;
 };
 
 class FakeEngine : public Engine {
@@ -59,6 +64,7 @@ class FakeEngine : public Engine {
   }
   Status set_vram_budget(uint64_t) override { return ok_status(); }
   Status set_ram_budget(uint64_t) override { return ok_status(); }
+  Result<uint64_t> give_vram_back(uint64_t) override { return uint64_t{0}; }
   uint32_t vocab_size() const override { return 256; }
   uint32_t context_tokens() const override { return context_tokens_; }
   const std::string& device_name() const override { return name_; }

@@ -45,7 +45,7 @@ TEST_CASE("option table: what is set is what is got") {
       {"device", "NVIDIA"}, {"vram", "1048576"}, {"vram", "80%"},      {"vram", "12.5%"},   {"vram", "auto"},
       {"vram", "0"},        {"ctx", "8192"},     {"batch", "1"},       {"threads", "3"},    {"policy", "lru"},
       {"ram", "80%"},       {"ram", "auto"},     {"miss", "cpu"},      {"prefetch", "history"}, {"hot-set", "a b"}, {"pack", "x"},
-      {"kv-type", "f32"},   {"dense-attention", "true"}, {"validation", "true"}, {"seed", "18446744073709551615"},       {"temp", "0.7"},
+      {"kv-type", "f32"},   {"block-sparse", "true"}, {"validation", "true"}, {"seed", "18446744073709551615"},       {"temp", "0.7"},
       {"temp", "0"},        {"top-k", "1"},      {"top-p", "0.5"},     {"min-p", "0"},      {"repeat-penalty", "1.1"},
       {"repeat-last-n", "0"}};
   for (const auto& [name, text] : table) {

@@ -1,5 +1,5 @@
 // What kinds of attention add to the plain one, on both devices: windows, chunks, masks, sinks, capped scores, strides, keys that
-// are values too, sizes of heads; each against a reference in double, and with the same bits under any split of the tokens.
+// are values too, rows beside the cache, sizes of heads; each against a reference in double, and with the same bits under any split of the tokens.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -44,12 +44,14 @@ struct Attention {
   std::vector<uint32_t> mask;
   uint32_t mask_words = 0;
   uint32_t mask_heads = 1;
-  Buffer key_buffer, value_buffer, query_buffer, sink_buffer, mask_buffer, scratch;
+  std::vector<float> beside;  // as many as keys, for simplicity
+  Buffer key_buffer, value_buffer, query_buffer, sink_buffer, mask_buffer, beside_buffer, scratch;
 
   Attention(Rig& r, AttentionShape s, uint32_t options, uint32_t p, uint32_t tokens) : rig(r), shape(s), position(p), n(tokens) {
     keys = fill(key_buffer, key_stride(), 1);
     if (shape.value_stride == 0 || shape.value_stride != shape.key_stride) values = fill(value_buffer, value_stride(), 2);
     else values = keys;
+    if (shape.beside_every != 0) beside = fill(beside_buffer, key_stride(), 5);
     queries = random_floats(size_t{n} * shape.heads * shape.head_dim, 3);
     query_buffer = rig.upload(queries);
     sinks = random_floats(shape.heads, 4, 3);
@@ -89,32 +91,49 @@ struct Attention {
     mask_buffer = rig.upload(mask);
   }
 
+  bool in_mask(uint32_t t, uint32_t kv_head, uint32_t key) const {
+    const size_t row = size_t{t} * mask_heads + (mask_heads == 1 ? 0 : kv_head);
+    return mask.empty() || (mask[row * mask_words + key / 32] >> key % 32 & 1) != 0;
+  }
   bool sees(uint32_t t, uint32_t kv_head, uint32_t key) const {
     const uint32_t own = position + t;
     if (key > own || (shape.window != 0 && key + shape.window <= own) || (shape.chunk != 0 && key / shape.chunk != own / shape.chunk)) return false;
-    const size_t row = size_t{t} * mask_heads + (mask_heads == 1 ? 0 : kv_head);
-    return mask.empty() || (mask[row * mask_words + key / 32] >> key % 32 & 1) != 0;
+    return shape.beside_every != 0 || in_mask(t, kv_head, key);
+  }
+
+  struct Row {
+    const float* key;
+    const float* value;
+  };
+  // What token t sees: rows of the cache, then those beside it.
+  std::vector<Row> seen_rows(uint32_t t, uint32_t kv_head) const {
+    std::vector<Row> rows;
+    for (uint32_t key = 0; key <= position + t; ++key) {
+      if (!sees(t, kv_head, key)) continue;
+      rows.push_back({&keys[size_t{key} * key_stride() + kv_head * shape.head_dim], &values[size_t{key} * value_stride() + kv_head * shape.value_dim]});
+    }
+    for (uint32_t row = 0; shape.beside_every != 0 && row < (position + t + 1) / shape.beside_every; ++row) {
+      if (in_mask(t, 0, row)) rows.push_back({&beside[size_t{row} * key_stride()], &beside[size_t{row} * key_stride()]});
+    }
+    return rows;
   }
 
   std::vector<double> reference(uint32_t t, uint32_t head) const {
     const uint32_t kv_head = head / (shape.heads / shape.kv_heads);
     const bool has_sinks = sink_buffer.size_bytes() != 0;
     double top = has_sinks ? double{sinks[head]} : -1e300, weight = 0;
-    std::vector<double> scores(position + t + 1), out(shape.value_dim);
-    for (uint32_t key = 0; key < scores.size(); ++key) {
-      const float* k = &keys[size_t{key} * key_stride() + kv_head * shape.head_dim];
-      for (uint32_t d = 0; d < shape.head_dim; ++d) scores[key] += double{queries[(size_t{t} * shape.heads + head) * shape.head_dim + d]} * double{k[d]};
-      scores[key] *= double{shape.scale};
-      if (shape.softcap != 0) scores[key] = double{shape.softcap} * std::tanh(scores[key] / double{shape.softcap});
-      if (sees(t, kv_head, key)) top = std::max(top, scores[key]);
+    const std::vector<Row> rows = seen_rows(t, kv_head);
+    std::vector<double> scores(rows.size()), out(shape.value_dim);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      for (uint32_t d = 0; d < shape.head_dim; ++d) scores[i] += double{queries[(size_t{t} * shape.heads + head) * shape.head_dim + d]} * double{rows[i].key[d]};
+      scores[i] *= double{shape.scale};
+      if (shape.softcap != 0) scores[i] = double{shape.softcap} * std::tanh(scores[i] / double{shape.softcap});
+      top = std::max(top, scores[i]);
     }
     if (has_sinks) weight = std::exp(double{sinks[head]} - top);
-    for (uint32_t key = 0; key < scores.size(); ++key) {
-      if (!sees(t, kv_head, key)) continue;
-      weight += std::exp(scores[key] - top);
-      for (uint32_t d = 0; d < shape.value_dim; ++d) {
-        out[d] += std::exp(scores[key] - top) * double{values[size_t{key} * value_stride() + kv_head * shape.value_dim + d]};
-      }
+    for (size_t i = 0; i < rows.size(); ++i) {
+      weight += std::exp(scores[i] - top);
+      for (uint32_t d = 0; d < shape.value_dim; ++d) out[d] += std::exp(scores[i] - top) * double{rows[i].value[d]};
     }
     for (double& value : out) value = weight == 0 ? 0 : value / weight;
     return out;
@@ -131,6 +150,7 @@ struct Attention {
     if (mask_words != 0) inputs.mask = mask_buffer.address() + uint64_t{first} * mask_heads * mask_words * sizeof(uint32_t);
     inputs.mask_words = mask_words;
     inputs.mask_heads = mask_heads;
+    if (shape.beside_every != 0) inputs.beside = beside_buffer.address();
     rig.control_block() = {position + first, 0, 0, 0};
     const Status status = rig.run([&](Ops& ops) {
       ops.attention(shape, {query_buffer.address() + first * row, count * row}, cache, rig.tensor(out), rig.tensor(scratch), count, phase, inputs);
@@ -233,6 +253,20 @@ TEST_CASE("attention options: rows apart, and rows that are keys and values at o
       AttentionShape latent = shape_of({16, 1, 576, 512}, kv, 80);
       latent.key_stride = latent.value_stride = 576;
       check_attention(rig, latent, kv == KvElement::kF16 ? kMask | 0u : 0u, 66, 3);
+    }
+  });
+}
+
+TEST_CASE("attention options: rows beside the cache, of which the mask chooses") {
+  on_both_devices([](auto& rig) {
+    for (const uint32_t options : {0u, kWindow | kSinks, kWindow | kSinks | kMask}) {
+      for (const auto& [every, context, position] : {std::array{4u, 80u, 0u}, {4u, 80u, 66u}, {128u, 400u, 250u}, {4u, 3000u, 2990u}, {2u, 3000u, 1022u}}) {
+        AttentionShape shape = shape_of({4, 1, 64, 64}, every == 128 ? KvElement::kF32 : KvElement::kF16, context);
+        shape.key_stride = shape.value_stride = 64;
+        shape.beside_every = every;
+        set(shape, options, 8, 0);
+        check_attention(rig, shape, options, position, 6);
+      }
     }
   });
 }

@@ -73,16 +73,18 @@ struct Selection {
   }
 
   std::vector<uint32_t> expected(uint32_t t, uint32_t index) const {
-    const uint32_t seen = position + t + 1, blocks = (seen + shape.block - 1) / shape.block;
+    const uint32_t own = position + t + 1, seen = own / shape.every, blocks = (seen + shape.block - 1) / shape.block;
     std::vector<double> best(blocks, -INFINITY);
     for (uint32_t at = 0; at < seen; ++at) best[at / shape.block] = std::max(best[at / shape.block], score(t, index, at));
-    for (uint32_t own = 0; own < std::min(shape.own_blocks, blocks); ++own) best[blocks - 1 - own] = INFINITY;
+    for (uint32_t back = 0; back < std::min(shape.own_blocks, blocks); ++back) best[blocks - 1 - back] = INFINITY;
     std::vector<uint32_t> order(blocks), words(shape.mask_words());
     std::iota(order.begin(), order.end(), 0u);
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return best[a] > best[b]; });
     order.resize(std::min(blocks, shape.top_k));
-    for (uint32_t at = 0; at < seen; ++at) {
-      if (std::find(order.begin(), order.end(), at / shape.block) != order.end()) words[at / 32] |= 1u << at % 32;
+    const uint32_t each = shape.spread_tokens != 0 ? shape.every : 1;
+    for (uint32_t bit = 0; bit < (shape.spread_tokens != 0 ? own : seen); ++bit) {
+      const uint32_t at = bit / each;
+      if (at >= seen || std::find(order.begin(), order.end(), at / shape.block) != order.end()) words[bit / 32] |= 1u << bit % 32;
     }
     return words;
   }
@@ -138,6 +140,24 @@ TEST_CASE("select: the best blocks by each head, those of the token's own first"
           Selection(rig, {shape_of(false, 3, 32, top_k, block, own, 262, own == 1 ? KvElement::kF32 : KvElement::kF16), position, 6}).check();
           if (block == 4) Selection(rig, {shape_of(true, 4, 16, top_k, block, own, 262, KvElement::kF16), position, 3}).check();
         }
+      }
+    }
+  });
+}
+
+// Runs of positions in place of positions: a mask of runs, or of the positions of all.
+TEST_CASE("select: the best runs that are over, spread over their positions with those of the token's own run") {
+  on_both_devices([](auto& rig) {
+    for (const uint32_t every : {4u, 7u, 40u}) {
+      for (const auto& [top_k, position] : {std::pair{1u, 0u}, {3u, 9u}, {5u, 180u}, {2u, 195u}}) {
+        CAPTURE(every);
+        CAPTURE(top_k);
+        CAPTURE(position);
+        SelectShape shape = shape_of(true, 4, 16, top_k, 1, 0, (200 + every - 1) / every, KvElement::kF16);
+        shape.every = every;
+        Selection(rig, {shape, position, 5}).check();
+        shape.spread_tokens = 200;
+        Selection(rig, {shape, position, 5}).check();
       }
     }
   });

@@ -248,11 +248,11 @@ TEST_CASE("faults: a full disk ends the trace with a whole line, keeps the old h
   {
     const auto engine = open_engine(options);
     auto session = open_session(*engine);
-    CHECK(session->trace_to("/dev/full").code() == Code::kIo);
-    REQUIRE(session->trace_to(trace).ok());
+    CHECK(session->trace_to("/dev/full", TraceContent::kRouting).code() == Code::kIo);
+    REQUIRE(session->trace_to(trace, TraceContent::kRouting).ok());
     CHECK(tell(*session).logits == reference.logits);
     const FullDisk full(150);
-    REQUIRE(session->trace_to("").ok());
+    REQUIRE(session->trace_to("", TraceContent::kRouting).ok());
     session.reset();
   }
   CHECK(log.count("the trace ends after") == 1);

@@ -36,6 +36,7 @@ EngineOptions options_for(const Fixture& fixture, KvType kv) {
   EngineOptions options;
   options.model_path = fixture.folder + "/model.gguf";
   options.kv_type = kv;
+  options.miss = MissChoice::kGpu;  // the CPU rounds
   options.context_tokens = 64;
   return options;
 }

@@ -39,6 +39,44 @@ TEST_CASE("heatmap: draws the shipped trace, with the hit rate that a run would 
   std::filesystem::remove(options.picture_path);
 }
 
+// Pictures with a panel for links are higher: the height stands in bytes 20 to 23 of a PNG.
+TEST_CASE("heatmap: transfers of a trace and of a run get a panel") {
+  const auto height_of = [](const std::string& path) {
+    const auto png = read_whole_file(path, 1 << 24);
+    REQUIRE(png.ok());
+    const auto* bytes = reinterpret_cast<const unsigned char*>(png->data()) + 20;
+    return bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
+  };
+  HeatmapOptions options;
+  options.trace_path = temporary("hotset_heatmap_in.txt");
+  options.picture_path = temporary("hotset_heatmap_links.png");
+  options.capacity = 1;
+  const std::string routing = "# MOETRACE 1\n# model: m   moe_layers: 1   experts: 4   top_k: 1\n0\t0\td\t1\n";
+  REQUIRE(write_whole_file(options.trace_path, routing).ok());
+  REQUIRE(draw_heatmap(options).ok());
+  const int plain = height_of(options.picture_path);
+  REQUIRE(write_whole_file(options.trace_path, routing + "# link h2d 0 1 4096 1000 2000\n").ok());
+  const auto traced = draw_heatmap(options);
+  REQUIRE(traced.ok());
+  CHECK(traced->transfers == 1);
+  CHECK(height_of(options.picture_path) > plain);
+  const auto run_with = [&](const char* bytes) {
+    return std::string(R"({"model": "m", "history": {"layers": 1, "experts": 4, "experts_used": 1, "uses": [0, 2, 0, 1], "stretches": [)") +
+           R"({"tokens": 3, "ns": 1000000, "lookups": 4, "hits": 1, "disk_to_host_bytes": 0, "host_to_device_bytes": )" + bytes + "}]}}";
+  };
+  REQUIRE(write_whole_file(options.trace_path, run_with("0")).ok());
+  const auto run = draw_heatmap(options);
+  REQUIRE_MESSAGE(run.ok(), run.status().message());
+  CHECK(run->tokens == 3);
+  CHECK(run->hit_rate == doctest::Approx(0.25));
+  CHECK(height_of(options.picture_path) == plain);
+  REQUIRE(write_whole_file(options.trace_path, run_with("4096")).ok());
+  REQUIRE(draw_heatmap(options).ok());
+  CHECK(height_of(options.picture_path) > plain);
+  std::filesystem::remove(options.trace_path);
+  std::filesystem::remove(options.picture_path);
+}
+
 TEST_CASE("heatmap: what it cannot do it says") {
   HeatmapOptions options;
   options.trace_path = test::model_path("traces/heldout.trace.txt");

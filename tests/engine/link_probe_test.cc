@@ -57,6 +57,9 @@ LinkProbe some_probe() {
   probe.rates.copy_ns = 12345;
   probe.rates.ram_bytes_per_s = 5e10 / 3;
   probe.rates.stop_ns = 61000;
+  probe.rates.cpu_bytes_per_s = 3.3e10;
+  probe.rates.operation_ns = 4100;
+  probe.rates.submit_ns = 31000;
   probe.rates.copies_overlap = false;
   probe.copy_path = CopyPath::kDirect;
   probe.copies[static_cast<size_t>(CopyPath::kDirect)] = {2.4e10, 12345.5};
@@ -68,6 +71,8 @@ LinkProbe some_probe() {
 void check_same(const LinkProbe& a, const LinkProbe& b) {
   CHECK(write_link_file(a, {}) == write_link_file(b, {}));
   CHECK(a.rates.copy_ns == b.rates.copy_ns);
+  CHECK(a.rates.operation_ns == b.rates.operation_ns);
+  CHECK(a.rates.submit_ns == b.rates.submit_ns);
   CHECK(a.rates.ram_bytes_per_s == b.rates.ram_bytes_per_s);
   CHECK(a.rates.unified == b.rates.unified);
   CHECK(a.copy_path == b.copy_path);
@@ -198,8 +203,8 @@ TEST_CASE("link file: broken, foreign and old files are told from good ones") {
   const Case cases[] = {
       {"empty", "", Code::kInvalidArgument},
       {"bytes", std::string(1000, '\xff'), Code::kInvalidArgument},
-      {"an older version", with("hotset links 1", "hotset links 0"), Code::kInvalidArgument},
-      {"a newer version", with("hotset links 1", "hotset links 10"), Code::kInvalidArgument},
+      {"an older version", with("hotset links 2", "hotset links 1"), Code::kInvalidArgument},
+      {"a newer version", with("hotset links 2", "hotset links 20"), Code::kInvalidArgument},
       {"another device", write_link_file(some_probe(), {"Another GPU", "10de-2684", 8}), Code::kInvalidArgument},
       {"another driver", write_link_file(some_probe(), {"Some GPU", "10de-2685", 8}), Code::kInvalidArgument},
       {"other threads", write_link_file(some_probe(), {"Some GPU", "10de-2684", 4}), Code::kInvalidArgument},

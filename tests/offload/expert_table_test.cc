@@ -32,6 +32,21 @@ TEST_CASE("expert table: layers of other sizes are other classes, the smallest f
   CHECK(table.class_experts(SizeClassId{1}) == 12);
 }
 
+TEST_CASE("expert table: layers of fewer experts") {
+  const ExpertTable table = test::make_uneven_table({6, 2, 3}, {500, 500, 3000});
+  CHECK(table.experts() == 6);
+  CHECK(table.experts(1) == 2);
+  CHECK(table.entries() == 18);
+  CHECK(table.count() == 11);
+  CHECK(table.has({1, 1}));
+  CHECK_FALSE(table.has({1, 2}));
+  CHECK_FALSE(table.has({3, 0}));
+  CHECK(table.class_experts(SizeClassId{0}) == 8);
+  CHECK(table.class_floor(SizeClassId{0}, 4) == 4 + 2);
+  CHECK(table.class_floor(SizeClassId{1}, 4) == 3);
+  CHECK(table.total_bytes() == 8 * table.record_bytes(0) + 3 * table.record_bytes(2));
+}
+
 TEST_CASE("expert table: experts in pieces of their own, over two parts") {
   ExpertTableBuilder builder({1000, 1000});
   const ByteRange ranges[] = {{0, 0, 100}, {1, 0, 200}, {1, 500, 100}, {0, 700, 200}};
@@ -72,13 +87,6 @@ TEST_CASE("expert table: broken layers") {
 }
 
 TEST_CASE("expert table: layers that do not go together") {
-  SUBCASE("other experts") {
-    ExpertTableBuilder builder({1000});
-    const ByteRange first[] = {{0, 0, 100}};
-    const ByteRange second[] = {{0, 100, 100}};
-    REQUIRE(builder.add_stacked_layer(4, first).ok());
-    CHECK(builder.add_stacked_layer(5, second).code() == Code::kUnsupported);
-  }
   SUBCASE("overlap") {
     ExpertTableBuilder builder({1000});
     const ByteRange first[] = {{0, 0, 100}};

@@ -34,6 +34,16 @@ struct PackRig : DiskRig {
 
 }  // namespace
 
+TEST_CASE("pack: layers of fewer experts") {
+  PackRig rig;
+  rig.table = test::make_uneven_table({5, 2, 4}, {5000, 5000, 9000});
+  REQUIRE(rig.write().ok());
+  const auto pack = rig.open_pack();
+  REQUIRE_MESSAGE(pack.ok(), pack.status().message());
+  CHECK((*pack)->check_all({}).ok());
+  CHECK(std::filesystem::file_size(rig.path) == PackLayout(rig.table).file_bytes());
+}
+
 TEST_CASE("pack: a tier that reads from it holds the same bytes in one part each") {
   PackRig rig;
   uint64_t told_bytes = 0;

@@ -53,6 +53,29 @@ TEST_CASE("residency: a miss is copied and published, a hit is neither") {
   CHECK(!rig.residency->resident(9, 400));
 }
 
+TEST_CASE("residency: layers of fewer experts keep their own, and nothing else stands for the others") {
+  const ExpertTable table = test::make_uneven_table({8, 2, 3}, {100, 100, 900});
+  const auto least = plan_slots(table, least_slot_bytes(table, 3), 3);
+  REQUIRE(least.ok());
+  CHECK(*least == std::vector<uint32_t>{3 + 2, 3});
+  Rig rig(test::make_uneven_table({8, 2, 3}, {100, 100, 900}), *least, 3);
+  for (uint16_t round = 0; round < 20; ++round) {
+    const auto at = [&](uint16_t step) { return static_cast<uint16_t>((round * 3 + step) % 8); };
+    rig.use(0, {at(0), at(1), at(2)});
+    rig.use(1, {0, 1, 1});
+    rig.use(2, {0, 1, 2});
+    CHECK(rig.holds_its_bytes(0, at(2)));
+    CHECK(rig.holds_its_bytes(1, 1));
+    CHECK(rig.holds_its_bytes(2, 2));
+    if (round > 0) CHECK(rig.use(1, {0, 1}).hits == 2);
+  }
+  CHECK(rig.residency->acquire(1, std::vector<uint16_t>{2}, Access::kDecode).status().code() == Code::kInvalidArgument);
+  CHECK_FALSE(rig.residency->resident(1, 2));
+  CHECK(rig.residency->max_scan_wave(1) == 2);
+  CHECK(rig.address(1, 2) == 0);
+  CHECK(rig.host->size_bytes() == rig.table.total_bytes());
+}
+
 TEST_CASE("residency: the evicted leave the device table") {
   Rig rig(test::make_table(8, {100}), {3}, 2);
   rig.use(0, {0, 1});
@@ -230,4 +253,64 @@ TEST_CASE("residency: parts that do not go together are refused") {
       {table, *host, &link, device_table, {&slab, 1}, slots, 2, "fifo"},
   };
   for (const ResidencyParts& parts : rows) CHECK(Residency::create(parts).status().code() == Code::kInvalidArgument);
+}
+
+TEST_CASE("residency: without slots a token finds nothing in VRAM, whatever a prompt left there") {
+  Rig rig(test::make_table(8, {100, 900}), {6, 6}, 2);
+  Serving serving;
+  serving.use_slots = false;
+  CHECK(rig.residency->set_serving(serving).code() == Code::kInvalidArgument);  // a wait needs a slot
+  serving.decode = MissMode::kCpu;
+  REQUIRE(rig.residency->set_serving(serving).ok());
+  rig.use(0, {0, 1, 2}, Access::kScan);
+  CHECK(rig.holds_its_bytes(0, 1));
+  CHECK(rig.residents(0) == 3);
+  rig.residency->begin_token();
+  CHECK(rig.residents(0) == 0);
+  CHECK(rig.address(0, 1) == 0);
+  const Acquired acquired = rig.use(0, {1, 5});
+  CHECK(acquired.hits == 0);
+  CHECK(acquired.misses == 2);
+  CHECK(rig.residency->stats().on_host == 2);
+  rig.residency->end_token();
+  CHECK(rig.residents(0) == 0);
+  serving.use_slots = true;
+  REQUIRE(rig.residency->set_serving(serving).ok());
+  rig.use(0, {0, 1}, Access::kLoad);
+  rig.residency->begin_token();
+  CHECK(rig.residents(0) == 2);
+}
+
+TEST_CASE("residency: copies are reported when they are there") {
+  Rig rig(test::make_table(8, {100}), {4}, 2);
+  LinkEvents events;
+  rig.residency->set_events(&events);
+  std::vector<LinkEvent> seen;
+  const auto drain = [&] { events.drain([&](const LinkEvent& event) { seen.push_back(event); }); };
+  rig.use(0, {3, 5});
+  drain();
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].expert == ExpertId{0, 3});
+  CHECK(seen[0].link == EventLink::kHostToDevice);
+  CHECK(seen[0].bytes == rig.table.record_bytes(0));
+  rig.link->delayed = true;
+  rig.use(0, {1});
+  rig.residency->poll();
+  drain();
+  CHECK(seen.size() == 2);
+  rig.link->complete(2);
+  rig.residency->poll();
+  drain();
+  CHECK(seen.size() == 3);
+  rig.link->delayed = false;
+  rig.link->fail_submit_in = 1;
+  CHECK_FALSE(rig.residency->acquire(0, std::vector<uint16_t>{6}, Access::kDecode).ok());
+  rig.residency->poll();
+  drain();
+  CHECK(seen.size() == 3);
+  CHECK_FALSE(events.waits());
+  rig.residency->set_events(nullptr);
+  rig.use(0, {7});
+  drain();
+  CHECK(seen.size() == 3);
 }

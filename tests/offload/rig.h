@@ -31,7 +31,7 @@ struct Rig {
     REQUIRE(planned.ok());
     slab_sizes = *planned;
     link = std::make_unique<FakeLink>(slab_sizes);
-    device_table.assign(table.count(), 77);
+    device_table.assign(table.entries(), 77);
     std::vector<Slab> slabs;
     for (uint32_t i = 0; i < slab_sizes.size(); ++i) slabs.push_back({SlabId{i}, kSlabBase + i * kSlabStride, slab_sizes[i]});
     auto made_residency = Residency::create({table, *host, link.get(), device_table, slabs, slots, top_k, "lru"});

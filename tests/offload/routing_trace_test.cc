@@ -73,6 +73,32 @@ TEST_CASE("routing trace: lines of a later version's comments are passed over") 
   CHECK(trace->tokens() == 2);
 }
 
+TEST_CASE("routing trace: transfers") {
+  const auto trace = RoutingTrace::parse(kHeader + "0\t0\td\t1|2\n# link h2d 1 2 4096 100 50\n# link disk 0 7 8192 120 900\n0\t1\td\t3|4\n");
+  REQUIRE_MESSAGE(trace.ok(), trace.status().message());
+  CHECK(trace->tokens() == 2);
+  REQUIRE(trace->links().size() == 2);
+  CHECK(trace->links()[0].link == EventLink::kHostToDevice);
+  CHECK(trace->links()[0].expert == ExpertId{1, 2});
+  CHECK(trace->links()[1].link == EventLink::kDiskToHost);
+  CHECK(trace->links()[1].bytes == 8192);
+  CHECK(trace->links()[1].start_ns == 120);
+  CHECK(trace->links()[1].duration_ns == 900);
+  for (const char* broken : {"# link", "# link ", "# link up 1 2 3 4 5", "# link h2d 1 2 3 4", "# link h2d 1 2 3 4 5 6", "# link h2d 1 2 -3 4 5",
+                             "# link h2d 1 2 x 4 5", "# link h2d 70000 2 3 4 5", "# link disk 1 2 3 4 99999999999999999999", "# link h2d 2 2 3 4 5",
+                             "# link h2d 1 8 3 4 5"}) {
+    CAPTURE(broken);
+    const auto refused = RoutingTrace::parse(kHeader + "0\t0\td\t1|2\n" + broken + "\n");
+    if (std::string_view(broken) == "# link" || std::string_view(broken) == "# link ") {
+      CHECK(refused.ok());  // a comment
+      continue;
+    }
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.status().code() == Code::kCorrupt);
+    CHECK(refused.status().message().find("transfer") != std::string::npos);
+  }
+}
+
 TEST_CASE("routing trace: the shipped ones") {
   const auto trace = RoutingTrace::load(test::model_path("traces/heldout.trace.txt"));
   REQUIRE_MESSAGE(trace.ok(), trace.status().message());

@@ -202,7 +202,8 @@ double simulate_tokens(const LinkRates& rates, const TokenWork& work, const Sett
     layers_ns += draw.times * player.play(setting, draw);
     layers += draw.times;
   }
-  return work.fixed_ns + static_cast<double>(work.dense_bytes) / dense_rate * 1e9 + layers_ns * work.moe_layers / static_cast<double>(layers);
+  const double fixed_ns = work.fixed_ns + static_cast<double>(rates.submit_ns * work.submits + rates.operation_ns * work.operations);
+  return fixed_ns + static_cast<double>(work.dense_bytes) / dense_rate * 1e9 + layers_ns * work.moe_layers / static_cast<double>(layers);
 }
 
 }  // namespace hotset::test

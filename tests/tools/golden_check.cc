@@ -22,8 +22,7 @@ Result<bool> check(const ModelFixture& fixture, const std::string& name, const s
   if (least) HOTSET_RETURN_IF_ERROR(give_least_memory(options));
   HOTSET_ASSIGN(const FixtureDistance distance, run_fixture(fixture, options));
   const bool rounded = device == "cpu";
-  const bool fine = rounded ? distance.median <= most_rounded_nmse(fixture)
-                            : std::max(distance.whole, distance.single) <= kMostNmse && distance.same_greedy;
+  const bool fine = rounded ? distance.median <= most_rounded_nmse(fixture) : is_exact(fixture, distance);
   std::printf("%-22s %-6s %-5s whole %.1e  single %.1e  median %.1e  greedy %s  %s\n", name.c_str(), device.c_str(), least ? "least" : "all",
               distance.whole, distance.single, distance.median, distance.same_greedy ? "same" : "DIFFERS", fine ? "" : "FAR");
   return fine;

@@ -25,6 +25,7 @@ static constexpr ActivationForm activation_form(BlockType weight_type) {
     case BlockType::kQ2_0: return ActivationForm::kSmall;
     case BlockType::kF32:
     case BlockType::kF16:
+    case BlockType::kI32:
     case BlockType::kBF16: return ActivationForm::kFloat;
     default: return ActivationForm::kSuper;  // blocks of 256
   }

@@ -371,6 +371,7 @@ void multiply(BlockType type, const void* rows, uint64_t row_bytes, uint32_t row
     case BlockType::kQ4_K: return multiply_tiled<GroupedDot<false>>(product);
     case BlockType::kQ5_K: return multiply_tiled<GroupedDot<true>>(product);
     case BlockType::kQ6_K: return multiply_tiled<Q6KDot>(product);
+    case BlockType::kI32: return;  // no weights
     default: return multiply_rare_avx512(type, rows, row_bytes, row_count, cols, activations, act_stride, tokens, out, out_stride);
   }
 }

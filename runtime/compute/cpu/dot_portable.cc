@@ -268,6 +268,7 @@ DotRow dot_of(BlockType type) {
     case BlockType::kQ4_K: return dot_q4_q5_k<false>;
     case BlockType::kQ5_K: return dot_q4_q5_k<true>;
     case BlockType::kQ6_K: return dot_q6_k;
+    case BlockType::kI32: break;  // no weights
     case BlockType::kQ4_1: return dot_groups<BlockType::kQ4_1>;
     case BlockType::kQ5_0: return dot_groups<BlockType::kQ5_0>;
     case BlockType::kQ5_1: return dot_groups<BlockType::kQ5_1>;

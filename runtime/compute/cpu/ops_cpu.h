@@ -58,7 +58,8 @@ class OpsCpu final : public Ops {
   void norm(const NormShape& shape, const Rows& x, uint64_t weight, uint64_t bias, const Rows& out, uint32_t n) override;
   void map(const Glu& glu, float scale, const Operand& a, const Operand& b, const Operand& c, const Rows& out, uint32_t n, uint32_t cols) override;
   void rope(const RopeShape& shape, const Rows& x, uint64_t table, uint32_t n) override;
-  void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) override;
+  void store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n,
+                  uint32_t every = 1) override;
   void matmul_heads(const HeadsShape& shape, const Weight& w, const Rows& x, const Rows& out, uint32_t n) override;
   void conv(const ConvShape& shape, const Rows& x, uint64_t weight, uint64_t bias, uint64_t state, const Rows& out, uint32_t n) override;
   void linear_attention(const LinearAttentionShape& shape, const Rows& q, const Rows& k, const Rows& v, const Rows& decay, const Rows& beta,
@@ -67,6 +68,11 @@ class OpsCpu final : public Ops {
                       uint64_t state, const Rows& out, uint32_t n) override;
   void select_positions(const SelectShape& shape, const Rows& q, const Rows& weights, uint64_t keys, const Tensor& scratch, const Tensor& mask,
                         uint32_t n) override;
+  void compress(const CompressShape& shape, const Rows& values, const Rows& scores, uint64_t bias, uint64_t state, const Rows& out,
+                uint32_t n) override;
+  void stream_weights(const StreamShape& shape, const Rows& mixes, uint64_t scale, uint64_t bias, const Rows& out, uint32_t n) override;
+  void mix_streams(const MixShape& shape, const Rows& x, const Rows& weights, const Rows& added, const Rows& added_weights, const Rows& out,
+                   uint32_t n) override;
   void add(const Tensor& x, const Tensor& out, uint32_t count) override;
   void export_stopped(const Tensor& x, const Tensor& out, uint32_t count, uint32_t stop_value) override;
 

@@ -26,8 +26,10 @@ void OpsCpu::rope(const RopeShape& shape, const Rows& x, uint64_t table, uint32_
   push(stage, n == 1 ? 0 : uint64_t{n} * shape.heads * shape.dim);
 }
 
-void OpsCpu::store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n) {
-  const cpu::StoreRowsStage stage = {element, pointer<const float>(x.address), cache, x.stride, row_stride, context_tokens, cols, n};
+void OpsCpu::store_rows(KvElement element, const Rows& x, uint64_t cache, uint32_t row_stride, uint32_t context_tokens, uint32_t cols, uint32_t n,
+                        uint32_t every) {
+  HOTSET_CHECK(every > 0);
+  const cpu::StoreRowsStage stage = {element, pointer<const float>(x.address), cache, x.stride, row_stride, context_tokens, cols, n, every};
   push(stage, n == 1 ? 0 : uint64_t{n} * cols);
 }
 

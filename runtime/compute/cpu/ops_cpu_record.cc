@@ -90,6 +90,7 @@ void OpsCpu::store_kv(const AttentionShape& shape, const Tensor& q, const Tensor
 void OpsCpu::attention(const AttentionShape& shape, const Tensor& q, const KvCacheView& cache, const Tensor& out, const Tensor&, uint32_t n,
                        Phase phase, const AttentionInputs& inputs) {
   HOTSET_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && n > 0);
+  HOTSET_CHECK(shape.beside_every == 0 || (shape.kv_heads == 1 && inputs.beside != 0 && shape.key_stride == shape.value_stride));
   const cpu::AttendShape attend = {shape, inputs, pointer<const float>(q), cache, pointer<float>(out), 0, n, phase == Phase::kDecode};
   shared_bytes_ = std::max(shared_bytes_, attend.parts_bytes());
   const cpu::AttendStage stage = {attend};

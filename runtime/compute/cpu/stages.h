@@ -16,6 +16,7 @@
 #include "runtime/compute/cpu/stages_parts.h"
 #include "runtime/compute/cpu/stages_recurrent.h"
 #include "runtime/compute/cpu/stages_select.h"
+#include "runtime/compute/cpu/stages_streams.h"
 #include "runtime/compute/ops.h"
 
 namespace hotset::cpu {
@@ -162,7 +163,12 @@ struct AttendShape {
   uint64_t parts_offset;  // in shared memory: [n][heads][most_splits] of value_dim sums, highest, weight
   uint32_t n;
   bool split;
+  uint32_t every = 1;  // positions that a row of the cache stands for
 
+  // The rows beside the cache as a cache; the mask is theirs, and not that of the cache itself.
+  AttendShape beside() const;
+  bool has_beside() const { return shape.beside_every != 0; }
+  bool masked() const { return inputs.mask != 0 && !has_beside(); }
   static constexpr uint32_t kMaxSplits = 64;
   static constexpr uint32_t kSplitKeys = 512;  // of one split at least
 
@@ -205,6 +211,7 @@ struct AttendStage {  // item: a run of tokens with the query heads of one key h
   Tile make_tile(const StageContext& context) const;
   void load_queries(Tile& tile, uint32_t first_token, uint32_t end_token, uint32_t kv_head, const StageContext& context) const;
   void attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint32_t end_key, const StageContext& context) const;
+  void attend_beside(Tile& tile, uint32_t split_index, uint32_t splits, const StageContext& context) const;
   void keep_part(const Tile& tile, uint32_t kv_head, uint32_t split_index, const StageContext& context) const;
   void finish(const Tile& tile, uint32_t kv_head) const;
   void attend_block(Tile& tile, uint32_t first_column, uint32_t end_column, uint32_t block, uint32_t keys, const StageContext& context) const;
@@ -334,7 +341,8 @@ struct CombineStage {  // item: a token
 struct Stage {
   std::variant<EmbedStage, NormStage, PrepareStage, AddStage, ExportStage, MultiplyStage, StoreKvStage, AttendStage, MergeStage, RouteStage,
                ExpertUpStage, ExpertDownStage, ExpertBatchStage, CombineStage, GroupNormStage, MapStage, RopeStage, StoreRowsStage, PrepareHeadsStage,
-               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage, SelectScoresStage, SelectMaskStage>
+               HeadsStage, TransposedHeadsStage, ConvStage, LinearAttentionStage, SelectiveScanStage, SelectScoresStage, SelectMaskStage,
+               CompressStage, StreamWeightsStage, MixStreamsStage>
       work;
   uint32_t pieces_per_thread = 0;  // in how many runs of items it is shared out; 0: one thread does all
 

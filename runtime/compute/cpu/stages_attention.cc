@@ -61,10 +61,20 @@ void StoreKvStage::store(uint64_t cache_rows, uint32_t dims, uint64_t at, const 
 // ---- attention
 
 uint32_t AttendShape::keys_of(uint32_t token, const StageContext& context) const {
-  return std::min(context.control.position + token + 1, shape.context_tokens);
+  return std::min(context.control.position + token + 1, shape.context_tokens) / every;
+}
+
+AttendShape AttendShape::beside() const {
+  AttendShape rows = *this;
+  rows.every = shape.beside_every;
+  rows.cache = {inputs.beside, inputs.beside};
+  rows.shape.value_stride = stride_of(shape, shape.key_stride, shape.head_dim);
+  rows.shape.beside_every = rows.shape.window = rows.shape.chunk = 0;
+  return rows;
 }
 
 uint32_t AttendShape::first_seen(uint32_t token, const StageContext& context) const {
+  if (!limited()) return 0;
   const uint32_t own = keys_of(token, context) - 1;
   uint32_t first = 0;
   if (shape.window != 0 && own >= shape.window) first = own - shape.window + 1;
@@ -75,7 +85,7 @@ uint32_t AttendShape::first_seen(uint32_t token, const StageContext& context) co
 uint64_t AttendShape::seen_of(uint32_t token, uint32_t kv_head, uint32_t block, const StageContext& context) const {
   static_assert(kKeyBlock == 64);
   uint64_t seen = ~0ull;
-  if (inputs.mask != 0) {
+  if (masked()) {
     const uint64_t row = uint64_t{token} * inputs.mask_heads + (inputs.mask_heads == 1 ? 0 : kv_head);
     const uint32_t* words = reinterpret_cast<const uint32_t*>(inputs.mask) + row * inputs.mask_words;
     const auto word = [&](uint32_t index) { return index < inputs.mask_words ? uint64_t{words[index]} : 0; };
@@ -228,7 +238,7 @@ void AttendStage::attend(Tile& tile, uint32_t kv_head, uint32_t first_key, uint3
 }
 
 bool AttendStage::any_sees(const Tile& tile, uint32_t block, const StageContext& context) const {
-  if (attention.inputs.mask == 0) return true;
+  if (!attention.masked()) return true;
   for (uint32_t t = tile.first_token; t < tile.end_token; ++t) {
     if (attention.seen_of(t, tile.kv_head, block, context) != 0) return true;
   }
@@ -247,7 +257,7 @@ void AttendStage::attend_block(Tile& tile, uint32_t first_column, uint32_t end_c
 void AttendStage::soften(Tile& tile, uint32_t column, uint32_t block, uint32_t keys, const StageContext& context) const {
   float* shares = tile.shares + column * kKeyBlock;
   if (attention.shape.softcap != 0) context.floats.cap(attention.shape.softcap, shares, keys);
-  if (attention.limited() || attention.inputs.mask != 0) {
+  if (attention.limited() || attention.masked()) {
     const uint64_t all = ~0ull >> (kKeyBlock - keys);
     const uint64_t seen = attention.seen_of(tile.first_token + column / attention.group(), tile.kv_head, block, context) & all;
     if (seen == 0) {
@@ -294,8 +304,17 @@ void AttendStage::run_item(uint32_t item, const StageContext& context) const {
   Tile tile = make_tile(context);
   load_queries(tile, first_token, end_token, kv_head, context);
   attend(tile, kv_head, first_key, end_key, context);
+  if (attention.has_beside()) attend_beside(tile, split_index, own_splits, context);
   if (own_splits > 1) keep_part(tile, kv_head, split_index, context);
   else finish(tile, kv_head);
+}
+
+// The share of one of `splits` of the rows beside the cache.
+void AttendStage::attend_beside(Tile& tile, uint32_t split_index, uint32_t splits, const StageContext& context) const {
+  const AttendStage rows = {attention.beside()};
+  const uint32_t all = rows.attention.keys_of(tile.end_token - 1, context), blocks = (all + kKeyBlock - 1) / kKeyBlock;
+  const uint32_t each = (blocks + splits - 1) / splits * kKeyBlock, first = split_index * each;
+  rows.attend(tile, 0, first, std::min(first + each, all), context);
 }
 
 void AttendStage::keep_part(const Tile& tile, uint32_t kv_head, uint32_t split_index, const StageContext& context) const {

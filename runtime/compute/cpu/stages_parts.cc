@@ -113,10 +113,11 @@ void RopeStage::run(uint32_t first, uint32_t end, const StageContext&) const {
 void StoreRowsStage::run(uint32_t first, uint32_t end, const StageContext& context) const {
   for (uint64_t row = first; row < end; ++row) {
     const uint64_t position = context.control.position + row;
-    if (position >= context_tokens) continue;
+    if (position >= context_tokens || (position + 1) % every != 0) continue;
     const float* from = x + row * x_stride;
-    if (element == KvElement::kF16) context.floats.narrow(from, reinterpret_cast<uint16_t*>(cache) + position * row_stride, cols);
-    else std::copy_n(from, cols, reinterpret_cast<float*>(cache) + position * row_stride);
+    const uint64_t at = position / every * row_stride;
+    if (element == KvElement::kF16) context.floats.narrow(from, reinterpret_cast<uint16_t*>(cache) + at, cols);
+    else std::copy_n(from, cols, reinterpret_cast<float*>(cache) + at);
   }
 }
 

@@ -63,6 +63,7 @@ struct StoreRowsStage {  // item: a row
   uint32_t context_tokens;
   uint32_t cols;
   uint32_t n;
+  uint32_t every;
 
   uint32_t items(const StageContext&) const { return n; }
   void run(uint32_t first, uint32_t end, const StageContext& context) const;

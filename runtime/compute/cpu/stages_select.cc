@@ -75,8 +75,12 @@ void SelectMaskStage::run_mask(uint32_t t, uint32_t index, const StageContext& c
   }
   uint32_t* words = tile.mask + (uint64_t{tile.first_token + t} * shape.masks() + index) * shape.mask_words();
   std::fill_n(words, shape.mask_words(), 0u);
-  for (uint32_t position = 0; position < positions; ++position) {
-    if (least == 0 || key_of(position / shape.block) >= least) words[position / 32] |= 1u << position % 32;
+  const bool spread = shape.spread_tokens != 0;
+  const uint32_t each = spread ? shape.every : 1;
+  const uint32_t end = spread ? std::min(context.control.position + tile.first_token + t + 1, shape.spread_tokens) : positions;
+  for (uint32_t position = 0; position < end; ++position) {
+    const uint32_t at = position / each;
+    if (least == 0 || at >= positions || key_of(at / shape.block) >= least) words[position / 32] |= 1u << position % 32;
   }
 }
 

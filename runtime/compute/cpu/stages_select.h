@@ -24,7 +24,7 @@ struct SelectTile {
 
   // What token first_token + t sees.
   uint32_t positions_of(uint32_t t, const StageContext& context) const {
-    return std::min(context.control.position + first_token + t + 1, shape.context_tokens);
+    return std::min((context.control.position + first_token + t + 1) / shape.every, shape.context_tokens);
   }
   uint32_t blocks_of(uint32_t t, const StageContext& context) const { return (positions_of(t, context) + shape.block - 1) / shape.block; }
   float* scores_of(uint32_t t, uint32_t index) const { return scores + (uint64_t{t} * shape.masks() + index) * shape.blocks(); }

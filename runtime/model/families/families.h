@@ -8,6 +8,15 @@ namespace hotset {
 // deepseek.cc
 void describe_deepseek2(Graph& graph);
 
+// deepseek4.cc
+void describe_deepseek4(Graph& graph);
+// Gate and up clamped before the function, as the key says for the current layer.
+Glu clamped_before(Graph& graph, const char* key);
+
+// hyper.cc
+void describe_hy_v4(Graph& graph);
+void describe_qwen4exp(Graph& graph);
+
 // kimi.cc
 void describe_bailingmoe3(Graph& graph);
 void describe_kimi_k3(Graph& graph);
@@ -26,6 +35,7 @@ DecoderBlock granite_decoder(Graph& graph);
 Glu clamped_glu(Graph& graph, const char* key);
 void describe_arctic(Graph& graph);
 void describe_cohere2moe(Graph& graph);
+void describe_grovemoe(Graph& graph);
 void describe_laguna(Graph& graph);
 void describe_llama4(Graph& graph);
 void describe_maple(Graph& graph);

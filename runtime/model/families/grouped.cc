@@ -163,4 +163,26 @@ void describe_maple(Graph& graph) {
   });
 }
 
+// What the routed experts give, and to it added what smaller experts make of that, each of which serves a group of the routed ones. The
+// same scores choose both; a smaller one's weight is the gate of the routed expert that has its number.
+void describe_grovemoe(Graph& graph) {
+  decoder(graph, {}, [](Graph& g, uint32_t, const Value& x) {
+    g.need("attn_q_norm.weight");
+    g.need("attn_k_norm.weight");
+    attend(g, x, attention_from_metadata(g));
+    MoeBlock experts = moe_from_metadata(g, Gating::kSoftmax, true);
+    experts.router_input = g.norm(x, "ffn_norm");
+    const Value given = g.value(x.width);
+    g.fill_zero(given);
+    routed_experts(g, experts.router_input, given, experts);
+    g.add(given, x);
+    experts.kind = "_chexps";
+    experts.ff = g.number("expert_chunk_feed_forward_length", 0);
+    experts.scale = g.real("expert_group_scale", 1);
+    experts.sharers = g.number("experts_per_group", 0);
+    g.require(uint64_t{experts.sharers} * g.config().experts_used <= g.config().experts, "more experts a token than groups of them");
+    routed_experts(g, given, x, experts);
+  });
+}
+
 }  // namespace hotset

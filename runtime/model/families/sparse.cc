@@ -76,14 +76,14 @@ void describe_dots3note(Graph& graph) {
   });
 }
 
-// Grouped-query attention; each key head sees the blocks that a head of the indexer chose.
+// Grouped-query attention. Each key head may see only the blocks that a head of the indexer chose; the reference results see all.
 void describe_minimax_m3(Graph& graph) {
   decoder(graph, {}, [](Graph& g, uint32_t, const Value& x) {
     AttentionBlock attention = attention_from_metadata(g);
     g.need("attn_q_norm.weight");
     g.need("attn_k_norm.weight");
     const Value normed = g.norm(x, "attn_norm");
-    if (g.has("indexer.q_proj.weight")) {
+    if (g.options().block_sparse && g.has("indexer.q_proj.weight")) {
       const IndexerBlock indexer = indexer_from_metadata(g, attention.rope_dim, attention.rope_table);
       g.require(indexer.shape.heads == attention.kv_heads, "other numbers of indexer heads than of key/value heads");
       attention.mask = block_mask(g, normed, indexer);

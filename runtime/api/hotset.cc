@@ -1,0 +1,465 @@
+// The C functions of hotset.h over Engine and Session: they check what they are given, and let nothing out but codes.
+#include <hotset/hotset.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "platform/log.h"
+#include "runtime/api/handles.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/no_throw.h"
+#include "runtime/engine/option_table.h"
+
+namespace {
+
+using namespace hotset;
+
+static_assert(static_cast<int>(Code::kInvalidArgument) == HOTSET_INVALID_ARGUMENT && static_cast<int>(Code::kCancelled) == HOTSET_CANCELLED);
+static_assert(static_cast<int>(LogLevel::kError) == HOTSET_LOG_ERROR && static_cast<int>(LogLevel::kDebug) == HOTSET_LOG_DEBUG);
+static_assert(static_cast<int>(StopReason::kLength) == HOTSET_STOP_LENGTH && static_cast<int>(StopReason::kRequested) == HOTSET_STOP_REQUESTED);
+
+constexpr auto kInvalidHandle = static_cast<Code>(HOTSET_INVALID_HANDLE);
+constexpr auto kTooSmall = static_cast<Code>(HOTSET_TOO_SMALL);
+
+struct OpenEngine {
+  LogSink log;
+  LogLevel log_level = LogLevel::kInfo;
+  SamplerOptions sampler;
+  std::unique_ptr<Engine> engine;
+};
+
+struct OpenSession {
+  std::shared_ptr<OpenEngine> owner;
+  std::unique_ptr<Session> session;  // destroyed before the engine that it holds
+};
+
+struct Tables {
+  HandleTable<OptionSet, HandleKind::kOptions> options;
+  HandleTable<OpenEngine, HandleKind::kEngine> engines;
+  HandleTable<OpenSession, HandleKind::kSession> sessions;
+};
+
+// Which handles are open: the one thing that calls share.
+Tables& tables() {
+  static Tables* const all = new Tables();  // never destroyed: programs may call from their own destructors
+  return *all;
+}
+
+// Writes what fits of a Status into the caller's struct, which may be older or newer than this library.
+hotset_code tell(const Status& status, hotset_error* error) {
+  const auto code = static_cast<hotset_code>(status.code());
+  if (error == nullptr || error->size < offsetof(hotset_error, message) + 1) return code;
+  error->code = code;
+  const size_t room = std::min(error->size, sizeof(hotset_error)) - offsetof(hotset_error, message) - 1;
+  const size_t length = std::min(room, status.message().size());
+  std::memcpy(error->message, status.message().data(), length);
+  error->message[length] = '\0';
+  return code;
+}
+
+template <class Call>
+hotset_code guarded(hotset_error* error, Call call) {
+  try {
+    return tell(call(), error);
+  } catch (const std::bad_alloc&) {
+    return tell(Status(Code::kOutOfMemory, {}), error);
+  } catch (...) {
+    return tell(Status(Code::kInvalidArgument, {}), error);  // a callback threw
+  }
+}
+
+Status no_handle(const char* kind) { return error(kInvalidHandle, "this is not an open %s: it is NULL, closed, or of another kind", kind); }
+Status no_argument(const char* name) { return error(Code::kInvalidArgument, "%s is NULL: pass where it is", name); }
+
+// `call`: Status(OpenEngine&).
+template <class Call>
+hotset_code with_engine(hotset_engine* handle, hotset_error* error, Call call) {
+  return guarded(error, [&]() -> Status {
+    const auto open = tables().engines.find(handle);
+    if (!open) return no_handle("engine");
+    const LogScope scope(open->log, open->log_level);
+    return call(*open);
+  });
+}
+
+template <class Call>
+hotset_code with_session(hotset_session* handle, hotset_error* error, Call call) {
+  return guarded(error, [&]() -> Status {
+    const auto open = tables().sessions.find(handle);
+    if (!open) return no_handle("session");
+    const LogScope scope(open->owner->log, open->owner->log_level);
+    return call(*open);
+  });
+}
+
+Status write_text(std::string_view text, char* buffer, size_t capacity, size_t* length) {
+  if (length) *length = text.size();
+  if (capacity <= text.size()) return error(kTooSmall, "%zu bytes have no room for a text of %zu and a zero", capacity, text.size());
+  if (buffer == nullptr) return no_argument("buffer");
+  std::memcpy(buffer, text.data(), text.size());
+  buffer[text.size()] = '\0';
+  return ok_status();
+}
+
+// A struct of the caller's that is to be filled: of its size no more than both sides know.
+template <class Struct>
+Status fill(Struct values, Struct* out, const char* name) {
+  if (out == nullptr) return no_argument(name);
+  if (out->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, out->size);
+  values.size = out->size;
+  std::memcpy(out, &values, std::min(out->size, sizeof(Struct)));
+  return ok_status();
+}
+
+// A struct that the caller filled: fields beyond its size are 0.
+template <class Struct>
+Status take(const Struct* in, Struct& values, const char* name) {
+  values = {};
+  if (in == nullptr) return no_argument(name);
+  if (in->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, in->size);
+  std::memcpy(&values, in, std::min(in->size, sizeof(Struct)));
+  return ok_status();
+}
+
+Status options_of(const hotset_options* handle, OptionSet& options) {
+  if (handle == nullptr) return ok_status();
+  const auto set = tables().options.find(handle);
+  if (!set) return no_handle("set of options");
+  options = *set;
+  return ok_status();
+}
+
+LogSink log_of(const hotset_engine_params& params) {
+  if (params.log == nullptr) return {};
+  return [log = params.log, user = params.log_user](LogLevel level, std::string_view line) {
+    log(user, static_cast<int32_t>(level), std::string(line).c_str());
+  };
+}
+
+Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
+  OptionSet options;
+  HOTSET_RETURN_IF_ERROR(options_of(params.options, options));
+  if (params.model_path) {
+    options.engine.model_path = params.model_path;
+  } else {
+    HOTSET_ASSIGN(options.engine.model_path, shipped_model_path());
+  }
+  if (params.progress) {
+    options.engine.on_progress = [&](const LoadProgress& load) { return params.progress(params.progress_user, load.done_bytes, load.total_bytes) != 0; };
+  }
+  const auto open = std::make_shared<OpenEngine>();
+  open->log = log_of(params);
+  open->log_level = static_cast<LogLevel>(std::clamp<int32_t>(params.log_level, HOTSET_LOG_ERROR, HOTSET_LOG_DEBUG));
+  open->sampler = options.sampler;
+  const LogScope scope(open->log, open->log_level);
+  HOTSET_ASSIGN(open->engine, Engine::open(options.engine));
+  *out = static_cast<hotset_engine*>(tables().engines.add(open));
+  return ok_status();
+}
+
+Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_session_params& params, hotset_session** out) {
+  OptionSet options;
+  options.sampler = owner->sampler;
+  HOTSET_RETURN_IF_ERROR(options_of(params.options, options));
+  const auto open = std::make_shared<OpenSession>();
+  open->owner = owner;
+  HOTSET_ASSIGN(open->session, owner->engine->create_session());
+  HOTSET_RETURN_IF_ERROR(open->session->set_sampler(options.sampler));
+  *out = static_cast<hotset_session*>(tables().sessions.add(open));
+  return ok_status();
+}
+
+Status check_tokens(const hotset_token* tokens, size_t count) { return tokens == nullptr && count > 0 ? no_argument("tokens") : ok_status(); }
+
+hotset_stats stats_of(const SessionStats& from) {
+  hotset_stats stats = HOTSET_STATS_INIT;
+  stats.prompt_tokens = from.prompt_tokens;
+  stats.prompt_ns = from.prompt_ns;
+  stats.decode_tokens = from.decode_tokens;
+  stats.decode_ns = from.decode_ns;
+  stats.decode_lookups = from.decode_lookups;
+  stats.decode_hits = from.decode_hits;
+  stats.stall_ns = from.stall_ns;
+  stats.host_to_device_bytes = from.host_to_device.bytes;
+  stats.disk_to_host_bytes = from.disk_to_host.bytes;
+  stats.vram_used_bytes = from.vram_used_bytes;
+  stats.vram_peak_bytes = from.vram_peak_bytes;
+  stats.vram_budget_bytes = from.vram_budget_bytes;
+  stats.ram_used_bytes = from.ram_used_bytes;
+  stats.cache_bytes = from.cache_bytes;
+  stats.estimated_token_ns = from.estimated_token_ns;
+  return stats;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* hotset_code_name(hotset_code code) {
+  if (code == HOTSET_INVALID_HANDLE) return "invalid handle";
+  if (code == HOTSET_TOO_SMALL) return "too small";
+  if (code < HOTSET_OK || code > HOTSET_CANCELLED) return "unknown";
+  return code_name(static_cast<Code>(code));
+}
+
+const char* hotset_version(void) { return HOTSET_VERSION; }
+
+// --- options
+
+hotset_options* hotset_options_create(void) {
+  void* handle = nullptr;
+  guarded(nullptr, [&] {
+    handle = tables().options.add(std::make_shared<OptionSet>());
+    return ok_status();
+  });
+  return static_cast<hotset_options*>(handle);
+}
+
+hotset_code hotset_options_destroy(hotset_options* options) {
+  return guarded(nullptr, [&] { return tables().options.take(options) ? ok_status() : no_handle("set of options"); });
+}
+
+hotset_code hotset_options_set(hotset_options* options, const char* name, const char* value, hotset_error* error) {
+  return guarded(error, [&]() -> Status {
+    const auto set = tables().options.find(options);
+    if (!set) return no_handle("set of options");
+    if (name == nullptr) return no_argument("name");
+    if (value == nullptr) return no_argument("value");
+    return set_option(*set, name, value);
+  });
+}
+
+hotset_code hotset_options_get(const hotset_options* options, const char* name, char* buffer, size_t capacity, size_t* length, hotset_error* error) {
+  return guarded(error, [&]() -> Status {
+    const auto set = tables().options.find(options);
+    if (!set) return no_handle("set of options");
+    if (name == nullptr) return no_argument("name");
+    const OptionSpec* option = find_option(name);
+    if (!option) return hotset::error(Code::kNotFound, "there is no option '%.40s'", name);
+    return write_text(option->get(*set), buffer, capacity, length);
+  });
+}
+
+size_t hotset_option_count(void) { return option_table().size(); }
+
+hotset_code hotset_option_at(size_t index, hotset_option_info* info) {
+  return guarded(nullptr, [&]() -> Status {
+    if (index >= option_table().size()) return error(Code::kNotFound, "there are %zu options", option_table().size());
+    const OptionSpec& option = option_table()[index];
+    return fill({0, option.name, option.value_name, option.help, option.group == OptionGroup::kSampler}, info, "info");
+  });
+}
+
+// --- engine
+
+hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine** engine, hotset_error* error) {
+  return guarded(error, [&]() -> Status {
+    hotset_engine_params values;
+    HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
+    if (engine == nullptr) return no_argument("engine");
+    return open_engine(values, engine);
+  });
+}
+
+hotset_code hotset_engine_close(hotset_engine* engine) {
+  return guarded(nullptr, [&]() -> Status {
+    const auto open = tables().engines.take(engine);
+    if (!open) return no_handle("engine");
+    const LogScope scope(open->log, open->log_level);
+    const auto sessions = tables().sessions.take_all([&](const OpenSession& session) { return session.owner == open; });
+    for (const auto& session : sessions) session->session->request_stop();
+    return ok_status();
+  });
+}
+
+hotset_code hotset_engine_get_info(hotset_engine* engine, hotset_engine_info* info, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) {
+    const Engine& from = *open.engine;
+    return fill({0, from.vocab_size(), from.context_tokens(), from.has_chat_template(), from.load_ns()}, info, "info");
+  });
+}
+
+hotset_code hotset_engine_model_name(hotset_engine* engine, char* buffer, size_t capacity, size_t* length, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) { return write_text(open.engine->model_name(), buffer, capacity, length); });
+}
+
+hotset_code hotset_engine_device_name(hotset_engine* engine, char* buffer, size_t capacity, size_t* length, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) { return write_text(open.engine->device_name(), buffer, capacity, length); });
+}
+
+hotset_code hotset_engine_set_vram(hotset_engine* engine, uint64_t bytes, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) { return open.engine->set_vram_budget(bytes); });
+}
+
+hotset_code hotset_engine_set_ram(hotset_engine* engine, uint64_t bytes, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) { return open.engine->set_ram_budget(bytes); });
+}
+
+hotset_code hotset_engine_give_vram_back(hotset_engine* engine, uint64_t bytes, uint64_t* freed, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    HOTSET_ASSIGN(const uint64_t came_free, open.engine->give_vram_back(bytes));
+    if (freed) *freed = came_free;
+    return ok_status();
+  });
+}
+
+// --- text
+
+hotset_code hotset_tokenize(hotset_engine* engine, const char* text, size_t text_bytes, uint32_t flags, hotset_token* tokens, size_t capacity, size_t* count,
+                            hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    if (text == nullptr && text_bytes > 0) return no_argument("text");
+    HOTSET_ASSIGN(const auto ids, open.engine->tokenize({text, text_bytes}, (flags & HOTSET_ADD_SPECIAL) != 0, (flags & HOTSET_PARSE_SPECIAL) != 0));
+    if (count) *count = ids.size();
+    if (capacity < ids.size()) return hotset::error(kTooSmall, "there is room for %zu tokens, and the text has %zu", capacity, ids.size());
+    if (tokens == nullptr && !ids.empty()) return no_argument("tokens");
+    std::copy(ids.begin(), ids.end(), tokens);
+    return ok_status();
+  });
+}
+
+hotset_code hotset_detokenize(hotset_engine* engine, const hotset_token* tokens, size_t count, uint32_t flags, char* buffer, size_t capacity, size_t* length,
+                              hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
+    HOTSET_ASSIGN(const std::string text, open.engine->detokenize({tokens, count}, (flags & HOTSET_SHOW_SPECIAL) != 0));
+    return write_text(text, buffer, capacity, length);
+  });
+}
+
+hotset_code hotset_is_end_of_text(hotset_engine* engine, hotset_token token, int32_t* is_end, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    if (is_end == nullptr) return no_argument("is_end");
+    *is_end = open.engine->is_end_of_generation(token);
+    return ok_status();
+  });
+}
+
+hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_message* messages, size_t count, char* buffer, size_t capacity, size_t* length,
+                                       hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    if (messages == nullptr && count > 0) return no_argument("messages");
+    std::vector<ChatMessage> chat;
+    for (size_t i = 0; i < count; ++i) {
+      if (messages[i].role == nullptr || messages[i].content == nullptr) {
+        return hotset::error(Code::kInvalidArgument, "message %zu has no role or no content", i);
+      }
+      chat.push_back({messages[i].role, messages[i].content});
+    }
+    HOTSET_ASSIGN(const std::string text, open.engine->apply_chat_template(chat, true));
+    return write_text(text, buffer, capacity, length);
+  });
+}
+
+// --- session
+
+hotset_code hotset_session_open(hotset_engine* engine, const hotset_session_params* params, hotset_session** session, hotset_error* error) {
+  return guarded(error, [&]() -> Status {
+    const auto owner = tables().engines.find(engine);
+    if (!owner) return no_handle("engine");
+    hotset_session_params values = HOTSET_SESSION_PARAMS_INIT;
+    if (params) HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
+    if (session == nullptr) return no_argument("session");
+    const LogScope scope(owner->log, owner->log_level);
+    return open_session(owner, values, session);
+  });
+}
+
+hotset_code hotset_session_close(hotset_session* session) {
+  return guarded(nullptr, [&]() -> Status {
+    const auto open = tables().sessions.take(session);
+    if (!open) return no_handle("session");
+    const LogScope scope(open->owner->log, open->owner->log_level);
+    open->session->request_stop();
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_feed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
+    return open.session->feed({tokens, count});
+  });
+}
+
+hotset_code hotset_session_logits(hotset_session* session, const float** logits, size_t* count, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    if (logits == nullptr) return no_argument("logits");
+    const std::span<const float> values = open.session->logits();
+    if (values.empty()) return hotset::error(Code::kInvalidArgument, "there are no logits yet: feed tokens first");
+    *logits = values.data();
+    if (count) *count = values.size();
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_sample(hotset_session* session, hotset_token* token, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    if (token == nullptr) return no_argument("token");
+    if (open.session->logits().empty()) return hotset::error(Code::kInvalidArgument, "there are no logits yet: feed tokens first");
+    *token = open.session->sample();
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_set_logits_function(hotset_session* session, hotset_logits_function function, void* user, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) {
+    LogitsFilter filter;
+    if (function) filter = [function, user](std::span<float> logits) { function(user, logits.data(), logits.size()); };
+    open.session->set_logits_filter(std::move(filter));
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_generate(hotset_session* session, const hotset_generate_params* params, hotset_stop_reason* reason, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    hotset_generate_params values;
+    HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
+    HOTSET_RETURN_IF_ERROR(check_tokens(values.prompt, values.prompt_count));
+    TextSink sink;
+    if (values.text) sink = [&](std::string_view text) { return values.text(values.text_user, text.data(), text.size()) != 0; };
+    open.session->clear_stop();
+    HOTSET_ASSIGN(const StopReason stopped, open.session->generate({values.prompt, values.prompt_count}, values.max_tokens, sink));
+    if (reason) *reason = static_cast<hotset_stop_reason>(stopped);
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_rewind(hotset_session* session, uint32_t position, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    if (position > open.session->position()) {
+      return hotset::error(Code::kInvalidArgument, "position %u is beyond the %u tokens of the timeline", position, open.session->position());
+    }
+    open.session->rewind(position);
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_position(hotset_session* session, uint32_t* position, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    if (position == nullptr) return no_argument("position");
+    *position = open.session->position();
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_stop(hotset_session* session) {
+  return with_session(session, nullptr, [&](OpenSession& open) {
+    open.session->request_stop();
+    return ok_status();
+  });
+}
+
+hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) { return fill(stats_of(open.session->stats()), stats, "stats"); });
+}
+
+hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) { return write_text(open.session->explain(), buffer, capacity, length); });
+}
+
+hotset_code hotset_session_trace(hotset_session* session, const char* path, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) { return open.session->trace_to(path ? path : "", TraceContent::kRouting); });
+}
+
+}  // extern "C"

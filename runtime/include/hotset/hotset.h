@@ -1,0 +1,264 @@
+/* hotset.h: run Mixture-of-Experts language models that are larger than the GPU, from C.
+ *
+ *   hotset_engine   a model opened under memory budgets. Opened once, used by any thread.
+ *   hotset_session  one timeline of tokens on it, with its own context. Any number of them; one thread at a time each.
+ *
+ * Rules that hold for every function:
+ * - It returns HOTSET_OK or another hotset_code. Where the last argument is a hotset_error, that says in one line what is wrong and what to
+ *   do; it may be NULL. Results are written only where HOTSET_OK is returned, but for lengths, which HOTSET_TOO_SMALL writes too.
+ * - Handles are names, not addresses: one that is NULL, closed or of another kind gives HOTSET_INVALID_HANDLE, in any thread.
+ * - Structs begin with their size: set it to sizeof, or use the HOTSET_..._INIT macros, so that programs keep working when fields are
+ *   added. Fields that are 0 mean the default.
+ * - Text is UTF-8. Text goes out to `buffer` [capacity] with a zero after it, and its length without the zero to *length (may be NULL).
+ *   With too little room it is HOTSET_TOO_SMALL and *length says what is needed: call with capacity 0 to ask.
+ * - Nothing is printed, no signal is handled, the process is never ended, no exception comes out. Callbacks run in the thread that called, or
+ *   in the one that the function says; they may call what is marked "from callbacks". An exception must not leave them.
+ * - Sizes are bytes, times nanoseconds, but where a name says otherwise.
+ */
+#ifndef HOTSET_HOTSET_H
+#define HOTSET_HOTSET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32) && defined(HOTSET_BUILD)
+#define HOTSET_API __declspec(dllexport)
+#elif defined(_WIN32) && !defined(HOTSET_STATIC)
+#define HOTSET_API __declspec(dllimport)
+#elif defined(__GNUC__) && defined(HOTSET_BUILD)
+#define HOTSET_API __attribute__((visibility("default")))
+#else
+#define HOTSET_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- errors ------------------------------------------------------------------------------------------------------------------- */
+
+typedef int32_t hotset_code;
+enum {
+  HOTSET_OK = 0,
+  HOTSET_INVALID_ARGUMENT = 1, /* asked for something that cannot be */
+  HOTSET_NOT_FOUND = 2,        /* no such file, device, option */
+  HOTSET_CORRUPT = 3,          /* a file contradicts itself or its format */
+  HOTSET_UNSUPPORTED = 4,      /* well formed, but nothing that this build knows */
+  HOTSET_OVER_BUDGET = 5,      /* a budget is too small; the message names the least that works */
+  HOTSET_OUT_OF_MEMORY = 6,    /* the system or the device refused memory */
+  HOTSET_IO = 7,               /* the operating system failed a read or write */
+  HOTSET_DEVICE = 8,           /* the driver failed or the device was lost: close the engine and open another */
+  HOTSET_CANCELLED = 9,        /* a callback said no, or hotset_session_stop was called */
+  HOTSET_INVALID_HANDLE = 10,  /* NULL, closed, or of another kind */
+  HOTSET_TOO_SMALL = 11        /* a buffer has too little room */
+};
+
+typedef struct hotset_error {
+  size_t size;
+  hotset_code code;
+  char message[500]; /* one line, empty with HOTSET_OK */
+} hotset_error;
+#define HOTSET_ERROR_INIT {sizeof(hotset_error), 0, {0}}
+
+/* "invalid argument", "device"...; never NULL. The text lives as long as the program. */
+HOTSET_API const char* hotset_code_name(hotset_code code);
+
+/* "0.1.0". */
+HOTSET_API const char* hotset_version(void);
+
+/* --- options: by name, as the flags of the program (`hotset run --help`) have them ------------------------------------------------ */
+
+typedef struct hotset_options hotset_options;
+
+/* All at their defaults; NULL where the system refuses memory. Of the caller, who destroys it. One thread at a time. */
+HOTSET_API hotset_options* hotset_options_create(void);
+HOTSET_API hotset_code hotset_options_destroy(hotset_options* options);
+
+/* "vram" "4G", "policy" "lru", "temp" "0"... Errors: HOTSET_NOT_FOUND, no such option; HOTSET_INVALID_ARGUMENT, the value. */
+HOTSET_API hotset_code hotset_options_set(hotset_options* options, const char* name, const char* value, hotset_error* error);
+/* What hotset_options_set would take to bring the present value about. */
+HOTSET_API hotset_code hotset_options_get(const hotset_options* options, const char* name, char* buffer, size_t capacity, size_t* length,
+                                          hotset_error* error);
+
+typedef struct hotset_option_info {
+  size_t size;
+  const char* name;          /* these live as long as the program */
+  const char* values;        /* "SIZE", or the choices "f16|f32"; empty for a switch, which takes "true" and "false" */
+  const char* help;
+  int32_t is_sampler_option; /* else an option of the engine */
+} hotset_option_info;
+#define HOTSET_OPTION_INFO_INIT {sizeof(hotset_option_info), 0, 0, 0, 0}
+
+HOTSET_API size_t hotset_option_count(void);
+HOTSET_API hotset_code hotset_option_at(size_t index, hotset_option_info* info);
+
+/* --- engine: a model with its budgets -------------------------------------------------------------------------------------------- */
+
+typedef struct hotset_engine hotset_engine;
+
+/* How far a load is, of all weights. 0 cancels it: HOTSET_CANCELLED. */
+typedef int32_t (*hotset_progress_function)(void* user, uint64_t done_bytes, uint64_t total_bytes);
+
+enum { HOTSET_LOG_ERROR = 0, HOTSET_LOG_WARN = 1, HOTSET_LOG_INFO = 2, HOTSET_LOG_DEBUG = 3 };
+/* A line without its end. Of the thread that called the library. */
+typedef void (*hotset_log_function)(void* user, int32_t level, const char* line);
+
+typedef struct hotset_engine_params {
+  size_t size;
+  const char* model_path;        /* a .gguf, or the first part of a split one; NULL: the model that ships with the library */
+  const hotset_options* options; /* NULL: the defaults. Copied. */
+  hotset_progress_function progress;
+  void* progress_user;
+  hotset_log_function log;       /* of this engine and its sessions, until it is closed */
+  void* log_user;
+  int32_t log_level;             /* HOTSET_LOG_...: lines above it are left out */
+} hotset_engine_params;
+#define HOTSET_ENGINE_PARAMS_INIT {sizeof(hotset_engine_params), 0, 0, 0, 0, 0, 0, HOTSET_LOG_INFO}
+
+/* Opens a model: seconds for one that has to be read. Errors: what is wrong with the file, the device, or a budget. */
+HOTSET_API hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine** engine, hotset_error* error);
+/* Closes its sessions too. Calls under way in other threads are asked to end, and memory and threads are given back when the last has. */
+HOTSET_API hotset_code hotset_engine_close(hotset_engine* engine);
+
+typedef struct hotset_engine_info {
+  size_t size;
+  uint32_t vocab_size;
+  uint32_t context_tokens;
+  int32_t has_chat_template;
+  uint64_t load_ns;
+} hotset_engine_info;
+#define HOTSET_ENGINE_INFO_INIT {sizeof(hotset_engine_info), 0, 0, 0, 0}
+
+HOTSET_API hotset_code hotset_engine_get_info(hotset_engine* engine, hotset_engine_info* info, hotset_error* error);
+HOTSET_API hotset_code hotset_engine_model_name(hotset_engine* engine, char* buffer, size_t capacity, size_t* length, hotset_error* error);
+HOTSET_API hotset_code hotset_engine_device_name(hotset_engine* engine, char* buffer, size_t capacity, size_t* length, hotset_error* error);
+
+/* Budgets, at any time and from any thread: they take effect between two tokens of a session, and tokens do not change. Less memory evicts
+ * experts and gives it back; more is filled as experts are used. Errors: HOTSET_OVER_BUDGET with the least that works; HOTSET_UNSUPPORTED
+ * where the tier is not used or must hold everything. */
+HOTSET_API hotset_code hotset_engine_set_vram(hotset_engine* engine, uint64_t bytes, hotset_error* error);
+HOTSET_API hotset_code hotset_engine_set_ram(hotset_engine* engine, uint64_t bytes, hotset_error* error);
+
+/* Under memory pressure: gives back at least so much VRAM now, or as much as can be missed, and lowers the budget by it. *freed (may be NULL):
+ * what came free. Any thread. Error: HOTSET_UNSUPPORTED where the CPU runs the model. */
+HOTSET_API hotset_code hotset_engine_give_vram_back(hotset_engine* engine, uint64_t bytes, uint64_t* freed, hotset_error* error);
+
+/* --- text -------------------------------------------------------------------------------------------------------------------------- */
+
+typedef int32_t hotset_token;
+
+enum {
+  HOTSET_ADD_SPECIAL = 1,   /* the beginning token, where the model wants one */
+  HOTSET_PARSE_SPECIAL = 2, /* special tokens are recognised in the text; not for text of users */
+  HOTSET_SHOW_SPECIAL = 4   /* detokenise: special tokens as their text, else as nothing */
+};
+
+/* Text of `text_bytes` to ids, to `tokens` [capacity] and *count. HOTSET_TOO_SMALL writes *count and no token. */
+HOTSET_API hotset_code hotset_tokenize(hotset_engine* engine, const char* text, size_t text_bytes, uint32_t flags, hotset_token* tokens,
+                                       size_t capacity, size_t* count, hotset_error* error);
+/* The bytes of tokens, which need not be whole characters. */
+HOTSET_API hotset_code hotset_detokenize(hotset_engine* engine, const hotset_token* tokens, size_t count, uint32_t flags, char* buffer,
+                                         size_t capacity, size_t* length, hotset_error* error);
+/* *is_end: the model ends its text with this token. */
+HOTSET_API hotset_code hotset_is_end_of_text(hotset_engine* engine, hotset_token token, int32_t* is_end, hotset_error* error);
+
+typedef struct hotset_message {
+  const char* role; /* "system", "user", "assistant" */
+  const char* content;
+} hotset_message;
+
+/* The messages through the model's own template, up to where the assistant's answer begins: tokenise it with HOTSET_PARSE_SPECIAL. */
+HOTSET_API hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_message* messages, size_t count, char* buffer,
+                                                  size_t capacity, size_t* length, hotset_error* error);
+
+/* --- session: a timeline of tokens --------------------------------------------------------------------------------------------------- */
+
+typedef struct hotset_session hotset_session;
+
+typedef struct hotset_session_params {
+  size_t size;
+  const hotset_options* options; /* those of the sampler; NULL: the engine's. Copied. */
+} hotset_session_params;
+#define HOTSET_SESSION_PARAMS_INIT {sizeof(hotset_session_params), 0}
+
+/* A session with an empty context; `params` may be NULL. Error: HOTSET_OVER_BUDGET, the VRAM budget has no room for another context. */
+HOTSET_API hotset_code hotset_session_open(hotset_engine* engine, const hotset_session_params* params, hotset_session** session,
+                                           hotset_error* error);
+HOTSET_API hotset_code hotset_session_close(hotset_session* session);
+
+/* Appends tokens: several as a prompt, one as a decode step. After an error the timeline is as before, and the call may be repeated. */
+HOTSET_API hotset_code hotset_session_feed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_error* error);
+/* The logits after the last token: float [vocab], valid until the next call with this session. Error: nothing was fed. */
+HOTSET_API hotset_code hotset_session_logits(hotset_session* session, const float** logits, size_t* count, hotset_error* error);
+/* Picks the next token from them; feeds nothing. */
+HOTSET_API hotset_code hotset_session_sample(hotset_session* session, hotset_token* token, hotset_error* error);
+
+/* Sees and changes the logits before each pick: bias, or -INFINITY for what a grammar does not allow. */
+typedef void (*hotset_logits_function)(void* user, float* logits, size_t count);
+HOTSET_API hotset_code hotset_session_set_logits_function(hotset_session* session, hotset_logits_function function, void* user,
+                                                          hotset_error* error);
+
+/* Whole UTF-8 characters, `bytes` of them without a zero behind. 0 ends the generation. */
+typedef int32_t (*hotset_text_function)(void* user, const char* text, size_t bytes);
+
+typedef int32_t hotset_stop_reason;
+enum {
+  HOTSET_STOP_LENGTH = 0,       /* max_tokens */
+  HOTSET_STOP_END_OF_TEXT = 1,  /* the model ended it */
+  HOTSET_STOP_CONTEXT_FULL = 2,
+  HOTSET_STOP_REQUESTED = 3     /* the callback, or hotset_session_stop */
+};
+
+typedef struct hotset_generate_params {
+  size_t size;
+  const hotset_token* prompt; /* fed first; NULL with 0: goes on from where the timeline is */
+  size_t prompt_count;
+  uint32_t max_tokens;        /* 0: until the context is full */
+  hotset_text_function text;
+  void* text_user;
+} hotset_generate_params;
+#define HOTSET_GENERATE_PARAMS_INIT {sizeof(hotset_generate_params), 0, 0, 0, 0, 0}
+
+/* Feeds the prompt, then picks and feeds tokens. What was generated stays on the timeline. `reason` may be NULL. */
+HOTSET_API hotset_code hotset_session_generate(hotset_session* session, const hotset_generate_params* params, hotset_stop_reason* reason,
+                                               hotset_error* error);
+
+/* Drops all tokens from `position` on; 0 begins anew. */
+HOTSET_API hotset_code hotset_session_rewind(hotset_session* session, uint32_t position, hotset_error* error);
+HOTSET_API hotset_code hotset_session_position(hotset_session* session, uint32_t* position, hotset_error* error);
+
+/* Makes a call under way end soon with HOTSET_CANCELLED or HOTSET_STOP_REQUESTED. From any thread and from callbacks. */
+HOTSET_API hotset_code hotset_session_stop(hotset_session* session);
+
+typedef struct hotset_stats {
+  size_t size;
+  uint64_t prompt_tokens;
+  uint64_t prompt_ns;
+  uint64_t decode_tokens;
+  uint64_t decode_ns;
+  uint64_t decode_lookups;      /* (token, layer, expert) of decoded tokens */
+  uint64_t decode_hits;         /* of these, in VRAM */
+  uint64_t stall_ns;            /* time in which tokens waited for experts */
+  uint64_t host_to_device_bytes;
+  uint64_t disk_to_host_bytes;
+  uint64_t vram_used_bytes;     /* of the engine, as the next four */
+  uint64_t vram_peak_bytes;
+  uint64_t vram_budget_bytes;
+  uint64_t ram_used_bytes;
+  uint64_t cache_bytes;
+  double estimated_token_ns;    /* what is expected of a decode token here; 0: not known */
+} hotset_stats;
+#define HOTSET_STATS_INIT {sizeof(hotset_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/* Figures so far. */
+HOTSET_API hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error);
+/* What goes where and why; several lines. */
+HOTSET_API hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error);
+/* Writes which experts each token from here on chooses (text, MOETRACE 1); NULL ends it. */
+HOTSET_API hotset_code hotset_session_trace(hotset_session* session, const char* path, hotset_error* error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

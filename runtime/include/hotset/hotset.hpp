@@ -1,0 +1,302 @@
+// hotset.hpp: hotset.h for C++20, header only. What it does, and every rule, is said there.
+//
+// Objects close their handle when they go; they can be moved, not copied. A call that fails throws hotset::error. What a callback throws
+// ends the call and comes out of it.
+#pragma once
+
+#include <hotset/hotset.h>
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace hotset::api {
+
+class error : public std::runtime_error {
+ public:
+  error(hotset_code code, const std::string& message) : std::runtime_error(message.empty() ? hotset_code_name(code) : message), code_(code) {}
+  hotset_code code() const noexcept { return code_; }
+
+ private:
+  hotset_code code_;
+};
+
+namespace detail {
+
+// Throws what the call said, or what a callback threw meanwhile.
+template <class Call>
+void run(Call call, const std::exception_ptr* thrown = nullptr) {
+  hotset_error said = HOTSET_ERROR_INIT;
+  const hotset_code code = call(&said);
+  if (thrown && *thrown) std::rethrow_exception(*thrown);
+  if (code != HOTSET_OK) throw error(code, said.message);
+}
+
+// A call that writes text: first asks for the length.
+template <class Call>
+std::string text(Call call) {
+  size_t length = 0;
+  hotset_error said = HOTSET_ERROR_INIT;
+  const hotset_code code = call(static_cast<char*>(nullptr), size_t{0}, &length, &said);
+  if (code != HOTSET_TOO_SMALL) throw error(code, said.message);
+  std::string text(length + 1, '\0');
+  run([&](hotset_error* e) { return call(text.data(), text.size(), &length, e); });
+  text.resize(length);
+  return text;
+}
+
+template <class Handle, hotset_code (*close)(Handle*)>
+class owned {
+ public:
+  owned() = default;
+  owned(owned&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
+  owned& operator=(owned&& other) noexcept {
+    std::swap(handle, other.handle);
+    return *this;
+  }
+  ~owned() {
+    if (handle) close(handle);
+  }
+  Handle* handle = nullptr;
+};
+
+}  // namespace detail
+
+class options {
+ public:
+  options() {
+    owned_.handle = hotset_options_create();
+    if (!owned_.handle) throw error(HOTSET_OUT_OF_MEMORY, {});
+  }
+  options& set(const std::string& name, const std::string& value) {
+    detail::run([&](hotset_error* e) { return hotset_options_set(handle(), name.c_str(), value.c_str(), e); });
+    return *this;
+  }
+  std::string get(const std::string& name) const {
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) { return hotset_options_get(handle(), name.c_str(), b, c, l, e); });
+  }
+  hotset_options* handle() const { return owned_.handle; }
+
+ private:
+  detail::owned<hotset_options, hotset_options_destroy> owned_;
+};
+
+struct message {
+  std::string role, content;
+};
+
+class engine {
+ public:
+  using progress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
+  using log = std::function<void(int32_t level, std::string_view line)>;
+
+  // An empty `model_path`: the model that ships with the library.
+  explicit engine(const std::string& model_path = {}, const options& with = {}, progress on_progress = {}, log on_log = {})
+      : log_(std::make_unique<log>(std::move(on_log))) {
+    struct {
+      progress call;
+      std::exception_ptr thrown;
+    } loading{std::move(on_progress), {}};
+    hotset_engine_params params = HOTSET_ENGINE_PARAMS_INIT;
+    params.model_path = model_path.empty() ? nullptr : model_path.c_str();
+    params.options = with.handle();
+    if (loading.call) {
+      params.progress_user = &loading;
+      params.progress = [](void* user, uint64_t done, uint64_t total) -> int32_t {
+        auto& from = *static_cast<decltype(loading)*>(user);
+        try {
+          return from.call(done, total);
+        } catch (...) {
+          from.thrown = std::current_exception();
+          return 0;
+        }
+      };
+    }
+    if (*log_) {
+      params.log_user = log_.get();
+      params.log = [](void* user, int32_t level, const char* line) { (*static_cast<log*>(user))(level, line); };
+    }
+    detail::run([&](hotset_error* e) { return hotset_engine_open(&params, &owned_.handle, e); }, &loading.thrown);
+  }
+
+  hotset_engine_info info() const {
+    hotset_engine_info info = HOTSET_ENGINE_INFO_INIT;
+    detail::run([&](hotset_error* e) { return hotset_engine_get_info(handle(), &info, e); });
+    return info;
+  }
+  std::string model_name() const {
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) { return hotset_engine_model_name(handle(), b, c, l, e); });
+  }
+  std::string device_name() const {
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) { return hotset_engine_device_name(handle(), b, c, l, e); });
+  }
+  void set_vram(uint64_t bytes) {
+    detail::run([&](hotset_error* e) { return hotset_engine_set_vram(handle(), bytes, e); });
+  }
+  void set_ram(uint64_t bytes) {
+    detail::run([&](hotset_error* e) { return hotset_engine_set_ram(handle(), bytes, e); });
+  }
+
+  uint64_t give_vram_back(uint64_t bytes) {
+    uint64_t freed = 0;
+    detail::run([&](hotset_error* e) { return hotset_engine_give_vram_back(handle(), bytes, &freed, e); });
+    return freed;
+  }
+
+  // `flags`: HOTSET_ADD_SPECIAL, HOTSET_PARSE_SPECIAL.
+  std::vector<hotset_token> tokenize(std::string_view text, uint32_t flags = HOTSET_ADD_SPECIAL) const {
+    std::vector<hotset_token> tokens(text.size() + 2);
+    size_t count = 0;
+    hotset_error said = HOTSET_ERROR_INIT;
+    hotset_code code = hotset_tokenize(handle(), text.data(), text.size(), flags, tokens.data(), tokens.size(), &count, &said);
+    if (code == HOTSET_TOO_SMALL) {
+      tokens.resize(count);
+      code = hotset_tokenize(handle(), text.data(), text.size(), flags, tokens.data(), tokens.size(), &count, &said);
+    }
+    if (code != HOTSET_OK) throw error(code, said.message);
+    tokens.resize(count);
+    return tokens;
+  }
+  // `flags`: HOTSET_SHOW_SPECIAL.
+  std::string detokenize(std::span<const hotset_token> tokens, uint32_t flags = 0) const {
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) {
+      return hotset_detokenize(handle(), tokens.data(), tokens.size(), flags, b, c, l, e);
+    });
+  }
+  bool is_end_of_text(hotset_token token) const {
+    int32_t is_end = 0;
+    detail::run([&](hotset_error* e) { return hotset_is_end_of_text(handle(), token, &is_end, e); });
+    return is_end != 0;
+  }
+  std::string apply_chat_template(std::span<const message> messages) const {
+    std::vector<hotset_message> plain;
+    for (const message& m : messages) plain.push_back({m.role.c_str(), m.content.c_str()});
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) {
+      return hotset_apply_chat_template(handle(), plain.data(), plain.size(), b, c, l, e);
+    });
+  }
+  hotset_engine* handle() const { return owned_.handle; }
+
+ private:
+  std::unique_ptr<log> log_;  // where the library calls it
+  detail::owned<hotset_engine, hotset_engine_close> owned_;
+};
+
+// One thread at a time, but for stop().
+class session {
+ public:
+  using logits_function = std::function<void(std::span<float> logits)>;
+  using text_function = std::function<bool(std::string_view text)>;
+
+  explicit session(const engine& of) {
+    detail::run([&](hotset_error* e) { return hotset_session_open(of.handle(), nullptr, &owned_.handle, e); });
+  }
+  session(const engine& of, const options& sampler) {
+    hotset_session_params params = HOTSET_SESSION_PARAMS_INIT;
+    params.options = sampler.handle();
+    detail::run([&](hotset_error* e) { return hotset_session_open(of.handle(), &params, &owned_.handle, e); });
+  }
+
+  void feed(std::span<const hotset_token> tokens) {
+    detail::run([&](hotset_error* e) { return hotset_session_feed(handle(), tokens.data(), tokens.size(), e); });
+  }
+  // Valid until the next call.
+  std::span<const float> logits() const {
+    const float* values = nullptr;
+    size_t count = 0;
+    detail::run([&](hotset_error* e) { return hotset_session_logits(handle(), &values, &count, e); });
+    return {values, count};
+  }
+  hotset_token sample() {
+    hotset_token token = 0;
+    detail::run([&](hotset_error* e) { return hotset_session_sample(handle(), &token, e); });
+    rethrow_of_filter();
+    return token;
+  }
+  void set_logits_function(logits_function function) {
+    filter_ = std::make_unique<filter>(filter{std::move(function), {}});
+    const bool any = static_cast<bool>(filter_->call);
+    detail::run([&](hotset_error* e) {
+      return hotset_session_set_logits_function(handle(), any ? &session::call_filter : nullptr, filter_.get(), e);
+    });
+  }
+
+  // `on_text`: false ends it. `max_tokens` 0: until the context is full.
+  hotset_stop_reason generate(std::span<const hotset_token> prompt, uint32_t max_tokens, text_function on_text) {
+    struct {
+      text_function call;
+      std::exception_ptr thrown;
+    } sink{std::move(on_text), {}};
+    hotset_generate_params params = HOTSET_GENERATE_PARAMS_INIT;
+    params.prompt = prompt.data();
+    params.prompt_count = prompt.size();
+    params.max_tokens = max_tokens;
+    params.text_user = &sink;
+    if (sink.call) {
+      params.text = [](void* user, const char* text, size_t bytes) -> int32_t {
+        auto& to = *static_cast<decltype(sink)*>(user);
+        try {
+          return to.call({text, bytes});
+        } catch (...) {
+          to.thrown = std::current_exception();
+          return 0;
+        }
+      };
+    }
+    hotset_stop_reason reason = 0;
+    detail::run([&](hotset_error* e) { return hotset_session_generate(handle(), &params, &reason, e); }, &sink.thrown);
+    rethrow_of_filter();
+    return reason;
+  }
+
+  void rewind(uint32_t position) {
+    detail::run([&](hotset_error* e) { return hotset_session_rewind(handle(), position, e); });
+  }
+  uint32_t position() const {
+    uint32_t position = 0;
+    detail::run([&](hotset_error* e) { return hotset_session_position(handle(), &position, e); });
+    return position;
+  }
+  void stop() { hotset_session_stop(handle()); }
+  hotset_stats stats() const {
+    hotset_stats stats = HOTSET_STATS_INIT;
+    detail::run([&](hotset_error* e) { return hotset_session_get_stats(handle(), &stats, e); });
+    return stats;
+  }
+  std::string explain() const {
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) { return hotset_session_explain(handle(), b, c, l, e); });
+  }
+  void trace(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_session_trace(handle(), path.empty() ? nullptr : path.c_str(), e); });
+  }
+  hotset_session* handle() const { return owned_.handle; }
+
+ private:
+  struct filter {
+    logits_function call;
+    std::exception_ptr thrown;
+  };
+  static void call_filter(void* user, float* logits, size_t count) {
+    auto& from = *static_cast<filter*>(user);
+    try {
+      from.call({logits, count});
+    } catch (...) {
+      from.thrown = std::current_exception();
+    }
+  }
+  void rethrow_of_filter() {
+    if (filter_ && filter_->thrown) std::rethrow_exception(std::exchange(filter_->thrown, nullptr));
+  }
+
+  std::unique_ptr<filter> filter_;  // where the library calls it
+  detail::owned<hotset_session, hotset_session_close> owned_;
+};
+
+}  // namespace hotset::api
