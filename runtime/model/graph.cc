@@ -136,9 +136,10 @@ const TensorInfo* Graph::table(const std::string& part, uint32_t rows, uint32_t 
 
 std::vector<float> Graph::floats(const TensorInfo* tensor) {
   if (tensor == nullptr) return {};
-  std::vector<float> out(tensor->elements());
+  Status read = tensor->check_type();
+  std::vector<float> out(read.ok() ? tensor->elements() : 0);
   std::vector<std::byte> bytes(tensor->size_bytes);
-  Status read = file_.read(*tensor, 0, bytes);
+  if (read.ok()) read = file_.read(*tensor, 0, bytes);
   if (read.ok()) read = dequantize(tensor->type, bytes, out);
   if (!read.ok()) fail(read);
   return out;
