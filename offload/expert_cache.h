@@ -47,6 +47,7 @@ class ExpertCache {
   // A decode token used the slot's tenant, or an expert that has no slot; a decode token is done.
   void touch(SlotId slot) { policy_->touch(slot); }
   void used_elsewhere(ExpertId id) { policy_->used_elsewhere(id); }
+  void set_floor(uint32_t floor) { policy_->set_floor(floor); }
   void end_token() { policy_->end_token(); }
 
   // What an expert is worth as a resident; see Policy::worth.

@@ -22,6 +22,14 @@ ExpertPiece ExpertTable::piece(ExpertId id, uint32_t piece) const {
   return {layer.ranges[id.expert * layer.piece_offsets_bytes.size() + piece], layer.piece_offsets_bytes[piece]};
 }
 
+uint64_t ExpertTable::class_least(SizeClassId id, uint32_t top_k) const {
+  uint64_t largest = 0;
+  for (const Layer& layer : layers_) {
+    if (layer.size_class == id) largest = std::max<uint64_t>(largest, std::min(top_k, layer.experts));
+  }
+  return std::min(class_floor(id, top_k), 2 * largest);
+}
+
 uint64_t ExpertTable::class_floor(SizeClassId id, uint32_t top_k) const {
   uint64_t floor = 0;
   for (const Layer& layer : layers_) floor += layer.size_class == id ? std::min(top_k, layer.experts) : 0;

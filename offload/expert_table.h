@@ -45,6 +45,8 @@ class ExpertTable {
   uint64_t class_experts(SizeClassId id) const { return class_experts_[index_of(id)]; }
   // The experts that its layers use at once when each uses `top_k`, or all it has.
   uint64_t class_floor(SizeClassId id, uint32_t top_k) const;
+  // The slots that its layers cannot do without, one after the other: what one uses at once, twice, so that one more than is in use can move in.
+  uint64_t class_least(SizeClassId id, uint32_t top_k) const;
 
   // All records together.
   uint64_t total_bytes() const { return total_bytes_; }

@@ -60,6 +60,9 @@ class Policy {
   // Whether moving `candidate`, which has no slot, into the slot of `victim` promises to pay for the upload. O(1).
   virtual bool admits(ExpertId candidate, SlotId victim) = 0;
 
+  // Changes the floor of the shape, when slots come or go.
+  virtual void set_floor(uint32_t floor) = 0;
+
   // How many tenants the layer has.
   virtual uint32_t residents(uint32_t layer) const = 0;
   // Whether the slot is known, and if so its tenant and heat; for checks.

@@ -16,6 +16,7 @@ class RankedPolicy : public Policy {
   void used_elsewhere(ExpertId id) final { note_use(id); }
   SlotId victim(uint32_t layer, Heat reach, const Pins& pins) final;
 
+  void set_floor(uint32_t floor) final { book_.set_floor(floor); }
   uint32_t residents(uint32_t layer) const final { return book_.residents(layer); }
   bool knows(SlotId slot) const final { return book_.knows(slot); }
   ExpertId tenant_of(SlotId slot) const final { return book_.tenant_of(slot); }

@@ -33,7 +33,7 @@ Status check_parts(const ResidencyParts& parts) {
   if (!has_slots && parts.window == nullptr) return error(Code::kInvalidArgument, "a device without expert slots must read host memory");
   if (has_slots && parts.link == nullptr) return error(Code::kInvalidArgument, "expert slots need a link that fills them");
   for (uint32_t c = 0; has_slots && c < table.classes(); ++c) {
-    const uint64_t least = table.class_floor(SizeClassId{c}, parts.top_k);
+    const uint64_t least = table.class_least(SizeClassId{c}, parts.top_k);
     if (parts.slots_per_class[c] < least) {
       return error(Code::kInvalidArgument, "%u expert slots in size class %u: %llu is the least", parts.slots_per_class[c], c,
                    static_cast<unsigned long long>(least));
@@ -50,6 +50,7 @@ Result<std::unique_ptr<Residency>> Residency::create(const ResidencyParts& parts
   HOTSET_ASSIGN(auto policy, make_policy(parts.policy, policy_shape(parts.table, arena.slots(), parts.top_k)));
   std::fill(parts.device_table.begin(), parts.device_table.end(), 0);
   std::unique_ptr<Residency> residency(new Residency(parts, ExpertCache(parts.table, std::move(arena), std::move(policy))));
+  residency->fit_floor();
   HOTSET_RETURN_IF_ERROR(residency->set_serving(parts.serving));
   return residency;
 }
@@ -247,7 +248,11 @@ Status Residency::upload_batch(std::span<const ExpertId> ids, Heat heat) {
 
 // Gives the expert a pinned slot and enqueues its bytes; the device table does not know it yet.
 Status Residency::upload(ExpertId id, Heat heat) {
-  const ExpertCache::Inserted inserted = cache_.insert(id, heat);
+  ExpertCache::Inserted inserted = cache_.insert(id, heat);
+  if (inserted.slot == kNoSlot && !promoting_.empty()) {  // experts on their way keep their slots
+    HOTSET_RETURN_IF_ERROR(finish_copies());
+    inserted = cache_.insert(id, heat);
+  }
   if (inserted.slot == kNoSlot) {
     return error(Code::kOverBudget, "no expert slot is free for MoE layer %u: %zu experts were asked for at once and the GPU still uses the rest",
                  id.layer, present_.size() + missing_.size());
@@ -393,6 +398,17 @@ void Residency::count(const Acquired& acquired, Access access) {
 }
 
 // --- shape
+
+// Layers keep what leaves any one of them room for all that it uses at once: top_k where there are as many slots for each, else less.
+void Residency::fit_floor() {
+  uint32_t floor = top_k_;
+  for (uint32_t c = 0; c < table_.classes(); ++c) {
+    const SizeClassId id{c};
+    const uint32_t slots = cache_.open_slots(id), others = table_.class_layers(id) - 1;
+    if (others > 0) floor = std::min(floor, (slots - std::min(slots, top_k_)) / others);
+  }
+  cache_.set_floor(floor);
+}
 
 uint32_t Residency::max_load_wave(uint32_t layer) const {
   // Half of the fair share lets one wave load while another computes; top_k is what even the smallest budget holds.

@@ -92,7 +92,7 @@ struct ResidencyParts {
   std::span<uint64_t> device_table;           // [layers][experts], host-mapped; set to 0 at creation
   std::span<const Slab> slabs;                // read at creation; the memory behind them stays
   std::span<const uint32_t> slots_per_class;  // [classes], from plan_slots; all 0: no VRAM tier
-  uint32_t top_k = 0;                         // the floor of each layer
+  uint32_t top_k = 0;                         // experts that a token uses of a layer: its floor, where slots allow
   std::string_view policy = "lru";
   HostWindow* window = nullptr;               // nullptr: the device does not read host memory
   Serving serving = {};                       // without slots: always in place
@@ -204,6 +204,7 @@ class Residency {
   Result<uint64_t> submit_copies();
   void discard_copies();
   Status collect_distinct(uint32_t layer, std::span<const uint16_t> ids);
+  void fit_floor();
   void next_mark();
   void pin_present(uint32_t layer, Access access);
   Status serve_missing(uint32_t layer, Access access);

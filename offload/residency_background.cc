@@ -152,6 +152,7 @@ Status Residency::close_slab(SlabId slab) {
     set_address(*tenant, host_address(*tenant));
     ++stats_.evictions;
   }
+  fit_floor();
   return ok_status();
 }
 
@@ -161,6 +162,7 @@ void Residency::open_slab(SlabId slab, uint64_t device_address) {
     if (cache_.place(slot).slab != slab || !cache_.closed(slot)) continue;
     cache_.open(slot, device_address + cache_.place(slot).offset_bytes);
   }
+  fit_floor();
 }
 
 }  // namespace hotset

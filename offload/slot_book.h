@@ -35,6 +35,7 @@ class SlotBook {
 
   // Whether a demand of `layer` may take a slot of `other`, a layer of its class.
   bool may_take(uint32_t layer, uint32_t other) const { return other == layer || residents_[other] > floor_; }
+  void set_floor(uint32_t floor) { floor_ = floor; }
   // The layers of `layer`'s size class, itself among them.
   std::span<const uint32_t> peers(uint32_t layer) const { return layers_of_class_[index_of(class_of_layer_[layer])]; }
 
@@ -55,7 +56,7 @@ class SlotBook {
   Entry& entry(SlotId slot) { return entries_[index_of(slot)]; }
   const Entry& entry(SlotId slot) const { return entries_[index_of(slot)]; }
 
-  const uint32_t floor_;
+  uint32_t floor_;
   const uint32_t experts_;
   std::vector<SizeClassId> class_of_layer_;             // [layers]
   std::vector<std::vector<uint32_t>> layers_of_class_;  // [classes][its layers]

@@ -32,12 +32,12 @@ size_t poorest_class(std::span<const SlotDemand> demands, std::span<const uint32
   return poorest;
 }
 
-// Device slots hold a record each; the floor of every layer is what cannot be done without.
+// Device slots hold a record each.
 std::vector<SlotDemand> device_demands(const ExpertTable& table, uint32_t top_k) {
   std::vector<SlotDemand> demands;
   for (uint32_t c = 0; c < table.classes(); ++c) {
     const SizeClassId id{c};
-    demands.push_back({table.class_record_bytes(id), table.class_floor(id, top_k), table.class_experts(id)});
+    demands.push_back({table.class_record_bytes(id), table.class_least(id, top_k), table.class_experts(id)});
   }
   return demands;
 }
@@ -75,9 +75,8 @@ Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budg
   }
   const uint64_t least = least_slot_bytes(table, top_k);
   if (budget_bytes < least) {
-    return error(Code::kOverBudget, "the expert cache needs at least %s (%llu bytes): %u experts in each of %u layers; %llu bytes are left for it",
-                 format_bytes(least).c_str(), static_cast<unsigned long long>(least), top_k, table.layers(),
-                 static_cast<unsigned long long>(budget_bytes));
+    return error(Code::kOverBudget, "the expert cache needs at least %s (%llu bytes), twice the %u experts that a layer uses; %llu bytes are left for it",
+                 format_bytes(least).c_str(), static_cast<unsigned long long>(least), top_k, static_cast<unsigned long long>(budget_bytes));
   }
   return share_slots(device_demands(table, top_k), budget_bytes);
 }
@@ -116,7 +115,7 @@ Result<SlabPlan> plan_all_slabs(const ExpertTable& table, std::span<const uint32
   for (uint32_t c = 0; c < table.classes(); ++c) {
     const SizeClassId id{c};
     const uint64_t all = table.class_experts(id);
-    const uint64_t least = std::min<uint64_t>(slots_per_class[c], table.class_floor(id, top_k));
+    const uint64_t least = std::min<uint64_t>(slots_per_class[c], table.class_least(id, top_k));
     HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), least, max_slab_bytes, plan.slab_bytes));
     HOTSET_RETURN_IF_ERROR(append_slabs(table.class_record_bytes(id), slots_per_class[c] - least, max_slab_bytes, plan.slab_bytes));
     plan.open.resize(plan.slab_bytes.size(), true);

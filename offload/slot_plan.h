@@ -24,13 +24,13 @@ uint64_t least_bytes(std::span<const SlotDemand> demands);
 // Slots never need more than the budget.
 std::vector<uint32_t> share_slots(std::span<const SlotDemand> demands, uint64_t budget_bytes);
 
-// The least device bytes of expert slots that work: `top_k` slots for every layer (or one for each of its experts), so that a token can hold its experts
-// of all layers at once and no layer ever takes from another what that one needs for its next token.
+// The least device bytes of expert slots that work: in each size class `top_k` slots twice (or one for each expert that its layers use, where those
+// are fewer). From `top_k` slots a layer on no layer takes from another what that one needs for its next token.
 // `top_k` is at most table.experts().
 uint64_t least_slot_bytes(const ExpertTable& table, uint32_t top_k);
 
-// Slots per size class [classes] for `budget_bytes`: each class gets the same share of its experts as far as the floor of
-// top_k slots a layer and the number of its experts allow. Slots never need more than the budget.
+// Slots per size class [classes] for `budget_bytes`: each class gets the same share of its experts as far as the
+// least and the number of its experts allow. Slots never need more than the budget.
 // Errors: kOverBudget with the least bytes that work; kInvalidArgument when top_k is 0 or above the experts per layer.
 Result<std::vector<uint32_t>> plan_slots(const ExpertTable& table, uint64_t budget_bytes, uint32_t top_k);
 
@@ -47,8 +47,8 @@ struct SlabPlan {
   std::vector<uint32_t> slots_per_class;   // of all slabs: the experts of the class
 };
 
-// In each class first the floor of `top_k` slots a layer, then the rest of `slots_per_class`, then the rest of its experts: slabs
-// of their own each, so that a cache can shrink to its floor by whole slabs.
+// In each class first the least that works, then the rest of `slots_per_class`, then the rest of its experts: slabs
+// of their own each, so that a cache can shrink to its least by whole slabs.
 Result<SlabPlan> plan_all_slabs(const ExpertTable& table, std::span<const uint32_t> slots_per_class, uint32_t top_k, uint64_t max_slab_bytes);
 
 }  // namespace hotset

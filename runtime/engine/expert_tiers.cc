@@ -211,7 +211,7 @@ bool ExpertTiers::may_close(size_t slab) const {
   for (size_t i = 0; i < open_.size(); ++i) {
     if (i != slab && open_[i] && parts_.slab_plan.slab_classes[i] == id) left += parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
   }
-  return left >= parts_.table.class_floor(id, largest_top_k(parts_.spec));
+  return left >= parts_.table.class_least(id, largest_top_k(parts_.spec));
 }
 
 // What stays in use when every slab is closed that may be: those of the floor come first in each class.
@@ -221,7 +221,7 @@ Result<uint64_t> ExpertTiers::least_vram_bytes() const {
   for (size_t i = 0; i < open_.size(); ++i) {
     const SizeClassId id = parts_.slab_plan.slab_classes[i];
     const uint64_t slots = parts_.slab_plan.slab_bytes[i] / parts_.table.class_record_bytes(id);
-    const bool of_floor = left[index_of(id)] < parts_.table.class_floor(id, largest_top_k(parts_.spec));
+    const bool of_floor = left[index_of(id)] < parts_.table.class_least(id, largest_top_k(parts_.spec));
     left[index_of(id)] += slots;
     HOTSET_ASSIGN(const uint64_t charge, parts_.memory.charge_of(parts_.slab_plan.slab_bytes[i] + kSlabPadding, MemoryKind::kDevice));
     if (open_[i] && !of_floor) bytes -= charge;

@@ -117,7 +117,7 @@ Placement place(const ModelNeeds& needs, const PlanMachine& machine, uint32_t co
   placement.context_tokens = context_tokens;
   placement.kv_bytes = needs.kv_bytes(context_tokens);
   const uint64_t fixed = needs.dense_bytes + needs.workspace_bytes + placement.kv_bytes;
-  placement.least_vram_bytes = fixed + uint64_t{needs.moe_layers} * needs.top_k * needs.record_bytes;
+  placement.least_vram_bytes = fixed + uint64_t{std::min(needs.moe_layers, 2u)} * needs.top_k * needs.record_bytes;  // ExpertTable::class_least
   if (machine.vram_bytes < placement.least_vram_bytes) {
     placement.why_not = too_small(placement, machine);
     return placement;
