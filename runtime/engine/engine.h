@@ -113,6 +113,7 @@ struct ModelReport {
   uint32_t vocab_size = 0;
   bool runnable = false;
   std::string why_not;
+  uint64_t least_slot_bytes = 0;       // the smallest expert cache in VRAM
   uint64_t least_vram_bytes = 0;       // smallest budget that runs, at the default context and batch
   std::vector<BudgetLine> budgets;     // what fits at which budget
   std::vector<MetadataLine> metadata;

@@ -117,7 +117,8 @@ Status add_geometry(const GgufFile& file, const ModelSpec& spec, ModelReport& re
   const uint64_t kv_bytes = workspace.all_states();
   report.kv_bytes_per_token = kv_bytes / context;
   const uint64_t fixed = report.dense_bytes + report.workspace_bytes + kv_bytes + experts.entries() * sizeof(uint64_t);
-  report.least_vram_bytes = fixed + least_slot_bytes(experts, spec.config.experts_used);
+  report.least_slot_bytes = least_slot_bytes(experts, spec.config.experts_used);
+  report.least_vram_bytes = fixed + report.least_slot_bytes;
   for (const double share : {0.1, 0.25, 0.5, 0.75, 1.0}) {
     const uint64_t bytes = fixed + static_cast<uint64_t>(share * static_cast<double>(experts.total_bytes()));
     if (bytes >= report.least_vram_bytes) report.budgets.push_back({bytes, share});

@@ -80,6 +80,8 @@ ModelNeeds needs_of(const ModelShape& shape, const QuantMix& mix) {
   needs.experts = shape.experts;
   needs.top_k = shape.top_k;
   needs.record_bytes = bytes_of(expert_parameters(shape), mix.expert_bits);
+  // Mixes commonly have experts of two sizes.
+  needs.least_slot_bytes = uint64_t{std::min(shape.moe_layers, 4u)} * shape.top_k * needs.record_bytes;
   needs.context_tokens = shape.context_tokens;
   needs.file_bytes = needs.dense_bytes + needs.bank_bytes();
   needs.kv_bytes = [&shape](uint32_t context_tokens) {
@@ -106,6 +108,7 @@ Result<ModelNeeds> needs_of(const ModelReport& report) {
   needs.moe_layers = report.moe_layers;
   needs.experts = report.experts;
   needs.top_k = report.experts_used;
+  needs.least_slot_bytes = report.least_slot_bytes;
   needs.record_bytes = report.all_expert_bytes / std::max<uint64_t>(uint64_t{report.moe_layers} * report.experts, 1);
   needs.context_tokens = report.context_tokens;
   needs.kv_bytes = [per_token = report.kv_bytes_per_token](uint32_t context_tokens) { return per_token * context_tokens; };
@@ -117,7 +120,7 @@ Placement place(const ModelNeeds& needs, const PlanMachine& machine, uint32_t co
   placement.context_tokens = context_tokens;
   placement.kv_bytes = needs.kv_bytes(context_tokens);
   const uint64_t fixed = needs.dense_bytes + needs.workspace_bytes + placement.kv_bytes;
-  placement.least_vram_bytes = fixed + uint64_t{std::min(needs.moe_layers, 2u)} * needs.top_k * needs.record_bytes;  // ExpertTable::class_least
+  placement.least_vram_bytes = fixed + needs.least_slot_bytes;
   if (machine.vram_bytes < placement.least_vram_bytes) {
     placement.why_not = too_small(placement, machine);
     return placement;

@@ -31,6 +31,7 @@ struct ModelNeeds {
   uint32_t experts = 0;           // a layer
   uint32_t top_k = 0;
   uint64_t record_bytes = 0;      // of one expert, on average
+  uint64_t least_slot_bytes = 0;  // the smallest expert cache (ExpertTable::class_least)
   uint32_t context_tokens = 0;    // the most it was made for
   std::function<uint64_t(uint32_t context_tokens)> kv_bytes;  // f16
 
