@@ -10,6 +10,7 @@
 #include "platform/host_memory.h"
 #include "runtime/engine/engine.h"
 #include "tests/engine/model_rig.h"
+#include "tests/process_limits.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
@@ -44,11 +45,7 @@ std::string vram(uint64_t more_bytes) {
   options.device = "vulkan";
   options.context_tokens = 64;
   options.batch_tokens = 16;
-  options.vram = hotset::ByteSize{1, 0, false};
-  const auto refused = hotset::Engine::open(options);
-  const std::string message = refused.status().message();
-  const size_t open = message.rfind('(', message.rfind(" bytes)"));
-  return std::to_string(std::stoull(message.substr(open + 1)) + more_bytes);
+  return std::to_string(hotset::test::least_vram_bytes(options) + more_bytes);
 }
 
 void check_two_sessions(const api::options& options) {
@@ -157,9 +154,7 @@ TEST_CASE("sessions: under memory pressure VRAM comes back at once, down to the 
 }
 
 TEST_CASE("sessions: an engine that is opened and closed over and over leaves nothing behind") {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  HOTSET_SKIP("sanitizers keep memory that was freed");
-#endif
+  if (hotset::test::sanitized()) HOTSET_SKIP("sanitizers keep memory that was freed");
   const auto open_and_close = [] {
     const api::engine engine({}, small("cpu").set("threads", "2"));
     api::session session(engine);

@@ -1,13 +1,12 @@
 // Whole sessions while files and memory fail: a clear error or a slower way, never another token, and the retry is as if nothing had been.
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <fstream>
 
 #include "offload/routing_trace.h"
 #include "tests/engine/fault_rig.h"
+#include "tests/process_limits.h"
 
 using namespace hotset;
 using namespace hotset::test;
@@ -17,35 +16,6 @@ namespace {
 
 constexpr uint64_t kRamBytes = 2u << 20;  // a third of the experts
 
-// A soft limit of this process, for as long as it lives.
-class Limit {
- public:
-  Limit(__rlimit_resource_t resource, uint64_t most) : resource_(resource) {
-    REQUIRE(::getrlimit(resource_, &before_) == 0);
-    rlimit limit = before_;
-    limit.rlim_cur = std::min<rlim_t>(most, before_.rlim_max);
-    REQUIRE(::setrlimit(resource_, &limit) == 0);
-  }
-  ~Limit() { ::setrlimit(resource_, &before_); }
-  Limit(const Limit&) = delete;
-  Limit& operator=(const Limit&) = delete;
-
- private:
-  const __rlimit_resource_t resource_;
-  rlimit before_ = {};
-};
-
-// A disk on which no file may pass a size. The system's signal for that is not for a program that checks its writes.
-class FullDisk {
- public:
-  explicit FullDisk(uint64_t most_bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)), limit_(RLIMIT_FSIZE, most_bytes) {}
-  ~FullDisk() { std::signal(SIGXFSZ, signal_); }
-
- private:
-  void (*const signal_)(int);
-  const Limit limit_;
-};
-
 // Bytes of private memory that the system counts for this process, as RLIMIT_DATA has it.
 uint64_t data_bytes() {
   std::ifstream status("/proc/self/status");
@@ -53,14 +23,6 @@ uint64_t data_bytes() {
     if (line.starts_with("VmData:")) return std::strtoull(line.c_str() + 7, nullptr, 10) * 1024;
   }
   return 0;
-}
-
-constexpr bool sanitized() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#else
-  return false;
-#endif
 }
 
 struct DiskRig {

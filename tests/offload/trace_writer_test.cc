@@ -2,10 +2,8 @@
 #include "offload/trace_writer.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <vector>
 
@@ -13,9 +11,11 @@
 #include "platform/clock.h"
 #include "platform/file.h"
 #include "platform/log.h"
+#include "tests/process_limits.h"
 #include "tests/test_support.h"
 
 using namespace hotset;
+using hotset::test::FullDisk;
 
 namespace {
 
@@ -35,24 +35,6 @@ struct Log {
     set_log_sink([](LogLevel, std::string_view line) { lines().emplace_back(line); }, LogLevel::kInfo);
   }
   ~Log() { set_log_sink({}, LogLevel::kInfo); }
-};
-
-// Files of this process end at so many bytes: what comes after fails, as on a full disk.
-class FullDisk {
- public:
-  explicit FullDisk(uint64_t most_bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit = {most_bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FullDisk() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, signal_);
-  }
-
- private:
-  void (*const signal_)(int);
-  rlimit before_ = {};
 };
 
 constexpr uint16_t kIds[] = {1, 0, 3, 2};
