@@ -249,6 +249,11 @@ Result<uint64_t> LoadedModel::give_vram_back(uint64_t bytes) {
   return lowered;
 }
 
+void LoadedModel::fill_budget() {
+  const Status grown = tiers_->set_vram_budget(vram_budget_bytes_);
+  if (!grown.ok()) log_line(LogLevel::kInfo, "the expert cache stays smaller: %s", grown.message().c_str());
+}
+
 Status LoadedModel::make_room(uint64_t bytes) {
   if (memory_->of_host()) return ok_status();
   const uint64_t rest = vram_budget_bytes_ - std::min(vram_budget_bytes_, bytes);
@@ -257,8 +262,7 @@ Status LoadedModel::make_room(uint64_t bytes) {
   const Status made = tiers_->set_vram_budget(rest);
   memory_->set_budget(vram_budget_bytes_);
   if (made.ok()) return ok_status();
-  const Status grown = tiers_->set_vram_budget(vram_budget_bytes_);  // what was closed on the way
-  if (!grown.ok()) log_line(LogLevel::kInfo, "the expert cache stays smaller: %s", grown.message().c_str());
+  fill_budget();  // with what was closed on the way
   return error(Code::kOverBudget, "a VRAM budget of %s has no room for another session, whose context of %u tokens takes %s: raise it or lower the context",
                format_bytes(vram_budget_bytes_).c_str(), plan_.workspace.context_tokens, format_bytes(bytes).c_str());
 }
@@ -280,9 +284,7 @@ void LoadedModel::return_workspace(Workspace* workspace) {
     return;
   }
   std::erase_if(more_workspaces_, [&](const auto& other) { return other.get() == workspace; });
-  if (memory_->of_host() || !tiers_->can_grow()) return;
-  const Status grown = tiers_->set_vram_budget(vram_budget_bytes_);
-  if (!grown.ok()) log_line(LogLevel::kInfo, "the expert cache stays smaller: %s", grown.message().c_str());
+  if (!memory_->of_host() && tiers_->can_grow()) fill_budget();
 }
 
 Status LoadedModel::set_ram_budget(uint64_t budget_bytes) {

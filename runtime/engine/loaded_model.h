@@ -61,6 +61,8 @@ class LoadedModel {
   Status load_experts(const EngineOptions& options);
   // Closes expert slots until so much of the budget is free.
   Status make_room(uint64_t bytes);
+  // Opens what expert slots the budget has room for.
+  void fill_budget();
   // Tries the ways to serve misses, or takes what an earlier start measured, and settles for the fastest. Advice only.
   Status try_ways(const EngineOptions& options, const GgufFile& file);
   Status time_ways(std::span<TriedWay> ways);

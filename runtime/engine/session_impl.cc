@@ -119,14 +119,13 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   if (stats_.decode_tokens % kBudgetLooks == 0) loaded_.follow_driver_budget();
   const uint64_t start_ns = now_ns();
   const uint64_t submits = loaded_.backend().submit_count();
-  const RunStretch before = counted();
   has_logits_ = false;
   HOTSET_RETURN_IF_ERROR(decode_->run(static_cast<uint32_t>(token), position_));
   const uint64_t token_ns = now_ns() - start_ns;
   stats_.decode_ns += token_ns;
   stats_.decode_submits += loaded_.backend().submit_count() - submits;
   ++stats_.decode_tokens;
-  note_history(token_ns, before);
+  note_history(token_ns);
   trace_decode();
   has_logits_ = true;
   hash_logits(first_logits());
@@ -288,17 +287,13 @@ void SessionImpl::trace_links() {
   if (events_) events_->drain([this](const LinkEvent& event) { trace_->link(event); });
 }
 
-// What the history counts by difference, of the engine's life.
-RunStretch SessionImpl::counted() const {
-  const ResidencyStats now = loaded_.tiers().residency().stats();
-  return {0, 0, now.decode_lookups, now.decode_hits, loaded_.tiers().link_stats().bytes, loaded_.tiers().host().stats().disk_bytes};
-}
-
-void SessionImpl::note_history(uint64_t token_ns, const RunStretch& before) {
+// Within the turn of the token.
+void SessionImpl::note_history(uint64_t token_ns) {
+  using enum EngineCount;
   for (uint32_t layer = 0; layer < history_.layers(); ++layer) history_.use(layer, decode_->chosen(layer));
-  const RunStretch now = counted();
-  history_.token({1, token_ns, now.lookups - before.lookups, now.hits - before.hits, now.host_to_device_bytes - before.host_to_device_bytes,
-                  now.disk_to_host_bytes - before.disk_to_host_bytes});
+  EngineCounts of_token;
+  of_token.add(*turn_start_, EngineCounts::of(loaded_));
+  history_.token({1, token_ns, of_token[kDecodeLookups], of_token[kDecodeHits], of_token[kLinkBytes], of_token[kDiskBytes]});
 }
 
 void SessionImpl::trace_prompt(uint32_t first_position, size_t tokens) {

@@ -55,8 +55,7 @@ class SessionImpl final : public Session {
   void trace_decode();
   void trace_links();
   void end_trace();
-  RunStretch counted() const;
-  void note_history(uint64_t token_ns, const RunStretch& before);
+  void note_history(uint64_t token_ns);
   void trace_prompt(uint32_t first_position, size_t tokens);
   void add_tier_stats(const EngineCounts& counts, SessionStats& stats) const;
   void hash_logits(std::span<const float> logits);
