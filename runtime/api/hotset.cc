@@ -1,14 +1,5 @@
 // The C functions of hotset.h over Engine and Session: they check what they are given, and let nothing out but codes.
-#include <hotset/hotset.h>
-
-#include <algorithm>
-#include <cstring>
-
-#include "platform/log.h"
-#include "runtime/api/handles.h"
-#include "runtime/engine/engine.h"
-#include "runtime/engine/no_throw.h"
-#include "runtime/engine/option_table.h"
+#include "runtime/api/calls.h"
 
 namespace {
 
@@ -17,117 +8,6 @@ using namespace hotset;
 static_assert(static_cast<int>(Code::kInvalidArgument) == HOTSET_INVALID_ARGUMENT && static_cast<int>(Code::kCancelled) == HOTSET_CANCELLED);
 static_assert(static_cast<int>(LogLevel::kError) == HOTSET_LOG_ERROR && static_cast<int>(LogLevel::kDebug) == HOTSET_LOG_DEBUG);
 static_assert(static_cast<int>(StopReason::kLength) == HOTSET_STOP_LENGTH && static_cast<int>(StopReason::kRequested) == HOTSET_STOP_REQUESTED);
-
-constexpr auto kInvalidHandle = static_cast<Code>(HOTSET_INVALID_HANDLE);
-constexpr auto kTooSmall = static_cast<Code>(HOTSET_TOO_SMALL);
-
-struct OpenEngine {
-  LogSink log;
-  LogLevel log_level = LogLevel::kInfo;
-  SamplerOptions sampler;
-  std::unique_ptr<Engine> engine;
-};
-
-struct OpenSession {
-  std::shared_ptr<OpenEngine> owner;
-  std::unique_ptr<Session> session;  // destroyed before the engine that it holds
-};
-
-struct Tables {
-  HandleTable<OptionSet, HandleKind::kOptions> options;
-  HandleTable<OpenEngine, HandleKind::kEngine> engines;
-  HandleTable<OpenSession, HandleKind::kSession> sessions;
-};
-
-// Which handles are open: the one thing that calls share.
-Tables& tables() {
-  static Tables* const all = new Tables();  // never destroyed: programs may call from their own destructors
-  return *all;
-}
-
-// Writes what fits of a Status into the caller's struct, which may be older or newer than this library.
-hotset_code tell(const Status& status, hotset_error* error) {
-  const auto code = static_cast<hotset_code>(status.code());
-  if (error == nullptr || error->size < offsetof(hotset_error, message) + 1) return code;
-  error->code = code;
-  const size_t room = std::min(error->size, sizeof(hotset_error)) - offsetof(hotset_error, message) - 1;
-  const size_t length = std::min(room, status.message().size());
-  std::memcpy(error->message, status.message().data(), length);
-  error->message[length] = '\0';
-  return code;
-}
-
-template <class Call>
-hotset_code guarded(hotset_error* error, Call call) {
-  try {
-    return tell(call(), error);
-  } catch (const std::bad_alloc&) {
-    return tell(Status(Code::kOutOfMemory, {}), error);
-  } catch (...) {
-    return tell(Status(Code::kInvalidArgument, {}), error);  // a callback threw
-  }
-}
-
-Status no_handle(const char* kind) { return error(kInvalidHandle, "this is not an open %s: it is NULL, closed, or of another kind", kind); }
-Status no_argument(const char* name) { return error(Code::kInvalidArgument, "%s is NULL: pass where it is", name); }
-
-// `call`: Status(OpenEngine&).
-template <class Call>
-hotset_code with_engine(hotset_engine* handle, hotset_error* error, Call call) {
-  return guarded(error, [&]() -> Status {
-    const auto open = tables().engines.find(handle);
-    if (!open) return no_handle("engine");
-    const LogScope scope(open->log, open->log_level);
-    return call(*open);
-  });
-}
-
-template <class Call>
-hotset_code with_session(hotset_session* handle, hotset_error* error, Call call) {
-  return guarded(error, [&]() -> Status {
-    const auto open = tables().sessions.find(handle);
-    if (!open) return no_handle("session");
-    const LogScope scope(open->owner->log, open->owner->log_level);
-    return call(*open);
-  });
-}
-
-Status write_text(std::string_view text, char* buffer, size_t capacity, size_t* length) {
-  if (length) *length = text.size();
-  if (capacity <= text.size()) return error(kTooSmall, "%zu bytes have no room for a text of %zu and a zero", capacity, text.size());
-  if (buffer == nullptr) return no_argument("buffer");
-  std::memcpy(buffer, text.data(), text.size());
-  buffer[text.size()] = '\0';
-  return ok_status();
-}
-
-// A struct of the caller's that is to be filled: of its size no more than both sides know.
-template <class Struct>
-Status fill(Struct values, Struct* out, const char* name) {
-  if (out == nullptr) return no_argument(name);
-  if (out->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, out->size);
-  values.size = out->size;
-  std::memcpy(out, &values, std::min(out->size, sizeof(Struct)));
-  return ok_status();
-}
-
-// A struct that the caller filled: fields beyond its size are 0.
-template <class Struct>
-Status take(const Struct* in, Struct& values, const char* name) {
-  values = {};
-  if (in == nullptr) return no_argument(name);
-  if (in->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, in->size);
-  std::memcpy(&values, in, std::min(in->size, sizeof(Struct)));
-  return ok_status();
-}
-
-Status options_of(const hotset_options* handle, OptionSet& options) {
-  if (handle == nullptr) return ok_status();
-  const auto set = tables().options.find(handle);
-  if (!set) return no_handle("set of options");
-  options = *set;
-  return ok_status();
-}
 
 LogSink log_of(const hotset_engine_params& params) {
   if (params.log == nullptr) return {};
@@ -168,8 +48,6 @@ Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_sessi
   *out = static_cast<hotset_session*>(tables().sessions.add(open));
   return ok_status();
 }
-
-Status check_tokens(const hotset_token* tokens, size_t count) { return tokens == nullptr && count > 0 ? no_argument("tokens") : ok_status(); }
 
 hotset_stats stats_of(const SessionStats& from) {
   hotset_stats stats = HOTSET_STATS_INIT;

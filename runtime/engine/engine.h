@@ -115,6 +115,7 @@ struct ModelReport {
   uint64_t dense_bytes = 0;
   uint64_t workspace_bytes = 0;     // activations, at the least batch
   uint64_t kv_bytes_per_token = 0;  // of context, f16
+  uint64_t state_bytes = 0;         // of recurrent layers, whatever the context
   uint32_t context_tokens = 0;
   uint32_t vocab_size = 0;
   bool runnable = false;
