@@ -10,9 +10,9 @@
 #include "platform/file.h"
 #include "platform/io_queue.h"
 
-struct DeviceFunctions;
-
 namespace hotset {
+
+struct DeviceFunctions;
 
 struct Seams {
   // Before a blocking read of a model's file.
