@@ -116,4 +116,7 @@ Status options_of(const hotset_options* handle, OptionSet& options);
 
 Status check_tokens(const hotset_token* tokens, size_t count);
 
+// On this device of the caller's, or with nullptr on what the options say.
+Status open_engine(const hotset_engine_params& params, const CallerDevice* device, hotset_engine** out);
+
 }  // namespace hotset

@@ -16,9 +16,12 @@ LogSink log_of(const hotset_engine_params& params) {
   };
 }
 
-Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
+}  // namespace
+
+Status hotset::open_engine(const hotset_engine_params& params, const CallerDevice* device, hotset_engine** out) {
   OptionSet options;
   HOTSET_RETURN_IF_ERROR(options_of(params.options, options));
+  options.engine.caller_device = device;
   if (params.model_path) {
     options.engine.model_path = params.model_path;
   } else {
@@ -36,6 +39,8 @@ Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
   *out = static_cast<hotset_engine*>(tables().engines.add(open));
   return ok_status();
 }
+
+namespace {
 
 Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_session_params& params, hotset_session** out) {
   OptionSet options;
@@ -122,7 +127,7 @@ hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine
     hotset_engine_params values;
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
     if (engine == nullptr) return no_argument("engine");
-    return open_engine(values, engine);
+    return open_engine(values, nullptr, engine);
   });
 }
 

@@ -38,6 +38,12 @@ std::string expert_size(const ModelReport& report) {
   return report.expert_bytes_min == report.expert_bytes_max ? most : format_bytes(report.expert_bytes_min) + " to " + most;
 }
 
+std::string context_text(const ModelReport& report) {
+  std::string text = std::to_string(report.context_tokens) + ", " + format_bytes(report.kv_bytes_per_token) + " of KV cache a token";
+  if (report.state_bytes != 0) text += ", " + format_bytes(report.state_bytes) + " of recurrent state";
+  return text;
+}
+
 // "Q4_K 11.2 GiB, Q6_K 5.1 GiB, F32 6.3 MiB": the largest share first.
 std::string block_types(const ModelReport& report) {
   std::map<std::string, uint64_t> bytes;
@@ -59,7 +65,7 @@ std::string summary_text(const ModelReport& report) {
                                         " used by a token") +
                      row("expert size", expert_size(report)) + row("all experts", format_bytes(report.all_expert_bytes)) +
                      row("dense weights", format_bytes(report.dense_bytes)) +
-                     row("context", std::to_string(report.context_tokens) + ", " + format_bytes(report.kv_bytes_per_token) + " of KV cache a token") +
+                     row("context", context_text(report)) +
                      row("vocabulary", std::to_string(report.vocab_size));
   if (!report.runnable) return text + row("runs", "no: " + report.why_not);
   text += row("least --vram", format_bytes(report.least_vram_bytes));
@@ -102,6 +108,7 @@ Json summary_json(const ModelReport& report) {
           {"dense_bytes", report.dense_bytes},
           {"context_tokens", report.context_tokens},
           {"kv_bytes_per_token", report.kv_bytes_per_token},
+          {"state_bytes", report.state_bytes},
           {"vocab_size", report.vocab_size},
           {"least_vram_bytes", report.least_vram_bytes}};
 }
