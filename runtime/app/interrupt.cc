@@ -1,37 +1,33 @@
 #include "runtime/app/interrupt.h"
 
-#include <unistd.h>
-
 #include <atomic>
 
 namespace hotset {
 namespace {
 
-// A signal handler reaches nothing but statics. Lock-free atomics are what it may touch.
+// The handler reaches nothing but statics. Lock-free atomics are what it may touch.
 std::atomic<Session*> watched_session{nullptr};
 std::atomic<int> press_count{0};
 static_assert(std::atomic<Session*>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 constexpr int kInterruptedExit = 130;  // 128 + SIGINT, as shells count it
 
-void on_interrupt(int) {
-  if (press_count.fetch_add(1) > 0) ::_exit(kInterruptedExit);
+void on_interrupt() {
+  if (press_count.fetch_add(1) > 0) leave_process(kInterruptedExit);
   if (Session* session = watched_session.load()) session->request_stop();
+}
+
+// Counting begins anew.
+auto fresh_handler() {
+  press_count = 0;
+  return on_interrupt;
 }
 
 }  // namespace
 
-Interrupt::Interrupt() {
-  press_count = 0;
-  struct sigaction action = {};
-  action.sa_handler = on_interrupt;  // without SA_RESTART, so that a read at the prompt ends
-  ::sigaction(SIGINT, &action, &before_);
-}
+Interrupt::Interrupt() : handler_(fresh_handler()) {}
 
-Interrupt::~Interrupt() {
-  ::sigaction(SIGINT, &before_, nullptr);
-  watched_session = nullptr;
-}
+Interrupt::~Interrupt() { watched_session = nullptr; }
 
 void Interrupt::watch(Session* session) { watched_session = session; }
 

@@ -1,10 +1,9 @@
 // Interrupt: what Ctrl-C does. The first one asks what is running to stop, the second one leaves the program.
 //
-// One object at a time, for as long as SIGINT should be caught; its destructor gives SIGINT back. Main thread only.
+// One object at a time, for as long as Ctrl-C should be caught; its destructor gives it back. Main thread only.
 #pragma once
 
-#include <signal.h>
-
+#include "platform/interrupt_handler.h"
 #include "runtime/engine/engine.h"
 
 namespace hotset {
@@ -23,7 +22,7 @@ class Interrupt {
   void forget();
 
  private:
-  struct sigaction before_ = {};
+  const InterruptHandler handler_;
 };
 
 }  // namespace hotset
