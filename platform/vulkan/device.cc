@@ -93,7 +93,8 @@ bool has_one_kind_of_heap(const VkPhysicalDeviceMemoryProperties& memory) {
 // Of the extensions that Hotset can use, those that the device has.
 std::vector<const char*> wanted_extensions(VkPhysicalDevice device) {
   std::vector<const char*> present;
-  for (const char* name : {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME}) {
+  for (const char* name : {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME,
+                           "VK_KHR_portability_subset"}) {  // the last must be asked for where a device has it, as on macOS
     if (has_device_extension(device, name)) present.push_back(name);
   }
   return present;

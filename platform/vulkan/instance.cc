@@ -13,6 +13,11 @@ std::mutex& loader_lock() {
   return lock;
 }
 
+#ifdef _WIN32
+constexpr const char* kNoLoader = "no Vulkan loader (vulkan-1.dll): install the GPU's driver, which brings it";
+#else
+constexpr const char* kNoLoader = "no Vulkan loader (libvulkan.so.1): install libvulkan1 and a Vulkan driver, or run ./setup";
+#endif
 constexpr const char* kValidationLayer = "VK_LAYER_KHRONOS_validation";
 
 bool has_layer(const char* name) {
@@ -26,12 +31,24 @@ bool has_layer(const char* name) {
   return false;
 }
 
+// Without it the loader hides drivers that are layered over another interface, as on macOS.
+bool has_portability() {
+  uint32_t count = 0;
+  vkEnumerateInstanceExtensionProperties(nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> extensions(count);
+  vkEnumerateInstanceExtensionProperties(nullptr, &count, extensions.data());
+  for (const auto& extension : extensions) {
+    if (std::strcmp(extension.extensionName, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME) == 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<VkInstance> create_instance(bool validation) {
   std::lock_guard guard(loader_lock());
   if (volkInitialize() != VK_SUCCESS) {
-    return error(Code::kNotFound, "no Vulkan loader (libvulkan.so.1): install libvulkan1 and a Vulkan driver, or run ./setup");
+    return error(Code::kNotFound, kNoLoader);
   }
   VkApplicationInfo app = {VK_STRUCTURE_TYPE_APPLICATION_INFO};
   app.pApplicationName = "hotset";
@@ -39,6 +56,12 @@ Result<VkInstance> create_instance(bool validation) {
   app.apiVersion = VK_API_VERSION_1_3;
   VkInstanceCreateInfo info = {VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
   info.pApplicationInfo = &app;
+  const char* portability = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+  if (has_portability()) {
+    info.flags = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+    info.enabledExtensionCount = 1;
+    info.ppEnabledExtensionNames = &portability;
+  }
   // Synchronization validation is asked for together with the core checks.
   const VkValidationFeatureEnableEXT enables[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
   VkValidationFeaturesEXT features = {VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT};
