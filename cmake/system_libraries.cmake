@@ -1,0 +1,13 @@
+# The libraries of the system that Hotset is built on and for.
+find_package(PkgConfig REQUIRED)
+find_package(Vulkan REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(LIBEDIT IMPORTED_TARGET libedit)
+if(HOTSET_IO_URING STREQUAL "AUTO")
+  pkg_check_modules(LIBURING IMPORTED_TARGET liburing>=2.0)
+elseif(HOTSET_IO_URING)
+  pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.0)
+endif()
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_path(STB_INCLUDE_DIR stb/stb_image_write.h REQUIRED)
