@@ -90,13 +90,17 @@ TEST_CASE("file: a file is replaced as a whole or stays as it was") {
   const std::string path = folder.file("kept");
   REQUIRE(write_whole_file(path, "first").ok());
   CHECK(read_all(path) == "first");
+#ifndef _WIN32  // there nobody may have the old file open
   const auto reader = File::open(path).value();
+#endif
   const std::string binary("\0second\n", 8);
   REQUIRE(write_whole_file(path, binary).ok());
   CHECK(read_all(path) == binary);
+#ifndef _WIN32
   char old[5];
   REQUIRE(reader->read(0, std::as_writable_bytes(std::span(old))).ok());  // the old file, not half of the new
   CHECK(std::string(old, 5) == "first");
+#endif
   REQUIRE(write_whole_file(path, "").ok());
   CHECK(read_all(path).empty());
   CHECK(files_in(folder) == 1);

@@ -160,7 +160,9 @@ TEST_CASE("direct file: says what it needs, and that it was replaced") {
   char byte = 0;
   CHECK((*again)->read(8999, std::as_writable_bytes(std::span(&byte, 1))).ok());
   CHECK(byte == 'x');
+#ifndef _WIN32  // an open file cannot be replaced there
   folder.write("other", "y");
   std::filesystem::rename(folder.file("other"), folder.file("data"));
   CHECK(file->reopen_direct().status().message().find("was replaced") != std::string::npos);
+#endif
 }
