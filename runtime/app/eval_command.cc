@@ -1,10 +1,9 @@
 // `hotset eval`: the logits of a list of tokens as a file, or the perplexity of a text.
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 
+#include "platform/os_file.h"
 #include "runtime/app/command.h"
 #include "runtime/app/figures.h"
 #include "runtime/app/model_flags.h"
@@ -23,25 +22,22 @@ constexpr uint32_t kUsualWindow = 512;
 class LogitsFile {
  public:
   static Result<std::unique_ptr<LogitsFile>> create(const std::string& path) {
-    std::FILE* file = std::fopen(path.c_str(), "wbe");
-    if (!file) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(errno));
-    return std::unique_ptr<LogitsFile>(new LogitsFile(path, file));
+    const os::OpenedFile opened = os::open_to_write(path, true);
+    if (opened.error != 0) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(opened.error));
+    return std::unique_ptr<LogitsFile>(new LogitsFile(path, opened.handle));
   }
-  ~LogitsFile() {
-    if (file_) std::fclose(file_);
-  }
+  ~LogitsFile() { os::close(file_); }
   LogitsFile(const LogitsFile&) = delete;
   LogitsFile& operator=(const LogitsFile&) = delete;
 
   void append(std::span<const float> logits) {
-    if (errno_ == 0 && std::fwrite(logits.data(), sizeof(float), logits.size(), file_) != logits.size()) errno_ = errno;
+    const os::MovedBytes put = errno_ == 0 ? os::write_all_at(file_, size_bytes_, std::as_bytes(logits)) : os::MovedBytes();
+    size_bytes_ += put.size_bytes;
+    errno_ = errno_ == 0 ? put.error : errno_;
     ++positions_;
   }
 
-  Status close() {
-    const bool closed = std::fclose(file_) == 0;
-    file_ = nullptr;
-    if (errno_ == 0 && !closed) errno_ = errno;
+  Status status() const {
     if (errno_ == 0) return ok_status();
     return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(errno_));
   }
@@ -49,10 +45,11 @@ class LogitsFile {
   uint64_t positions() const { return positions_; }
 
  private:
-  LogitsFile(std::string path, std::FILE* file) : path_(std::move(path)), file_(file) {}
+  LogitsFile(std::string path, os::FileHandle file) : path_(std::move(path)), file_(file) {}
 
   const std::string path_;
-  std::FILE* file_;
+  const os::FileHandle file_;
+  uint64_t size_bytes_ = 0;
   uint64_t positions_ = 0;
   int errno_ = 0;  // of the first failure
 };
@@ -113,7 +110,7 @@ class EvalCommand : public Command {
       const Interrupt::Watch watch(interrupt, session);
       feed(session, tokens, one_by_one_, [&](uint32_t, std::span<const float> logits) { file->append(logits); });
     }
-    HOTSET_RETURN_IF_ERROR(file->close());
+    HOTSET_RETURN_IF_ERROR(file->status());
     report(console, session, {{"positions", file->positions()}, {"vocab_size", engine.info().vocab_size}, {"logits_file", logits_path_}});
     return ok_status();
   }

@@ -1,35 +1,33 @@
 #include "runtime/app/interrupt.h"
 
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 
 namespace hotset {
 namespace {
 
-// A signal handler reaches nothing but statics. Lock-free atomics are what it may touch.
+// The handler reaches nothing but statics. Lock-free atomics are what it may touch.
 std::atomic<int> press_count{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 constexpr int kInterruptedExit = 130;                  // 128 + SIGINT, as shells count it
 constexpr std::chrono::milliseconds kLookEvery{20};    // while a session is watched: less than a person notices
 
-void on_interrupt(int) {
-  if (press_count.fetch_add(1) > 0) ::_exit(kInterruptedExit);
+void on_interrupt() {
+  if (press_count.fetch_add(1) > 0) leave_process(kInterruptedExit);
+}
+
+// Counting begins anew.
+auto fresh_handler() {
+  press_count = 0;
+  return on_interrupt;
 }
 
 }  // namespace
 
-Interrupt::Interrupt() {
-  press_count = 0;
-  struct sigaction action = {};
-  action.sa_handler = on_interrupt;  // without SA_RESTART, so that a read at the prompt ends
-  ::sigaction(SIGINT, &action, &before_);
-  passes_on_ = std::jthread([this](std::stop_token ended) { pass_on(std::move(ended)); });
-}
+Interrupt::Interrupt() : handler_(fresh_handler()), passes_on_([this](std::stop_token ended) { pass_on(std::move(ended)); }) {}
 
-Interrupt::~Interrupt() { ::sigaction(SIGINT, &before_, nullptr); }
+Interrupt::~Interrupt() = default;
 
 void Interrupt::set_session(api::session* session) {
   const std::lock_guard guard(lock_);

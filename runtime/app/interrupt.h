@@ -1,15 +1,15 @@
 // Interrupt: what Ctrl-C does. The first one asks what is running to stop, the second one leaves the program.
 //
-// One object at a time, for as long as SIGINT should be caught; its destructor gives SIGINT back. Main thread only. A thread of its own passes
-// the wish on to the session, because a signal handler may not.
+// One object at a time, for as long as Ctrl-C should be caught; its destructor gives it back. Main thread only. A thread of its own passes the
+// wish on to the session, because a signal handler may not.
 #pragma once
-
-#include <signal.h>
 
 #include <condition_variable>
 #include <hotset/hotset.hpp>
 #include <mutex>
 #include <thread>
+
+#include "platform/interrupt_handler.h"
 
 namespace hotset {
 
@@ -40,7 +40,7 @@ class Interrupt {
   void set_session(api::session* session);
   void pass_on(std::stop_token ended);
 
-  struct sigaction before_ = {};
+  const InterruptHandler handler_;
   std::mutex lock_;
   std::condition_variable_any ended_or_watched_;
   api::session* session_ = nullptr;  // guarded by lock_
