@@ -19,6 +19,19 @@ bool has_layer(PFN_vkGetInstanceProcAddr get, const char* name) {
   return false;
 }
 
+// Without it the loader hides drivers that are layered over another interface, as on macOS.
+bool has_portability(PFN_vkGetInstanceProcAddr get) {
+  const auto enumerate = reinterpret_cast<PFN_vkEnumerateInstanceExtensionProperties>(get(VK_NULL_HANDLE, "vkEnumerateInstanceExtensionProperties"));
+  uint32_t count = 0;
+  if (enumerate == nullptr || enumerate(nullptr, &count, nullptr) != VK_SUCCESS) return false;
+  std::vector<VkExtensionProperties> extensions(count);
+  enumerate(nullptr, &count, extensions.data());
+  for (const auto& extension : extensions) {
+    if (std::strcmp(extension.extensionName, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME) == 0) return true;
+  }
+  return false;
+}
+
 Result<VkInstance> create_instance(PFN_vkGetInstanceProcAddr get, bool validation) {
   VkApplicationInfo app = {VK_STRUCTURE_TYPE_APPLICATION_INFO};
   app.pApplicationName = "hotset";
@@ -26,6 +39,12 @@ Result<VkInstance> create_instance(PFN_vkGetInstanceProcAddr get, bool validatio
   app.apiVersion = VK_API_VERSION_1_3;
   VkInstanceCreateInfo info = {VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
   info.pApplicationInfo = &app;
+  const char* portability = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+  if (has_portability(get)) {
+    info.flags = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+    info.enabledExtensionCount = 1;
+    info.ppEnabledExtensionNames = &portability;
+  }
   // Synchronization validation is asked for together with the core checks.
   const VkValidationFeatureEnableEXT enables[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
   VkValidationFeaturesEXT features = {VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT};

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "platform/bytes.h"
 #include "platform/file.h"
 #include "platform/log.h"
+#include "platform/os_file.h"
 #include "platform/threads.h"
 #include "runtime/engine/backend_choice.h"
 #include "runtime/engine/kernel_probe.h"
@@ -227,8 +227,7 @@ void LoadedModel::judge_trial(const SessionStats& stats) const {
   if (!disturbed && !(cut_short_ways_ > 0 && trial_was_cut_short({}, cut_short_ways_, token_ns, stats.decode_tokens))) return;
   log_line(LogLevel::kInfo, "tokens are faster than the trial of the ways to serve misses made expect: the next start measures anew");
   for (const std::string& path : measured_paths_) {
-    std::error_code gone_already;
-    std::filesystem::remove(path, gone_already);
+    os::remove_file(path);  // or gone already
   }
 }
 

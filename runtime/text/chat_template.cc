@@ -1,5 +1,6 @@
 #include "runtime/text/chat_template.h"
 
+#include "platform/local_time.h"
 #include "runtime/text/jinja_parser.h"
 
 namespace hotset {
@@ -8,13 +9,6 @@ namespace {
 
 // The longest published templates have about 30 000 bytes.
 constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
-
-std::tm local_time() {
-  const std::time_t seconds = std::time(nullptr);
-  std::tm now{};
-  localtime_r(&seconds, &now);
-  return now;
-}
 
 }  // namespace
 
@@ -41,7 +35,7 @@ Result<std::string> ChatTemplate::render(std::span<const ChatTurn> turns, bool a
       {"messages", arena.list(std::move(messages))},
       {"add_generation_prompt", jinja::Value::boolean(add_generation_prompt)},
   };
-  return render(variables, arena, local_time());
+  return render(variables, arena, local_time_now());
 }
 
 Result<std::string> ChatTemplate::render(const jinja::Variables& variables, jinja::ValueArena& arena,
