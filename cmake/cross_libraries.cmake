@@ -1,7 +1,7 @@
 # The libraries where Hotset is built for another system than it is built on: those that are headers alone are this system's, PCRE2 is built
 # from Debian's source (`./setup deps windows` brings it), and io_uring and libedit are not there.
 set(headers ${CMAKE_BINARY_DIR}/headers)  # links to the headers alone: beside them lie those of this system's C library
-foreach(name vulkan vk_video volk.h CLI nlohmann stb doctest)
+foreach(name vulkan vk_video CLI nlohmann stb doctest)
   if(NOT EXISTS /usr/include/${name})
     message(FATAL_ERROR "/usr/include/${name} is not there: run ./setup deps windows")
   endif()

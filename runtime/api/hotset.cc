@@ -1,14 +1,5 @@
 // The C functions of hotset.h over Engine and Session: they check what they are given, and let nothing out but codes.
-#include <hotset/hotset.h>
-
-#include <algorithm>
-#include <cstring>
-
-#include "platform/log.h"
-#include "runtime/api/handles.h"
-#include "runtime/engine/engine.h"
-#include "runtime/engine/no_throw.h"
-#include "runtime/engine/option_table.h"
+#include "runtime/api/calls.h"
 
 namespace {
 
@@ -18,117 +9,6 @@ static_assert(static_cast<int>(Code::kInvalidArgument) == HOTSET_INVALID_ARGUMEN
 static_assert(static_cast<int>(LogLevel::kError) == HOTSET_LOG_ERROR && static_cast<int>(LogLevel::kDebug) == HOTSET_LOG_DEBUG);
 static_assert(static_cast<int>(StopReason::kLength) == HOTSET_STOP_LENGTH && static_cast<int>(StopReason::kRequested) == HOTSET_STOP_REQUESTED);
 
-constexpr auto kInvalidHandle = static_cast<Code>(HOTSET_INVALID_HANDLE);
-constexpr auto kTooSmall = static_cast<Code>(HOTSET_TOO_SMALL);
-
-struct OpenEngine {
-  LogSink log;
-  LogLevel log_level = LogLevel::kInfo;
-  SamplerOptions sampler;
-  std::unique_ptr<Engine> engine;
-};
-
-struct OpenSession {
-  std::shared_ptr<OpenEngine> owner;
-  std::unique_ptr<Session> session;  // destroyed before the engine that it holds
-};
-
-struct Tables {
-  HandleTable<OptionSet, HandleKind::kOptions> options;
-  HandleTable<OpenEngine, HandleKind::kEngine> engines;
-  HandleTable<OpenSession, HandleKind::kSession> sessions;
-};
-
-// Which handles are open: the one thing that calls share.
-Tables& tables() {
-  static Tables* const all = new Tables();  // never destroyed: programs may call from their own destructors
-  return *all;
-}
-
-// Writes what fits of a Status into the caller's struct, which may be older or newer than this library.
-hotset_code tell(const Status& status, hotset_error* error) {
-  const auto code = static_cast<hotset_code>(status.code());
-  if (error == nullptr || error->size < offsetof(hotset_error, message) + 1) return code;
-  error->code = code;
-  const size_t room = std::min(error->size, sizeof(hotset_error)) - offsetof(hotset_error, message) - 1;
-  const size_t length = std::min(room, status.message().size());
-  std::memcpy(error->message, status.message().data(), length);
-  error->message[length] = '\0';
-  return code;
-}
-
-template <class Call>
-hotset_code guarded(hotset_error* error, Call call) {
-  try {
-    return tell(call(), error);
-  } catch (const std::bad_alloc&) {
-    return tell(Status(Code::kOutOfMemory, {}), error);
-  } catch (...) {
-    return tell(Status(Code::kInvalidArgument, {}), error);  // a callback threw
-  }
-}
-
-Status no_handle(const char* kind) { return error(kInvalidHandle, "this is not an open %s: it is NULL, closed, or of another kind", kind); }
-Status no_argument(const char* name) { return error(Code::kInvalidArgument, "%s is NULL: pass where it is", name); }
-
-// `call`: Status(OpenEngine&).
-template <class Call>
-hotset_code with_engine(hotset_engine* handle, hotset_error* error, Call call) {
-  return guarded(error, [&]() -> Status {
-    const auto open = tables().engines.find(handle);
-    if (!open) return no_handle("engine");
-    const LogScope scope(open->log, open->log_level);
-    return call(*open);
-  });
-}
-
-template <class Call>
-hotset_code with_session(hotset_session* handle, hotset_error* error, Call call) {
-  return guarded(error, [&]() -> Status {
-    const auto open = tables().sessions.find(handle);
-    if (!open) return no_handle("session");
-    const LogScope scope(open->owner->log, open->owner->log_level);
-    return call(*open);
-  });
-}
-
-Status write_text(std::string_view text, char* buffer, size_t capacity, size_t* length) {
-  if (length) *length = text.size();
-  if (capacity <= text.size()) return error(kTooSmall, "%zu bytes have no room for a text of %zu and a zero", capacity, text.size());
-  if (buffer == nullptr) return no_argument("buffer");
-  std::memcpy(buffer, text.data(), text.size());
-  buffer[text.size()] = '\0';
-  return ok_status();
-}
-
-// A struct of the caller's that is to be filled: of its size no more than both sides know.
-template <class Struct>
-Status fill(Struct values, Struct* out, const char* name) {
-  if (out == nullptr) return no_argument(name);
-  if (out->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, out->size);
-  values.size = out->size;
-  std::memcpy(out, &values, std::min(out->size, sizeof(Struct)));
-  return ok_status();
-}
-
-// A struct that the caller filled: fields beyond its size are 0.
-template <class Struct>
-Status take(const Struct* in, Struct& values, const char* name) {
-  values = {};
-  if (in == nullptr) return no_argument(name);
-  if (in->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, in->size);
-  std::memcpy(&values, in, std::min(in->size, sizeof(Struct)));
-  return ok_status();
-}
-
-Status options_of(const hotset_options* handle, OptionSet& options) {
-  if (handle == nullptr) return ok_status();
-  const auto set = tables().options.find(handle);
-  if (!set) return no_handle("set of options");
-  options = *set;
-  return ok_status();
-}
-
 LogSink log_of(const hotset_engine_params& params) {
   if (params.log == nullptr) return {};
   return [log = params.log, user = params.log_user](LogLevel level, std::string_view line) {
@@ -136,9 +16,12 @@ LogSink log_of(const hotset_engine_params& params) {
   };
 }
 
-Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
+}  // namespace
+
+Status hotset::open_engine(const hotset_engine_params& params, const CallerDevice* device, hotset_engine** out) {
   OptionSet options;
   HOTSET_RETURN_IF_ERROR(options_of(params.options, options));
+  options.engine.caller_device = device;
   if (params.model_path) {
     options.engine.model_path = params.model_path;
   } else {
@@ -157,6 +40,8 @@ Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
   return ok_status();
 }
 
+namespace {
+
 Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_session_params& params, hotset_session** out) {
   OptionSet options;
   options.sampler = owner->sampler;
@@ -168,8 +53,6 @@ Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_sessi
   *out = static_cast<hotset_session*>(tables().sessions.add(open));
   return ok_status();
 }
-
-Status check_tokens(const hotset_token* tokens, size_t count) { return tokens == nullptr && count > 0 ? no_argument("tokens") : ok_status(); }
 
 hotset_stats stats_of(const SessionStats& from) {
   hotset_stats stats = HOTSET_STATS_INIT;
@@ -257,7 +140,7 @@ hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine
     hotset_engine_params values;
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
     if (engine == nullptr) return no_argument("engine");
-    return open_engine(values, engine);
+    return open_engine(values, nullptr, engine);
   });
 }
 

@@ -28,6 +28,7 @@
 
 namespace hotset {
 
+struct CallerDevice;
 struct Seams;
 
 enum class KvType { kF16, kF32 };
@@ -39,6 +40,8 @@ enum class MissChoice { kAuto, kGpu, kCpu, kWait };
 enum class TraceContent { kRouting, kRoutingAndLinks };
 // Where guesses for reading experts ahead come from. kAuto: the router where experts come from disk.
 enum class PrefetchChoice { kAuto, kOff, kRouter, kHistory };
+// What the GPU does first when other programs have work for it too.
+enum class GpuPriority { kNormal, kLow };
 
 // How far a load is. `total_bytes` is the size of all weights.
 struct LoadProgress {
@@ -62,8 +65,11 @@ struct EngineOptions {
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
   bool block_sparse = false;          // attention of MiniMax-M3 sees only the blocks that its indexer chooses
+  float slice_ms = 0;                 // most device time of a submit; 0: no bound
+  GpuPriority gpu_priority = GpuPriority::kNormal;  // of a device that the engine makes itself
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
+  const CallerDevice* caller_device = nullptr;  // runs on this device of the caller's (platform/vulkan/caller_device.h); read while opening
   const Seams* seams = nullptr;       // for tests: platform/seams.h
 };
 

@@ -76,6 +76,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
   const std::optional<LinkProbe> probe = loaded->memory_->of_host() ? loaded->probe_cpu() : loaded->probe_device(options);
+  loaded->backend_->set_slice(static_cast<uint64_t>(options.slice_ms * 1e6f));  // not of what was measured
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
   const LinkRates rates = probe ? probe->rates : LinkRates{};
@@ -183,7 +184,8 @@ Result<ServingOwner> LoadedModel::serving_owner(const EngineOptions& options, co
   owner.vram_sixteenths = static_cast<uint32_t>(std::lround(16 * tiers_->vram_share()));
   owner.ram_sixteenths = static_cast<uint32_t>(std::lround(16 * tiers_->ram_share()));
   owner.settings = "policy " + options.policy + ", prefetch " + std::to_string(static_cast<int>(options.prefetch)) + ", kv " +
-                   std::to_string(static_cast<int>(options.kv_type)) + (options.pack_path.empty() ? "" : ", pack");
+                   std::to_string(static_cast<int>(options.kv_type)) + (options.pack_path.empty() ? "" : ", pack") +
+                   (options.slice_ms > 0 ? ", slices of " + std::to_string(options.slice_ms) + " ms" : "");
   return owner;
 }
 

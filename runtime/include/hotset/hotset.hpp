@@ -126,6 +126,9 @@ class engine {
     detail::run([&](hotset_error* e) { return hotset_engine_open(&params, &owned_.handle, e); }, &loading.thrown);
   }
 
+  // Takes what a C function opened, as hotset_engine_open_vulkan does.
+  explicit engine(hotset_engine* opened) { owned_.handle = opened; }
+
   hotset_engine_info info() const {
     hotset_engine_info info = HOTSET_ENGINE_INFO_INIT;
     detail::run([&](hotset_error* e) { return hotset_engine_get_info(handle(), &info, e); });

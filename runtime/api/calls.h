@@ -1,0 +1,114 @@
+// What the C functions share: the objects behind handles, and the border at which everything becomes a code.
+//
+// A function is one call of guarded(), with_engine() or with_session() around a lambda that gives a Status. Any thread.
+#pragma once
+
+#include <hotset/hotset.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+
+#include "platform/log.h"
+#include "runtime/api/handles.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/option_table.h"
+
+namespace hotset {
+
+// What hotset_code has beyond Code.
+constexpr auto kInvalidHandle = static_cast<Code>(HOTSET_INVALID_HANDLE);
+constexpr auto kTooSmall = static_cast<Code>(HOTSET_TOO_SMALL);
+
+struct OpenEngine {
+  LogSink log;
+  LogLevel log_level = LogLevel::kInfo;
+  SamplerOptions sampler;
+  std::unique_ptr<Engine> engine;
+};
+
+struct OpenSession {
+  std::shared_ptr<OpenEngine> owner;
+  std::unique_ptr<Session> session;  // destroyed before the engine that it holds
+};
+
+struct Tables {
+  HandleTable<OptionSet, HandleKind::kOptions> options;
+  HandleTable<OpenEngine, HandleKind::kEngine> engines;
+  HandleTable<OpenSession, HandleKind::kSession> sessions;
+};
+
+// Which handles are open: the one thing that calls share.
+Tables& tables();
+
+// Writes what fits of a Status into the caller's struct, which may be older or newer than this library.
+hotset_code tell(const Status& status, hotset_error* error);
+
+template <class Call>
+hotset_code guarded(hotset_error* error, Call call) {
+  try {
+    return tell(call(), error);
+  } catch (const std::bad_alloc&) {
+    return tell(Status(Code::kOutOfMemory, {}), error);
+  } catch (...) {
+    return tell(Status(Code::kInvalidArgument, {}), error);  // a callback threw
+  }
+}
+
+Status no_handle(const char* kind);
+Status no_argument(const char* name);
+
+// `call`: Status(OpenEngine&).
+template <class Call>
+hotset_code with_engine(hotset_engine* handle, hotset_error* error, Call call) {
+  return guarded(error, [&]() -> Status {
+    const auto open = tables().engines.find(handle);
+    if (!open) return no_handle("engine");
+    const LogScope scope(open->log, open->log_level);
+    return call(*open);
+  });
+}
+
+template <class Call>
+hotset_code with_session(hotset_session* handle, hotset_error* error, Call call) {
+  return guarded(error, [&]() -> Status {
+    const auto open = tables().sessions.find(handle);
+    if (!open) return no_handle("session");
+    const LogScope scope(open->owner->log, open->owner->log_level);
+    return call(*open);
+  });
+}
+
+Status write_text(std::string_view text, char* buffer, size_t capacity, size_t* length);
+
+// A struct of the caller's that is to be filled: of its size no more than both sides know.
+template <class Struct>
+Status fill(Struct values, Struct* out, const char* name) {
+  if (out == nullptr) return no_argument(name);
+  if (out->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, out->size);
+  values.size = out->size;
+  std::memcpy(out, &values, std::min(out->size, sizeof(Struct)));
+  return ok_status();
+}
+
+// A struct that the caller filled: fields beyond its size are 0.
+template <class Struct>
+Status take(const Struct* in, Struct& values, const char* name) {
+  values = {};
+  if (in == nullptr) return no_argument(name);
+  if (in->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, in->size);
+  std::memcpy(&values, in, std::min(in->size, sizeof(Struct)));
+  return ok_status();
+}
+
+// The options behind a handle; NULL changes nothing.
+Status options_of(const hotset_options* handle, OptionSet& options);
+
+Status check_tokens(const hotset_token* tokens, size_t count);
+
+// On this device of the caller's, or with nullptr on what the options say.
+Status open_engine(const hotset_engine_params& params, const CallerDevice* device, hotset_engine** out);
+
+}  // namespace hotset
