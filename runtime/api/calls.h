@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <vector>
 
 #include "platform/log.h"
 #include "runtime/api/handles.h"
@@ -32,12 +33,19 @@ struct OpenEngine {
 struct OpenSession {
   std::shared_ptr<OpenEngine> owner;
   std::unique_ptr<Session> session;  // destroyed before the engine that it holds
+  std::vector<hotset_stretch> stretches;  // of the history that was asked for last
+};
+
+struct OpenParser {
+  std::unique_ptr<OutputParser> parser;
+  bool finished = false;
 };
 
 struct Tables {
   HandleTable<OptionSet, HandleKind::kOptions> options;
   HandleTable<OpenEngine, HandleKind::kEngine> engines;
   HandleTable<OpenSession, HandleKind::kSession> sessions;
+  HandleTable<OpenParser, HandleKind::kParser> parsers;
 };
 
 // Which handles are open: the one thing that calls share.

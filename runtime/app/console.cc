@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "platform/standard_streams.h"
@@ -29,21 +28,6 @@ Status Console::output_status() const {
 void Console::note(std::string_view line) const { draw(escape_controls(line) + "\n"); }
 
 void Console::draw(std::string_view text) const { write_text(Stream::kError, text); }
-
-std::string escape_controls(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-      continue;
-    }
-    char escape[8];
-    std::snprintf(escape, sizeof escape, "\\x%02x", byte);
-    out += c == '\n' ? "\\n" : escape;
-  }
-  return out;
-}
 
 Result<std::string> read_standard_input(uint64_t limit_bytes) {
   std::string content;

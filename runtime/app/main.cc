@@ -2,6 +2,8 @@
 // 0: done. 1: it failed, one line on stderr says why. 2: wrong flags. 130: Ctrl-C.
 #include <clocale>
 
+#include <hotset/hotset.hpp>
+
 #include "platform/standard_streams.h"
 #include "runtime/app/command.h"
 
@@ -38,9 +40,20 @@ int finish(const Console& console, const Status& status) {
   return kFailed;
 }
 
+// The command's own errors are a Status, those of the library exceptions.
+Status execute(Command& command, Console& console) {
+  try {
+    return command.execute(console);
+  } catch (const api::error& failed) {
+    return Status(static_cast<Code>(failed.code()), failed.what());
+  } catch (const std::exception& failed) {
+    return error(Code::kOutOfMemory, "the system refused memory: %s", failed.what());
+  }
+}
+
 int run_program(const std::vector<std::string>& words, Console& console) {
   CLI::App app("Runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM.", "hotset");
-  app.set_version_flag("--version", "hotset " HOTSET_VERSION);
+  app.set_version_flag("--version", std::string("hotset ") + api::version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(32);
   const auto commands = make_commands();
@@ -59,7 +72,7 @@ int run_program(const std::vector<std::string>& words, Console& console) {
   for (const auto& command : commands) {
     if (!app.got_subcommand(command->name())) continue;
     const Status usage = command->check_usage();
-    return usage.ok() ? finish(console, command->execute(console)) : wrong_flags(console, app, usage.message());
+    return usage.ok() ? finish(console, execute(*command, console)) : wrong_flags(console, app, usage.message());
   }
   return kWrongFlags;
 }

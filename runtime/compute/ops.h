@@ -99,7 +99,8 @@ struct SelectShape {
 
 // Whether positions can be chosen so.
 inline bool can_select(const SelectShape& shape) {
-  return shape.heads != 0 && shape.head_dim != 0 && shape.head_dim % 16 == 0 && shape.top_k != 0 && shape.block != 0 && shape.every != 0;
+  if (shape.heads == 0 || shape.head_dim == 0 || shape.head_dim % 16 != 0 || shape.top_k == 0) return false;
+  return shape.block != 0 && shape.block <= INT32_MAX && shape.every != 0;
 }
 
 // n rows of floats, `stride` floats from the start of one to that of the next.

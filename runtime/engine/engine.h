@@ -1,6 +1,6 @@
 // Engine: one model opened under a VRAM budget. Session: one timeline of tokens on it.
 //
-// This header is all that a program needs to run models; the command-line tool uses nothing else.
+// This is what hotset.h, the interface for programs, is made of.
 //
 // An Engine is made once and may be used by any thread for the calls marked const. A Session belongs to one thread at a
 // time; Session::request_stop alone may be called from anywhere, also from a signal handler. Sessions of one
@@ -252,6 +252,8 @@ class Engine {
  public:
   // Opens the model on a device. Errors: what is wrong with the file, the device, or the budget (and the least that works).
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
+  // The tokenizer and the chat template alone, without a device: no weights, no context, and kUnsupported where one is needed.
+  static Result<std::unique_ptr<Engine>> open_text(const std::string& model_path);
   virtual ~Engine() = default;
 
   // Any thread. Error: kOverBudget, the VRAM budget has no room for the context of another session.
@@ -293,15 +295,5 @@ class Engine {
 // The model that ships with the program, from the source tree or the installed prefix. Error: not found, and where it
 // was looked for.
 Result<std::string> shipped_model_path();
-
-// Only the tokenizer of a model file, without a device. The same calls as on Engine.
-class TextModel {
- public:
-  static Result<std::unique_ptr<TextModel>> open(const std::string& model_path);
-  virtual ~TextModel() = default;
-  virtual uint32_t vocab_size() const = 0;
-  virtual Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
-  virtual Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const = 0;
-};
 
 }  // namespace hotset
