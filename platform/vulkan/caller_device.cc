@@ -9,8 +9,7 @@
 namespace hotset {
 namespace {
 
-// The last must be enabled where a device has it, as on macOS.
-constexpr const char* kUsable[] = {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, "VK_KHR_portability_subset"};
+constexpr const char* kUsable[] = {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
 
 const VkDeviceQueueCreateInfo* find_queues(const CallerDevice& caller, uint32_t family) {
   const std::span made(caller.created_with->pQueueCreateInfos, caller.created_with->queueCreateInfoCount);

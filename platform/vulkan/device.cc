@@ -96,6 +96,8 @@ std::vector<const char*> wanted_extensions(PhysicalDevice device) {
   for (const char* name : usable_extensions()) {
     if (has_device_extension(device, name)) present.push_back(name);
   }
+  constexpr const char* kPortabilitySubset = "VK_KHR_portability_subset";  // must be asked for where a device has it, as on macOS
+  if (has_device_extension(device, kPortabilitySubset)) present.push_back(kPortabilitySubset);
   return present;
 }
 

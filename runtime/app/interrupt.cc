@@ -25,9 +25,7 @@ auto fresh_handler() {
 
 }  // namespace
 
-Interrupt::Interrupt() : handler_(fresh_handler()) {
-  passes_on_ = std::jthread([this](std::stop_token ended) { pass_on(std::move(ended)); });
-}
+Interrupt::Interrupt() : handler_(fresh_handler()), passes_on_([this](std::stop_token ended) { pass_on(std::move(ended)); }) {}
 
 Interrupt::~Interrupt() = default;
 

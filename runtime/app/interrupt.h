@@ -1,7 +1,7 @@
 // Interrupt: what Ctrl-C does. The first one asks what is running to stop, the second one leaves the program.
 //
-// One object at a time, for as long as Ctrl-C should be caught; its destructor gives it back. Main thread only. A thread of its own passes
-// the wish on to the session, because the handler may not.
+// One object at a time, for as long as Ctrl-C should be caught; its destructor gives it back. Main thread only. A thread of its own passes the
+// wish on to the session, because a signal handler may not.
 #pragma once
 
 #include <condition_variable>
