@@ -1,6 +1,7 @@
 #include "platform/vulkan/features.h"
 
 #include <cstddef>
+#include <cstring>
 
 namespace hotset {
 namespace {
@@ -44,19 +45,22 @@ constexpr NeededFeature kNeeded[] = {
 #undef HOTSET_CORE
 #undef HOTSET_FEATURE
 
-// Where a feature lies in the chain; nullptr: nowhere.
-const VkBool32* find(const void* chain, const NeededFeature& needed) {
-  for (auto next = static_cast<const VkBaseInStructure*>(chain); next != nullptr; next = next->pNext) {
+// Where the feature's VkBool32 lies in the chain; nullptr: nowhere. Structs are read as bytes: they are of other types than what reads them.
+const std::byte* find(const void* chain, const NeededFeature& needed) {
+  VkBaseInStructure head = {};
+  for (const void* next = chain; next != nullptr; next = head.pNext) {
+    std::memcpy(&head, next, sizeof head);
     for (const Place& place : {needed.of_version, needed.of_its_own}) {
-      if (next->sType == place.type) return reinterpret_cast<const VkBool32*>(reinterpret_cast<const std::byte*>(next) + place.offset_bytes);
+      if (head.sType == place.type) return static_cast<const std::byte*>(next) + place.offset_bytes;
     }
   }
   return nullptr;
 }
 
 bool is_on(const void* chain, const NeededFeature& needed) {
-  const VkBool32* field = find(chain, needed);
-  return field != nullptr && *field != VK_FALSE;
+  VkBool32 on = VK_FALSE;
+  if (const std::byte* field = find(chain, needed)) std::memcpy(&on, field, sizeof on);
+  return on != VK_FALSE;
 }
 
 void add_name(std::string& names, const char* name) { names += (names.empty() ? "" : ", ") + std::string(name); }
@@ -94,12 +98,13 @@ std::string missing_features(PhysicalDevice device) {
 
 Status enable_needed_features(VkPhysicalDeviceFeatures2& chain) {
   for (const NeededFeature& needed : kNeeded) {
-    const VkBool32* field = find(&chain, needed);
+    const std::byte* field = find(&chain, needed);
     if (field == nullptr) {
       return error(Code::kInvalidArgument, "%s has no place in the chain of features: add a %s or a %s", needed.name, needed.of_version.struct_name,
                    needed.of_its_own.struct_name);
     }
-    *const_cast<VkBool32*>(field) = VK_TRUE;
+    constexpr VkBool32 on = VK_TRUE;
+    std::memcpy(const_cast<std::byte*>(field), &on, sizeof on);
   }
   return ok_status();
 }

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -430,6 +431,8 @@ class Ops {
   // neither (address 0).
   virtual void mix_streams(const MixShape& shape, const Rows& x, const Rows& weights, const Rows& added, const Rows& added_weights, const Rows& out,
                            uint32_t n) = 0;
+  // How many slices of device time (Backend::set_slice) the longest operation took since the last call; none where there are no slices.
+  virtual std::optional<double> take_overrun() { return std::nullopt; }
   // out[i] += x[i], i < count: floats.
   virtual void add(const Tensor& x, const Tensor& out, uint32_t count) = 0;
   // out = x (count floats), and only when Control.stop is stop_value: what the host needs of a pass that stopped here.

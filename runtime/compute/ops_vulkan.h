@@ -64,6 +64,7 @@ class OpsVulkan final : public Ops {
   Result<uint64_t> submit(std::span<const SegmentId> segments, uint64_t copies = 0) override;
   Status wait(uint64_t point) override { return device_.compute().wait(point); }
   size_t max_segments() const override { return Queue::kMaxCommandBuffers; }
+  std::optional<double> take_overrun() override { return slicer_.on() ? std::optional(slicer_.take_overrun()) : std::nullopt; }
 
   void embed(const Weight& table, uint64_t tokens, const Tensor& out, uint32_t n) override;
   void rms_norm(const Tensor& x, uint64_t weight, const Tensor& out, uint32_t n, uint32_t cols, float eps) override;

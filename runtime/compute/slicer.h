@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace hotset {
 
@@ -32,8 +33,11 @@ class Slicer {
     if (part_ns == 0 || dispatches == 0) return;
     const uint64_t each_ns = std::max<uint64_t>(part_ns / dispatches, 1);
     dispatch_ns_ = std::max(each_ns, (kSlowness * dispatch_ns_ + each_ns) / (kSlowness + 1));
+    longest_ns_ = std::max(longest_ns_, each_ns);
     if (part_ns > slice_ns_) part_dispatches_ = std::max(1u, part_dispatches_ / 2);
   }
+  // How many slices the longest dispatch took since the last call.
+  double take_overrun() { return static_cast<double>(std::exchange(longest_ns_, 0)) / static_cast<double>(slice_ns_); }
 
  private:
   static constexpr uint32_t kFirstDispatches = 4;  // small beside a slice on a GPU, and few enough barriers
@@ -42,6 +46,7 @@ class Slicer {
   const uint64_t slice_ns_;
   uint32_t part_dispatches_ = kFirstDispatches;
   uint64_t dispatch_ns_ = 0;  // of late; 0: not known
+  uint64_t longest_ns_ = 0;   // since take_overrun; a dispatch of a part of several counts as their mean
 };
 
 }  // namespace hotset

@@ -103,9 +103,9 @@ Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSi
 
 Status SessionImpl::restore_state() {
   if (!state_is_stale_) return ok_status();
-  const size_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
-  for (size_t done = 0; done < fed_.size(); done += chunk_tokens) {
-    const auto chunk = std::span<const TokenId>(fed_).subspan(done, std::min(chunk_tokens, fed_.size() - done));
+  for (size_t done = 0, size = 0; done < fed_.size(); done += size) {
+    size = std::min<size_t>(prefill_->chunk_tokens(), fed_.size() - done);
+    const auto chunk = std::span<const TokenId>(fed_).subspan(done, size);
     const Turn turn(*this);
     HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, static_cast<uint32_t>(done), false, {}));
   }
@@ -136,7 +136,6 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
 }
 
 Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink) {
-  const uint32_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
   PrefillPass::LogitsFunction each;
   if (sink) {
     each = [&](uint32_t position, std::span<const float> logits) {
@@ -148,7 +147,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
   has_logits_ = false;
   size_t done = 0;
   while (done < tokens.size()) {
-    const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
+    const auto chunk = tokens.subspan(done, std::min<size_t>(prefill_->chunk_tokens(), tokens.size() - done));
     const bool last = done + chunk.size() == tokens.size();
     // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
     const Turn turn(*this);

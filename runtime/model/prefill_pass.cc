@@ -6,6 +6,13 @@
 #include "platform/clock.h"
 
 namespace hotset {
+namespace {
+
+// With slices: what a prompt begins with until more was measured, and the least, below which operations cost as much for fewer tokens.
+constexpr uint32_t kFirstSlicedTokens = 64;
+constexpr uint32_t kLeastSlicedTokens = 16;
+
+}  // namespace
 
 PrefillPass::PrefillPass(const Model& model, Workspace& workspace, const std::atomic<bool>& stop)
     : model_(model),
@@ -14,7 +21,10 @@ PrefillPass::PrefillPass(const Model& model, Workspace& workspace, const std::at
       ops_(model.backend.make_ops(workspace.control.address)),
       steps_(model_, workspace, *ops_),
       positions_(model.spec, workspace),
-      batch_(model.experts.experts(), static_cast<uint32_t>(workspace.pairs.size_bytes / sizeof(uint32_t))) {}
+      batch_(model.experts.experts(), static_cast<uint32_t>(workspace.pairs.size_bytes / sizeof(uint32_t))),
+      chunk_tokens_(workspace.shape().batch_tokens) {
+  if (ops_->take_overrun()) chunk_tokens_ = std::min(chunk_tokens_, kFirstSlicedTokens);
+}
 
 Result<std::unique_ptr<PrefillPass>> PrefillPass::create(const Model& model, Workspace& workspace, const std::atomic<bool>& stop) {
   std::unique_ptr<PrefillPass> pass(new PrefillPass(model, workspace, stop));
@@ -64,7 +74,18 @@ Status PrefillPass::submit(RingEntry& entry) {
 Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
   Status fed = feed(tokens, position, last, each);
   if (!fed.ok()) give_up();
+  fit_chunk(static_cast<uint32_t>(tokens.size()));
   return fed;
+}
+
+// A chunk may have any size without changing a bit (ops.h), so it follows what operations took.
+void PrefillPass::fit_chunk(uint32_t n) {
+  const std::optional<double> slices = ops_->take_overrun();
+  if (!slices) return;
+  const uint32_t most = ws_.shape().batch_tokens;
+  if (*slices > 1) chunk_tokens_ = std::max(kLeastSlicedTokens, static_cast<uint32_t>(n / *slices));
+  else if (*slices < 0.5 && n == chunk_tokens_) chunk_tokens_ *= 2;
+  chunk_tokens_ = std::min(chunk_tokens_, most);
 }
 
 Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {

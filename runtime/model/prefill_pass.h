@@ -39,6 +39,9 @@ class PrefillPass {
   using RouteFunction = std::function<void(uint32_t layer, std::span<const uint32_t> ids)>;
   void set_route_sink(RouteFunction sink) { route_sink_ = std::move(sink); }
 
+  // Tokens of a run that are best: batch_tokens, or with slices of device time so many that no operation takes longer than a slice.
+  uint32_t chunk_tokens() const { return chunk_tokens_; }
+
   uint64_t stall_ns() const { return stall_ns_; }  // waited for experts
 
  private:
@@ -62,6 +65,8 @@ class PrefillPass {
   Status wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor);
   // Until at most `waves` expert waves are in flight.
   Status drain_waves(uint32_t waves);
+  // After a run of `n` tokens.
+  void fit_chunk(uint32_t n);
   // After an error: until nothing is in flight and nothing is pinned.
   void give_up();
   Status read_logits(uint32_t n, uint32_t position, const LogitsFunction& each);
@@ -78,6 +83,7 @@ class PrefillPass {
   std::array<uint64_t, 2> wave_values_ = {};  // timeline values of the waves in flight, oldest first
   uint32_t waves_in_flight_ = 0;
   uint64_t stall_ns_ = 0;
+  uint32_t chunk_tokens_;
   RouteFunction route_sink_;
 };
 

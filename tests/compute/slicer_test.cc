@@ -44,6 +44,16 @@ TEST_CASE("slicer: parts that were never measured go alone at first, then by wha
   CHECK(joined(slicer, {{0, 4}, {0, 4}}) == 2);
 }
 
+TEST_CASE("slicer: how far the longest dispatch passed the slice is told once") {
+  Slicer slicer(1000);
+  CHECK(slicer.take_overrun() == 0);
+  slicer.note(8000, 4);
+  slicer.note(2500, 1);
+  slicer.note(100, 1);
+  CHECK(slicer.take_overrun() == 2.5);
+  CHECK(slicer.take_overrun() == 0);
+}
+
 TEST_CASE("slicer: parts that are too long are made of fewer dispatches") {
   Slicer slicer(1000);
   CHECK_FALSE(slicer.ends_part(3));

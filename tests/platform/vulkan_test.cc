@@ -366,6 +366,17 @@ TEST_CASE("vulkan programs: a broken, foreign or cut cache file is ignored and r
   CHECK(files_in(folder.file(".")).size() == 1);
 }
 
+TEST_CASE("vulkan device: queues of low priority do the same work") {
+  if (!open_device()) HOTSET_SKIP("no usable Vulkan device");
+  DeviceOptions options;
+  options.low_priority = true;
+  const auto device = Device::open(options);
+  REQUIRE_MESSAGE(device.ok(), device.status().message());
+  const auto done = (*device)->compute().submit({});
+  REQUIRE(done.ok());
+  CHECK((*device)->compute().wait(done->value).ok());
+}
+
 TEST_CASE("vulkan queue: families are found, or not where there are none") {
   const auto device = open_device();
   if (!device) HOTSET_SKIP("no usable Vulkan device");

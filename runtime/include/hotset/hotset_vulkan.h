@@ -9,10 +9,10 @@
  *   call is under way. Functions come from the program's vkGetInstanceProcAddr alone, into tables of the engine's own.
  * - The only use of a queue is vkQueueSubmit2, between `lock` and `unlock`. Hotset never waits for the device or a queue to be idle: it
  *   waits for timeline semaphores of its own. So it neither stops the program's frames nor is confused by them.
- * - With the option "slice" ("2": two milliseconds) no submit of a session takes longer than that on the device, but for a kernel that does
- *   by itself ("batch" makes those of prompts smaller), and the next is handed in when the one before is done: the program's own
- *   submits get their turn in between. Opening measures and fills memory in larger steps. Copies to VRAM are not cut: give a transfer queue
- *   where the device has one of its own.
+ * - With the option "slice" ("2": two milliseconds) submits of a session are cut so that none takes longer than that on the device, as
+ *   far as what was measured before tells, and the next is handed in when the one before is done: the program's own submits get their
+ *   turn in between. A single kernel is not cut; prompts go in smaller chunks until theirs fit. Opening measures and fills memory in
+ *   larger steps. Copies to VRAM are not cut: give a transfer queue where the device has one of its own.
  * - `allocator` is handed to every call that makes or destroys an object of the device.
  * - VRAM is taken under the engine's budget (option "vram"), as always.
  * - A device that is lost makes calls fail with HOTSET_DEVICE from then on: close the engine, make another device, open another engine.
