@@ -322,14 +322,14 @@ hotset_code hotset_session_position(hotset_session* session, uint32_t* position,
 }
 
 hotset_code hotset_session_stop(hotset_session* session) {
-  return with_session(session, nullptr, [&](OpenSession& open) {
+  return with_session_any_time(session, nullptr, [&](OpenSession& open) {
     open.session->request_stop();
     return ok_status();
   });
 }
 
 hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error) {
-  return with_session(session, error, [&](OpenSession& open) { return fill(stats_of(open.session->stats()), stats, "stats"); });
+  return with_session_any_time(session, error, [&](OpenSession& open) { return fill(stats_of(open.session->stats()), stats, "stats"); });
 }
 
 hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error) {

@@ -222,6 +222,23 @@ class Session {
   virtual void rewind(uint32_t position) = 0;
   virtual uint32_t position() const = 0;
 
+  // The timeline: [position()], valid until the next call.
+  virtual std::span<const TokenId> tokens() const { return {}; }
+
+  // The timeline as bytes: what was fed, all that the model keeps of it, the last logits, and the sampler with its options. A session that
+  // loads them goes on as this one would: with the same options on the same device bit for bit, on another within rounding. They are bound to the
+  // model and the KV type; a context that is shorter than the timeline is refused. Filters, traces and figures are not part of it.
+  virtual Result<uint64_t> state_bytes() { return no_state(); }
+  // A file is there whole or not at all; a buffer has state_bytes(). Errors: what stands in the way of writing; the device's.
+  virtual Status save_state(const std::string&) { return no_state(); }
+  virtual Status save_state(std::span<std::byte>) { return no_state(); }
+  // In place of this timeline and its sampler. Errors: kCorrupt; kInvalidArgument, of another model, KV type or layout, or too long for the
+  // context; kUnsupported, of a newer build. With these the session stays as it was; where the device or the disk fails midway it is empty.
+  virtual Status load_state(const std::string&) { return no_state(); }
+  virtual Status load_state(std::span<const std::byte>) { return no_state(); }
+  // Another session that goes on from here by itself; without the filter and the trace. Error: as Engine::create_session.
+  virtual Result<std::unique_ptr<Session>> fork() { return no_state(); }
+
   // Makes a running feed or generate end soon. Safe in a signal handler.
   virtual void request_stop() = 0;
   // Forgets an earlier request_stop().
@@ -239,6 +256,9 @@ class Session {
   // What goes where and why, how misses are served, the tokens a second that are expected of it and the link that limits them;
   // several lines.
   virtual std::string explain() const = 0;
+
+ private:
+  static Status no_state() { return error(Code::kUnsupported, "this session cannot be saved"); }
 };
 
 class Engine {

@@ -48,13 +48,18 @@ SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t lo
 }
 
 Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) {
+  HOTSET_ASSIGN(auto session, make(loaded, text, load_ns));
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+Result<std::unique_ptr<SessionImpl>> SessionImpl::make(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) {
   std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns));
   const Turn turn(*session);
   HOTSET_ASSIGN(session->workspace_, loaded.lease_workspace());
   const Model model = loaded.model();
   HOTSET_ASSIGN(session->decode_, DecodePass::create(model, *session->workspace_));
   HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, *session->workspace_, session->stop_));
-  return std::unique_ptr<Session>(std::move(session));
+  return session;
 }
 
 SessionImpl::~SessionImpl() {
@@ -74,14 +79,14 @@ SessionImpl::~SessionImpl() {
 }
 
 Status SessionImpl::check(std::span<const TokenId> tokens) const {
-  const uint32_t vocab = loaded_.spec().vocab;
-  for (const TokenId token : tokens) {
-    if (token < 0 || static_cast<uint32_t>(token) >= vocab) return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
-  }
   const uint32_t context = loaded_.plan().workspace.context_tokens;
   if (tokens.size() > context - position_) {
     return error(Code::kInvalidArgument, "%zu tokens at position %u do not fit the context of %u: shorten the prompt or raise --ctx", tokens.size(), position_,
                  context);
+  }
+  const uint32_t vocab = loaded_.spec().vocab;
+  for (const TokenId token : tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= vocab) return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
   }
   return ok_status();
 }
@@ -95,9 +100,8 @@ Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSi
   HOTSET_RETURN_IF_ERROR(check(tokens));
   HOTSET_RETURN_IF_ERROR(restore_state());
   const Status fed = tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
-  if (!loaded_.spec().recurrent) return fed;
   if (fed.ok()) fed_.insert(fed_.end(), tokens.begin(), tokens.end());
-  else state_is_stale_ = true;
+  else state_is_stale_ = loaded_.spec().recurrent;
   return fed;
 }
 
@@ -192,6 +196,7 @@ Status SessionImpl::set_sampler(const SamplerOptions& options) {
   HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
   return without_exceptions([&] {
     sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
+    sampler_->restart(fed_);
     return ok_status();
   });
 }
@@ -316,9 +321,9 @@ void SessionImpl::rewind(uint32_t position) {
   if (trace_) trace_->next_sequence();
   position_ = position;
   has_logits_ = false;
-  if (!loaded_.spec().recurrent) return;
   fed_.resize(position);
-  state_is_stale_ = position != 0;  // at position 0 the state begins anew by itself
+  sampler_->restart(fed_);
+  state_is_stale_ = loaded_.spec().recurrent && position != 0;  // at position 0 the state begins anew by itself
 }
 
 // Also within a turn, for a sink that asks.

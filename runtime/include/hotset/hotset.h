@@ -11,6 +11,8 @@
  *   added. Fields that are 0 mean the default.
  * - Text is UTF-8. Text goes out to `buffer` [capacity] with a zero after it, and its length without the zero to *length (may be NULL).
  *   With too little room it is HOTSET_TOO_SMALL and *length says what is needed: call with capacity 0 to ask.
+ * - A session is in one call at a time: a second one, of another thread or below a callback, is HOTSET_INVALID_ARGUMENT, but for what is
+ *   marked "from callbacks".
  * - Nothing is printed, no signal is handled, the process is never ended, no exception comes out. Callbacks run in the thread that called, or
  *   in the one that the function says; they may call what is marked "from callbacks". An exception must not leave them.
  * - Sizes are bytes, times nanoseconds, but where a name says otherwise.
@@ -230,6 +232,32 @@ HOTSET_API hotset_code hotset_session_position(hotset_session* session, uint32_t
 /* Makes a call under way end soon with HOTSET_CANCELLED or HOTSET_STOP_REQUESTED. From any thread and from callbacks. */
 HOTSET_API hotset_code hotset_session_stop(hotset_session* session);
 
+/* --- state: a timeline that outlives its session ------------------------------------------------------------------------------------------ */
+
+/* The tokens of the timeline, to `tokens` [capacity] and *count. HOTSET_TOO_SMALL writes *count and no token. */
+HOTSET_API hotset_code hotset_session_tokens(hotset_session* session, hotset_token* tokens, size_t capacity, size_t* count, hotset_error* error);
+
+/* Another session that goes on from here by itself: with a copy of the context, the sampler and the last logits; without the logits function
+ * and the trace. Of the caller, who closes it. Error: HOTSET_OVER_BUDGET, as hotset_session_open. */
+HOTSET_API hotset_code hotset_session_fork(hotset_session* session, hotset_session** fork, hotset_error* error);
+
+/* A state is what the model keeps of the tokens so far, the tokens, the last logits, and the sampler with its options. A session that
+ * loads it goes on as this one would have: bit for bit with the same options on the same device, within rounding on another. It has about
+ * the size of the context that is in use. It is bound to the model and to the option "kv-type".
+ *
+ * To a file, which is there whole or not at all. Error: HOTSET_IO, no room or no right to write. */
+HOTSET_API hotset_code hotset_session_save(hotset_session* session, const char* path, hotset_error* error);
+/* In place of this session's timeline and sampler. Errors: HOTSET_CORRUPT, damaged, cut off, or no state; HOTSET_INVALID_ARGUMENT, of another
+ * model or KV type, or longer than the context here; HOTSET_UNSUPPORTED, of a newer version. With these the session is as before; when the
+ * disk or the device fails midway it is empty. */
+HOTSET_API hotset_code hotset_session_load(hotset_session* session, const char* path, hotset_error* error);
+/* The same with a buffer of the caller's: to `buffer` [capacity] bytes and *size (may be NULL). HOTSET_TOO_SMALL writes *size: call with
+ * capacity 0 to ask. */
+HOTSET_API hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, size_t capacity, size_t* size, hotset_error* error);
+HOTSET_API hotset_code hotset_session_load_bytes(hotset_session* session, const void* buffer, size_t size, hotset_error* error);
+
+/* --- figures --------------------------------------------------------------------------------------------------------------------------- */
+
 typedef struct hotset_stats {
   size_t size;
   uint64_t prompt_tokens;
@@ -250,7 +278,7 @@ typedef struct hotset_stats {
 } hotset_stats;
 #define HOTSET_STATS_INIT {sizeof(hotset_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
-/* Figures so far. */
+/* Figures so far. From callbacks too. */
 HOTSET_API hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error);
 /* What goes where and why; several lines. */
 HOTSET_API hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error);

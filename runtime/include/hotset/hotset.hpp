@@ -6,6 +6,7 @@
 
 #include <hotset/hotset.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -264,6 +265,36 @@ class session {
     detail::run([&](hotset_error* e) { return hotset_session_position(handle(), &position, e); });
     return position;
   }
+  std::vector<hotset_token> tokens() const {
+    std::vector<hotset_token> tokens(position());
+    detail::run([&](hotset_error* e) { return hotset_session_tokens(handle(), tokens.data(), tokens.size(), nullptr, e); });
+    return tokens;
+  }
+
+  session fork() {
+    session made;
+    detail::run([&](hotset_error* e) { return hotset_session_fork(handle(), &made.owned_.handle, e); });
+    return made;
+  }
+  void save(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_session_save(handle(), path.c_str(), e); });
+  }
+  void load(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_session_load(handle(), path.c_str(), e); });
+  }
+  std::vector<std::byte> save_bytes() {
+    size_t size = 0;
+    hotset_error said = HOTSET_ERROR_INIT;
+    const hotset_code code = hotset_session_save_bytes(handle(), nullptr, 0, &size, &said);
+    if (code != HOTSET_TOO_SMALL) throw error(code, said.message);
+    std::vector<std::byte> bytes(size);
+    detail::run([&](hotset_error* e) { return hotset_session_save_bytes(handle(), bytes.data(), bytes.size(), &size, e); });
+    return bytes;
+  }
+  void load_bytes(std::span<const std::byte> bytes) {
+    detail::run([&](hotset_error* e) { return hotset_session_load_bytes(handle(), bytes.data(), bytes.size(), e); });
+  }
+
   void stop() { hotset_session_stop(handle()); }
   hotset_stats stats() const {
     hotset_stats stats = HOTSET_STATS_INIT;
@@ -279,6 +310,7 @@ class session {
   hotset_session* handle() const { return owned_.handle; }
 
  private:
+  session() = default;
   struct filter {
     logits_function call;
     std::exception_ptr thrown;
