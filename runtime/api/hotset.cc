@@ -229,6 +229,15 @@ hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_messa
   });
 }
 
+hotset_code hotset_apply_chat_template_json(hotset_engine* engine, const char* messages, const char* tools, const char* variables, char* buffer, size_t capacity,
+                                            size_t* length, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    if (messages == nullptr) return no_argument("messages");
+    HOTSET_ASSIGN(const std::string text, open.engine->apply_chat_template_json(messages, tools ? tools : "", variables ? variables : ""));
+    return write_text(text, buffer, capacity, length);
+  });
+}
+
 // --- session
 
 hotset_code hotset_session_open(hotset_engine* engine, const hotset_session_params* params, hotset_session** session, hotset_error* error) {

@@ -192,6 +192,18 @@ using LogitsSink = std::function<void(uint32_t position, std::span<const float> 
 // Changes logits [vocab] before a token is picked from them.
 using LogitsFilter = std::function<void(std::span<float> logits)>;
 
+// What a layer of experts chose for a decoded token.
+struct LayerRouting {
+  uint32_t position = 0;
+  uint32_t layer = 0;                 // among those with experts
+  std::span<const uint16_t> experts;  // [top-k], the best first
+  std::span<const uint8_t> in_vram;   // [top-k]: 1 where VRAM held it already; on the CPU, RAM
+};
+using RoutingSink = std::function<void(const LayerRouting&)>;
+
+// What an embedding is made of: the last token's state, or the mean over all that were given.
+enum class Pooling { kLast, kMean };
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -199,6 +211,10 @@ class Session {
   // Appends tokens to the timeline: several as batched prefill, one as a decode step. With a sink, the logits of every
   // position are handed over in order. Errors: a token outside the vocabulary, context full, device lost, stop requested.
   virtual Status feed(std::span<const TokenId> tokens, const LogitsSink& sink = {}) = 0;
+
+  // Appends tokens as feed() does, and gives the state that the output matrix makes logits of, after its norm: float
+  // [Engine::embedding_size()]. Errors: as feed(); no tokens.
+  virtual Result<std::vector<float>> embed(std::span<const TokenId>, Pooling) { return no_state(); }
 
   // Logits after the last fed token, [vocab]; empty before the first. Valid until the next call.
   virtual std::span<const float> logits() const = 0;
@@ -250,6 +266,8 @@ class Session {
   // kRoutingAndLinks when each expert crossed which link; an empty path ends it. A disk that fills up ends the file, not the run, and
   // what is lost is counted in the stats. Error: the file cannot be written.
   virtual Status trace_to(const std::string& path, TraceContent content) = 0;
+  // Is told of every token that is fed by itself from here on, layer by layer, when it is done; an empty one ends it.
+  virtual void set_routing_sink(RoutingSink) {}
   // Which experts the decoded tokens used, and how hits and links went over time.
   virtual const RunHistory& history() const = 0;
 
@@ -258,7 +276,7 @@ class Session {
   virtual std::string explain() const = 0;
 
  private:
-  static Status no_state() { return error(Code::kUnsupported, "this session cannot be saved"); }
+  static Status no_state() { return error(Code::kUnsupported, "this session has no state"); }
 };
 
 class Engine {
@@ -279,7 +297,12 @@ class Engine {
   // Error: kUnsupported on the CPU.
   virtual Result<uint64_t> give_vram_back(uint64_t bytes) = 0;
 
+  // Writes which experts have been worth most so far, for EngineOptions::hot_set_path of a later engine. Errors: nothing was decoded yet,
+  // or the model has no experts; the file cannot be written.
+  virtual Status save_hot_set(const std::string&) { return error(Code::kUnsupported, "this engine has no hot set"); }
+
   virtual uint32_t vocab_size() const = 0;
+  virtual uint32_t embedding_size() const { return 0; }
   virtual uint32_t context_tokens() const = 0;
   virtual const std::string& device_name() const = 0;
   virtual const std::string& model_name() const = 0;
@@ -295,6 +318,12 @@ class Engine {
   // The messages through the model's own chat template, ready to tokenise with parse_special. Error: no template, or
   // one that this build cannot render.
   virtual Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const = 0;
+  // The same for whatever the template knows, as JSON: `messages` is an array of objects ("role", "content", "tool_calls"...), `tools` an
+  // array and `variables` an object ("enable_thinking": false), both empty where there are none. add_generation_prompt is true unless
+  // a variable says otherwise. Errors: as above; text that is not such JSON.
+  virtual Result<std::string> apply_chat_template_json(std::string_view, std::string_view, std::string_view) const {
+    return error(Code::kUnsupported, "this engine renders no JSON");
+  }
   virtual bool has_chat_template() const = 0;
   // Takes apart what the model writes after `prompt`, which apply_chat_template gave, by the marks of the model's template.
   // `tools`: the tools that were offered, as a JSON array; without any, nothing is taken for a call.

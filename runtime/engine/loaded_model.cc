@@ -232,6 +232,11 @@ void LoadedModel::judge_trial(const SessionStats& stats) const {
   }
 }
 
+Status LoadedModel::save_hot_set(const std::string& path) {
+  const std::lock_guard guard(lock_);
+  return tiers_->save_hot_set(path);
+}
+
 Result<StateOwner> LoadedModel::state_owner() {
   const std::lock_guard guard(lock_);
   if (state_owner_) return *state_owner_;

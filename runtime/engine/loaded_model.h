@@ -43,6 +43,7 @@ class LoadedModel {
   Status set_ram_budget(uint64_t budget_bytes);
   // Lowers the budget below what is in use; what came free.
   Result<uint64_t> give_vram_back(uint64_t bytes);
+  Status save_hot_set(const std::string& path);
   // Gives VRAM back when the driver has less for this process than it uses, and takes it again up to the budget when it has more.
   // Under the lock.
   void follow_driver_budget();

@@ -95,11 +95,11 @@ Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink
   return without_exceptions([&] { return feed_checked(tokens, sink); });
 }
 
-Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink) {
+Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink, const ChunkFunction& read_hidden) {
   if (tokens.empty()) return ok_status();
   HOTSET_RETURN_IF_ERROR(check(tokens));
   HOTSET_RETURN_IF_ERROR(restore_state());
-  const Status fed = tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
+  const Status fed = tokens.size() == 1 && !read_hidden ? feed_one(tokens[0], sink) : feed_batch(tokens, sink, read_hidden);
   if (fed.ok()) fed_.insert(fed_.end(), tokens.begin(), tokens.end());
   else state_is_stale_ = loaded_.spec().recurrent;
   return fed;
@@ -131,6 +131,7 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   ++stats_.decode_tokens;
   note_history(token_ns);
   trace_decode();
+  if (routing_sink_) tell_routing();
   has_logits_ = true;
   hash_logits(first_logits());
   sampler_->accept(token);
@@ -139,7 +140,16 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   return ok_status();
 }
 
-Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink) {
+// After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
+Status SessionImpl::feed_chunk(std::span<const TokenId> chunk, uint32_t position, bool last, const PrefillPass::LogitsFunction& each,
+                               const ChunkFunction& read_hidden) {
+  const Turn turn(*this);
+  HOTSET_RETURN_IF_ERROR(read_hidden ? prefill_->run_hidden(chunk, position, last) : prefill_->run(chunk, position, last, each));
+  trace_prompt(position, chunk.size());
+  return read_hidden ? read_hidden(chunk.size()) : ok_status();
+}
+
+Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink, const ChunkFunction& read_hidden) {
   const uint32_t chunk_tokens = loaded_.plan().workspace.batch_tokens;
   PrefillPass::LogitsFunction each;
   if (sink) {
@@ -153,11 +163,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
   size_t done = 0;
   while (done < tokens.size()) {
     const auto chunk = tokens.subspan(done, std::min<size_t>(chunk_tokens, tokens.size() - done));
-    const bool last = done + chunk.size() == tokens.size();
-    // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
-    const Turn turn(*this);
-    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_ + static_cast<uint32_t>(done), last, each));
-    trace_prompt(position_ + static_cast<uint32_t>(done), chunk.size());
+    HOTSET_RETURN_IF_ERROR(feed_chunk(chunk, position_ + static_cast<uint32_t>(done), done + chunk.size() == tokens.size(), each, read_hidden));
     done += chunk.size();
   }
   position_ += static_cast<uint32_t>(done);
@@ -286,6 +292,17 @@ void SessionImpl::trace_decode() {
   }
   trace_->token(position_, false, routing_);
   trace_links();
+}
+
+void SessionImpl::set_routing_sink(RoutingSink sink) {
+  routing_sink_ = std::move(sink);
+  decode_->watch_residents(static_cast<bool>(routing_sink_));
+}
+
+void SessionImpl::tell_routing() const {
+  for (uint32_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
+    routing_sink_({position_, layer, decode_->chosen(layer), decode_->residents(layer)});
+  }
 }
 
 void SessionImpl::trace_links() {

@@ -23,6 +23,7 @@ class SessionImpl final : public Session {
   ~SessionImpl() override;
 
   Status feed(std::span<const TokenId> tokens, const LogitsSink& sink) override;
+  Result<std::vector<float>> embed(std::span<const TokenId> tokens, Pooling pooling) override;
   std::span<const float> logits() const override;
   TokenId sample() override;
   Status set_sampler(const SamplerOptions& options) override;
@@ -42,6 +43,7 @@ class SessionImpl final : public Session {
   void clear_stop() override { stop_ = false; }
   SessionStats stats() const override;
   Status trace_to(const std::string& path, TraceContent content) override;
+  void set_routing_sink(RoutingSink sink) override;
   const RunHistory& history() const override { return history_; }
   std::string explain() const override;
 
@@ -57,10 +59,16 @@ class SessionImpl final : public Session {
   void take_timeline(std::vector<TokenId> tokens, bool has_logits);
   EngineCounts counts() const;
   Status check(std::span<const TokenId> tokens) const;
-  Status feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink);
+  // Of a prompt, within the turn of each chunk of so many tokens.
+  using ChunkFunction = std::function<Status(size_t tokens)>;
+  Status feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink, const ChunkFunction& read_hidden = {});
+  Status feed_chunk(std::span<const TokenId> chunk, uint32_t position, bool last, const PrefillPass::LogitsFunction& each, const ChunkFunction& read_hidden);
+  struct HiddenSum;
+  Status read_hidden(size_t tokens, HiddenSum& sum);
+  void tell_routing() const;
   Result<StopReason> generate_on(std::span<const TokenId> prompt, uint32_t max_tokens, const TextSink& sink);
   Status begin_trace(const std::string& path, TraceContent content);
-  Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink);
+  Status feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink, const ChunkFunction& read_hidden);
   // Brings the state of a recurrent model to the first position_ tokens, after a rewind or an error.
   Status restore_state();
   Status feed_one(TokenId token, const LogitsSink& sink);
@@ -83,6 +91,7 @@ class SessionImpl final : public Session {
   LogitsFilter filter_;
   std::vector<float> filtered_;  // [vocab], with a filter
   Workspace* workspace_ = nullptr;  // leased
+  RoutingSink routing_sink_;
   std::unique_ptr<TraceWriter> trace_;
   std::unique_ptr<LinkEvents> events_;  // with a trace that holds them
   RunHistory history_;

@@ -46,6 +46,7 @@ class Workspace {
   uint64_t state(StateId id) const { return states_[id].address(); }
   uint64_t state_bytes() const;
   const Buffer& state_buffer(StateId id) const { return states_[id]; }
+  const Buffer& scratch_buffer() const { return scratch_; }  // that values lie in
   // Float [batch][width] of a value; of the logits [logit_rows][vocab]. What shares its memory is never alive at the same time.
   const Tensor& value(uint32_t id) const { return values_[id]; }
   const Tensor& rope(uint32_t table) const { return ropes_[table]; }                           // float [batch][dim/2][2]

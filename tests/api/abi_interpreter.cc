@@ -82,8 +82,11 @@ Handle* AbiInterpreter::handle(const std::vector<Handle*>& known) {
 }
 
 hotset_error* AbiInterpreter::error() {
-  if (one_in(16)) return nullptr;
   error_ = HOTSET_ERROR_INIT;
+  if (one_in(16)) {
+    error_.size = 0;
+    return nullptr;
+  }
   error_.code = -7;
   if (one_in(8)) error_.size = number(600);
   return &error_;
@@ -239,6 +242,7 @@ void AbiInterpreter::open_session() {
   hotset_engine* const of = engine();
   hotset_session_params params = HOTSET_SESSION_PARAMS_INIT;
   params.size = struct_size(sizeof params);
+  if (params.size == sizeof params - 1) params.size = sizeof params;  // half a pointer is another handle
   hotset_options* const sampler = one_in(2) ? nullptr : options();
   params.options = sampler;
   if (sampler != nullptr && !is_open(sampler)) return;  // would be refused for that

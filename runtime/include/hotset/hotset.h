@@ -173,6 +173,12 @@ typedef struct hotset_message {
 HOTSET_API hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_message* messages, size_t count, char* buffer,
                                                   size_t capacity, size_t* length, hotset_error* error);
 
+/* The same for all that the template knows, as JSON: `messages` is an array of objects ("role", "content", "tool_calls"...), `tools` an array of
+ * those that the model may call, `variables` an object of what the template asks for besides ("enable_thinking": false, or
+ * "add_generation_prompt": false); NULL: none. */
+HOTSET_API hotset_code hotset_apply_chat_template_json(hotset_engine* engine, const char* messages, const char* tools, const char* variables,
+                                                       char* buffer, size_t capacity, size_t* length, hotset_error* error);
+
 /* --- session: a timeline of tokens --------------------------------------------------------------------------------------------------- */
 
 typedef struct hotset_session hotset_session;
@@ -255,6 +261,33 @@ HOTSET_API hotset_code hotset_session_load(hotset_session* session, const char* 
  * capacity 0 to ask. */
 HOTSET_API hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, size_t capacity, size_t* size, hotset_error* error);
 HOTSET_API hotset_code hotset_session_load_bytes(hotset_session* session, const void* buffer, size_t size, hotset_error* error);
+
+/* --- insight: what the model makes of tokens, and which experts ------------------------------------------------------------------------- */
+
+/* The numbers of an embedding. */
+HOTSET_API hotset_code hotset_engine_embedding_size(hotset_engine* engine, size_t* count, hotset_error* error);
+
+typedef int32_t hotset_pooling;
+enum {
+  HOTSET_POOL_LAST = 0, /* of the last token, which has seen all others */
+  HOTSET_POOL_MEAN = 1  /* the mean over `tokens` */
+};
+/* Appends tokens as hotset_session_feed does, logits and all, and writes the model's last hidden state, normed, as the output matrix reads it:
+ * float [hotset_engine_embedding_size] to `values` [capacity]. It is not scaled to length 1. For a text by itself: rewind to 0 first. */
+HOTSET_API hotset_code hotset_session_embed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_pooling pooling,
+                                            float* values, size_t capacity, hotset_error* error);
+
+/* Is told which experts each token that is fed by itself chose, layer by layer: experts [count], the best first, and whether each was in VRAM
+ * when it was asked for (on the CPU: in RAM). `layer` counts those with experts. Valid during the call, which is within that of the
+ * feeding function. NULL ends it. */
+typedef void (*hotset_routing_function)(void* user, uint32_t position, uint32_t layer, const uint16_t* experts, const uint8_t* in_vram,
+                                        size_t count);
+HOTSET_API hotset_code hotset_session_set_routing_function(hotset_session* session, hotset_routing_function function, void* user,
+                                                           hotset_error* error);
+
+/* Writes which experts have been worth most so far: an engine with the option "hot-set" of that path begins with them. Any thread. Error:
+ * HOTSET_INVALID_ARGUMENT, nothing was generated yet. */
+HOTSET_API hotset_code hotset_engine_save_hot_set(hotset_engine* engine, const char* path, hotset_error* error);
 
 /* --- figures --------------------------------------------------------------------------------------------------------------------------- */
 
