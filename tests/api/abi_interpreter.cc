@@ -31,7 +31,8 @@ std::span<const AbiInterpreter::Operation> AbiInterpreter::operations() {
       &Self::apply_template, &Self::open_session,    &Self::open_session,  &Self::close_session,      &Self::feed,         &Self::feed,
       &Self::feed,           &Self::feed,            &Self::set_filter,    &Self::logits_and_sample,  &Self::generate,     &Self::generate,
       &Self::rewind,         &Self::ask_session,     &Self::trace,         &Self::fork,               &Self::save_bytes,   &Self::save_bytes,
-      &Self::load_bytes,     &Self::load_bytes,      &Self::load_bytes,    &Self::save_and_load_file, &Self::open_engine};
+      &Self::load_bytes,     &Self::load_bytes,      &Self::load_bytes,    &Self::save_and_load_file, &Self::open_engine,
+      &Self::embed,          &Self::look_at_routing};
   return all;
 }
 
@@ -171,6 +172,7 @@ void AbiInterpreter::open_engine() {
     open_.insert(engine);
   }
   if (!of) hotset_options_destroy(own);
+  error_.size = 0;
 }
 
 void AbiInterpreter::forget_sessions_of(const void* engine) {
@@ -235,6 +237,12 @@ void AbiInterpreter::apply_template() {
   size_t length = 0;
   answered("apply_chat_template", is_open(of),
            hotset_apply_chat_template(of, one_in(12) ? nullptr : messages, number(3), buffer_.data(), number(4096), &length, error()));
+  constexpr const char* kJson[] = {nullptr, "", "[]", "{}", "[{\"role\": \"user\", \"content\": \"x\"}]", "[", "null", "{\"a\": [1e999]}", "\xff"};
+  const auto json = [&] { return kJson[number(std::size(kJson))]; };
+  const char* const tools = json();
+  const char* const variables = json();
+  answered("apply_chat_template_json", is_open(of),
+           hotset_apply_chat_template_json(of, one_in(2) ? kJson[4] : words.c_str(), tools, variables, buffer_.data(), number(4096), &length, error()));
 }
 
 void AbiInterpreter::open_session() {
@@ -361,6 +369,28 @@ void AbiInterpreter::fork() {
   owners_.push_back(owners_[static_cast<size_t>(place)]);
   sessions_.push_back(made);
   open_.insert(made);
+}
+
+void AbiInterpreter::embed() {
+  hotset_engine* const maker = engine();
+  size_t count = 0;
+  answered("engine_embedding_size", is_open(maker), hotset_engine_embedding_size(maker, one_in(8) ? nullptr : &count, error()));
+  hotset_session* const of = session();
+  const hotset_token tokens[] = {1, 2, static_cast<hotset_token>(number(400)), 4};
+  std::array<float, 512> values;
+  const auto pooling = static_cast<hotset_pooling>(number(4)) - 1;
+  answered("session_embed", is_open(of), hotset_session_embed(of, one_in(12) ? nullptr : tokens, number(5), pooling, one_in(12) ? nullptr : values.data(),
+                                                              one_in(6) ? number(300) : values.size(), error()));
+}
+
+void AbiInterpreter::look_at_routing() {
+  hotset_session* const of = session();
+  const hotset_routing_function function = [](void* user, uint32_t, uint32_t, const uint16_t* experts, const uint8_t* in_vram, size_t count) {
+    for (size_t i = 0; i < count; ++i) static_cast<AbiInterpreter*>(user)->buffer_[i] = static_cast<char>(experts[i] + in_vram[i]);
+  };
+  answered("session_set_routing_function", is_open(of), hotset_session_set_routing_function(of, one_in(2) ? nullptr : function, this, error()));
+  hotset_engine* const other = engine();
+  answered("engine_save_hot_set", is_open(other), hotset_engine_save_hot_set(other, path(), error()));
 }
 
 void AbiInterpreter::save_and_load_file() {

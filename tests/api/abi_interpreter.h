@@ -91,6 +91,8 @@ class AbiInterpreter {
   void trace();
   void fork();
   void save_and_load_file();
+  void embed();
+  void look_at_routing();
   void save_bytes();
   void load_bytes();
 
