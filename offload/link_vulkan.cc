@@ -10,7 +10,7 @@ namespace hotset {
 namespace {
 
 // A copy waits for the copies of earlier batches, which may have written the same slot.
-void copy_after_copies(const VolkDeviceTable& fn, VkCommandBuffer commands) {
+void copy_after_copies(const DeviceFunctions& fn, VkCommandBuffer commands) {
   VkMemoryBarrier2 memory = {VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
   memory.srcStageMask = VK_PIPELINE_STAGE_2_COPY_BIT;
   memory.srcAccessMask = VK_ACCESS_2_TRANSFER_WRITE_BIT;
@@ -157,7 +157,7 @@ Status LinkVulkan::flush() {
 
 // One copy command for each pair of source and slab; regions that follow each other in both become one.
 Status LinkVulkan::record(VkCommandBuffer commands) {
-  const VolkDeviceTable& fn = device_.fn();
+  const DeviceFunctions& fn = device_.fn();
   VkCommandBufferBeginInfo info = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   HOTSET_VK("vkBeginCommandBuffer", fn.vkBeginCommandBuffer(commands, &info));

@@ -1,10 +1,7 @@
 #include "offload/trace_writer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <string_view>
@@ -29,10 +26,9 @@ uint64_t token_lines(std::string_view lines) {
 }  // namespace
 
 Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path, const Shape& shape) {
-  std::FILE* file = std::fopen(path.c_str(), "we");
-  if (!file) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(errno));
-  std::setvbuf(file, nullptr, _IONBF, 0);
-  std::unique_ptr<TraceWriter> writer(new TraceWriter(path, file, shape));
+  const os::OpenedFile opened = os::open_to_write(path, true);
+  if (opened.error != 0) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(opened.error));
+  std::unique_ptr<TraceWriter> writer(new TraceWriter(path, opened.handle, shape));
   std::string model = shape.model.empty() ? std::string("unknown") : shape.model;
   std::replace_if(model.begin(), model.end(), [](unsigned char c) { return c < ' '; }, ' ');
   writer->lines_ = "# MOETRACE 1\n# model: " + model + "   moe_layers: " + std::to_string(shape.layers) + "   experts: " +
@@ -40,21 +36,23 @@ Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path
   writer->lines_.reserve(2 * kBufferBytes);
   const Status begun = writer->flush();
   if (begun.ok()) return writer;
-  std::fclose(std::exchange(writer->file_, nullptr));
+  writer->close();
   return begun;
 }
 
-TraceWriter::TraceWriter(std::string path, std::FILE* file, const Shape& shape)
+TraceWriter::TraceWriter(std::string path, os::FileHandle file, const Shape& shape)
     : path_(std::move(path)), shape_(shape), start_ns_(now_ns()), file_(file) {}
 
 TraceWriter::~TraceWriter() { finish(); }
 
 void TraceWriter::finish() {
-  if (!file_) return;
+  if (file_ == os::kNoFile) return;
   const Status flushed = flush();
   if (!flushed.ok()) return end(flushed);
-  if (std::fclose(std::exchange(file_, nullptr)) != 0) log_line(LogLevel::kWarn, "the trace '%s' is not whole: %s", path_.c_str(), std::strerror(errno));
+  close();
 }
+
+void TraceWriter::close() { os::close(std::exchange(file_, os::kNoFile)); }
 
 void TraceWriter::append(uint64_t number, char after) {
   std::array<char, 24> text;
@@ -65,7 +63,7 @@ void TraceWriter::append(uint64_t number, char after) {
 
 void TraceWriter::token(uint32_t position, bool prompt, std::span<const uint16_t> ids) {
   HOTSET_CHECK(ids.size() == size_t{shape_.layers} * shape_.top_k);
-  if (!file_) {
+  if (file_ == os::kNoFile) {
     ++lost_tokens_;
     return;
   }
@@ -78,7 +76,7 @@ void TraceWriter::token(uint32_t position, bool prompt, std::span<const uint16_t
 }
 
 void TraceWriter::link(const LinkEvent& event) {
-  if (!file_ || event.start_ns < start_ns_) return;  // begun before the file
+  if (file_ == os::kNoFile || event.start_ns < start_ns_) return;  // begun before the file
   lines_ += event.link == EventLink::kHostToDevice ? "# link h2d " : "# link disk ";
   append(event.expert.layer, ' ');
   append(event.expert.expert, ' ');
@@ -95,25 +93,24 @@ void TraceWriter::flush_when_full() {
 }
 
 Status TraceWriter::flush() {
-  const size_t put = std::fwrite(lines_.data(), 1, lines_.size(), file_);
-  const int err = errno;
+  const os::MovedBytes moved = os::write_all_at(file_, file_bytes_, std::as_bytes(std::span(lines_.data(), lines_.size())));
+  const size_t put = moved.size_bytes;
   const size_t whole = put == lines_.size() ? put : lines_.rfind('\n', put == 0 ? 0 : put - 1) + 1;
   file_bytes_ += whole;
   file_tokens_ += token_lines(std::string_view(lines_).substr(0, whole));
-  if (put != lines_.size()) return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(err));
+  if (put != lines_.size()) return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(moved.error));
   lines_.clear();
   return ok_status();
 }
 
 // A line that is cut would make all of the file unreadable.
 void TraceWriter::end(const Status& why) {
-  const bool cut = ::ftruncate(::fileno(file_), static_cast<off_t>(file_bytes_)) == 0;
+  const bool cut = os::set_size(file_, file_bytes_) == 0;
   lost_tokens_ = tokens_ - file_tokens_;
   log_line(LogLevel::kWarn, "the trace ends after %llu of %llu tokens%s: %s", static_cast<unsigned long long>(file_tokens_),
            static_cast<unsigned long long>(tokens_), cut ? "" : ", within a line", why.message().c_str());
   tokens_ = file_tokens_;
-  std::fclose(file_);
-  file_ = nullptr;
+  close();
 }
 
 }  // namespace hotset

@@ -14,12 +14,12 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "offload/link_events.h"
+#include "platform/os_file.h"
 #include "platform/status.h"
 
 namespace hotset {
@@ -52,17 +52,18 @@ class TraceWriter {
   uint64_t lost_tokens() const { return lost_tokens_; }
 
  private:
-  TraceWriter(std::string path, std::FILE* file, const Shape& shape);
+  TraceWriter(std::string path, os::FileHandle file, const Shape& shape);
   void append(uint64_t number, char after);
   void flush_when_full();
   // Writes the lines that wait.
   Status flush();
   void end(const Status& why);
+  void close();
 
   const std::string path_;
   const Shape shape_;
   const uint64_t start_ns_;
-  std::FILE* file_;          // without a buffer of its own; nullptr after a failure
+  os::FileHandle file_;      // kNoFile after a failure
   std::string lines_;        // whole ones, to be written
   uint64_t file_bytes_ = 0;  // of whole lines
   uint64_t file_tokens_ = 0;

@@ -1,93 +1,77 @@
 #include "platform/file.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
 #include "platform/bytes.h"
 #include "platform/log.h"
+#include "platform/paths.h"
 
 namespace hotset {
 namespace {
 
-Code code_of_errno(int err) { return err == ENOENT || err == ENOTDIR ? Code::kNotFound : Code::kIo; }
-
 Status errno_error(const char* what, const std::string& path, int err) {
-  return error(code_of_errno(err), "cannot %s '%s': %s", what, path.c_str(), std::strerror(err));
+  const Code code = err == ENOENT || err == ENOTDIR ? Code::kNotFound : Code::kIo;
+  return error(code, "cannot %s '%s': %s", what, path.c_str(), std::strerror(err));
 }
 
-bool same_inode(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+std::string folder_of(const std::string& path) { return utf8_text(native_path(path).parent_path()); }
 
-// What direct I/O on the file must be aligned to; 0 when it cannot be done.
-uint64_t direct_alignment(int descriptor) {
-#ifdef STATX_DIOALIGN  // Linux 6.1
-  struct statx info = {};
-  if (::statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) == 0 && (info.stx_mask & STATX_DIOALIGN) != 0) {
-    const uint64_t needed = std::max(info.stx_dio_mem_align, info.stx_dio_offset_align);
-    const bool usable = info.stx_dio_offset_align != 0 && needed <= File::kMostDirectAlignment && std::has_single_bit(needed);
-    return usable ? needed : 0;
-  }
-#else
-  (void)descriptor;
-#endif
-  return File::kMostDirectAlignment;  // enough for any file system that does not say
+Result<std::string> made_folder(const std::string& folder, const char* purpose) {
+  if (folder.empty()) return error(Code::kNotFound, "no %s folder: the environment names neither one nor a home", purpose);
+  std::error_code ec;
+  std::filesystem::create_directories(native_path(folder), ec);
+  if (ec) return error(Code::kIo, "cannot make the folder '%s': %s", folder.c_str(), ec.message().c_str());
+  return folder;
 }
 
 }  // namespace
 
-File::File(std::string path, int descriptor, uint64_t size_bytes, ReadSeam seam)
-    : path_(std::move(path)), descriptor_(descriptor), size_bytes_(size_bytes), seam_(std::move(seam)) {}
+File::File(std::string path, os::FileHandle handle, uint64_t size_bytes, ReadSeam seam)
+    : path_(std::move(path)), handle_(handle), size_bytes_(size_bytes), seam_(std::move(seam)) {}
 
 File::~File() {
-  ::close(descriptor_);
-  if (direct_descriptor_ >= 0) ::close(direct_descriptor_);
+  os::close(handle_);
+  if (direct()) os::close(direct_handle_);
 }
 
 Result<std::unique_ptr<File>> File::open(const std::string& path, ReadSeam seam) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return errno_error("open", path, errno);
-  struct stat info = {};
-  if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(descriptor);
-    if (S_ISDIR(info.st_mode)) return error(Code::kInvalidArgument, "'%s' is a directory, not a file", path.c_str());
+  const os::OpenedFile opened = os::open_to_read(path);
+  if (opened.error != 0) return errno_error("open", path, opened.error);
+  os::FileFacts facts;
+  if (os::look_at(opened.handle, facts) != 0 || facts.kind != os::FileKind::kRegular) {
+    os::close(opened.handle);
+    if (facts.kind == os::FileKind::kFolder) return error(Code::kInvalidArgument, "'%s' is a directory, not a file", path.c_str());
     return error(Code::kInvalidArgument, "'%s' is not a regular file", path.c_str());
   }
-  return std::unique_ptr<File>(new File(path, descriptor, static_cast<uint64_t>(info.st_size), std::move(seam)));
+  return std::unique_ptr<File>(new File(path, opened.handle, facts.size_bytes, std::move(seam)));
 }
 
 Result<std::unique_ptr<File>> File::reopen_direct() const {
-  const int descriptor = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
-  if (descriptor < 0) return errno_error("open", path_, errno);
-  std::unique_ptr<File> file(new File(path_, descriptor, size_bytes_, seam_));
+  const os::OpenedFile opened = os::duplicate(handle_);
+  if (opened.error != 0) return errno_error("open", path_, opened.error);
+  std::unique_ptr<File> file(new File(path_, opened.handle, size_bytes_, seam_));
   HOTSET_RETURN_IF_ERROR(file->add_direct());
   return file;
 }
 
 Status File::add_direct() {
-  const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
-  if (descriptor < 0) {
-    log_line(LogLevel::kInfo, "'%s' is read through the page cache: direct I/O was refused (%s)", path_.c_str(), std::strerror(errno));
+  const os::OpenedFile opened = os::open_to_read(path_, true);
+  if (opened.error != 0) {
+    log_line(LogLevel::kInfo, "'%s' is read through the page cache: direct I/O was refused (%s)", path_.c_str(), std::strerror(opened.error));
     return ok_status();
   }
-  struct stat mine = {}, opened = {};
-  const bool same = ::fstat(descriptor_, &mine) == 0 && ::fstat(descriptor, &opened) == 0 && same_inode(mine, opened);
-  const uint64_t alignment_bytes = direct_alignment(descriptor);
+  os::FileFacts mine, other;
+  const bool same = os::look_at(handle_, mine) == 0 && os::look_at(opened.handle, other) == 0 && mine.same_file(other);
+  const uint64_t alignment_bytes = os::direct_alignment_bytes(opened.handle, kMostDirectAlignment);
   if (same && alignment_bytes != 0) {
-    direct_descriptor_ = descriptor;
+    direct_handle_ = opened.handle;
     direct_alignment_bytes_ = alignment_bytes;
     return ok_status();
   }
-  ::close(descriptor);
+  os::close(opened.handle);
   if (!same) return error(Code::kIo, "'%s' was replaced by another file while it was open", path_.c_str());
   log_line(LogLevel::kInfo, "'%s' is read through the page cache: its file system has no direct I/O", path_.c_str());
   return ok_status();
@@ -97,14 +81,13 @@ Status File::read(uint64_t offset_bytes, std::span<std::byte> out) const {
   if (const int refused = seam_ ? seam_(offset_bytes, out.size()) : 0; refused != 0) return errno_error("read", path_, refused);
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset_bytes + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error("read", path_, errno);
-    if (got == 0) {
+    const os::MovedBytes got = os::read_at(handle_, offset_bytes + done, out.subspan(done));
+    if (got.error != 0) return errno_error("read", path_, got.error);
+    if (got.size_bytes == 0) {
       return error(Code::kIo, "'%s' ended at byte %llu while more was expected: is the file still being written?", path_.c_str(),
                    static_cast<unsigned long long>(offset_bytes + done));
     }
-    done += static_cast<size_t>(got);
+    done += got.size_bytes;
   }
   return ok_status();
 }
@@ -122,87 +105,64 @@ Result<std::string> read_whole_file(const std::string& path, uint64_t limit_byte
 
 Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, uint64_t size_bytes) {
   const std::string partial = path + ".partial";
-  const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor < 0) return errno_error("write", partial, errno);
-  std::unique_ptr<FileWriter> writer(new FileWriter(path, descriptor));
-  if (size_bytes > 0 && ::fallocate(descriptor, 0, 0, static_cast<off_t>(size_bytes)) != 0 && (errno == ENOSPC || errno == EFBIG)) {
+  const os::OpenedFile opened = os::open_to_write(partial, true);
+  if (opened.error != 0) return errno_error("write", partial, opened.error);
+  std::unique_ptr<FileWriter> writer(new FileWriter(path, opened.handle));
+  if (size_bytes > 0 && os::is_no_room(os::set_aside(opened.handle, size_bytes))) {
     return error(Code::kIo, "cannot write '%s': no room for its %s", path.c_str(), format_bytes(size_bytes).c_str());
   }
   return writer;
 }
 
 FileWriter::~FileWriter() {
-  ::close(descriptor_);
-  if (!committed_) ::unlink(partial().c_str());
+  os::close(handle_);
+  if (!committed_) os::remove_file(partial());
 }
 
 Status FileWriter::write(uint64_t offset_bytes, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset_bytes));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return errno_error("write", path_, errno);
-    offset_bytes += static_cast<uint64_t>(put);
-    bytes = bytes.subspan(static_cast<size_t>(put));
-  }
-  return ok_status();
+  const os::MovedBytes put = os::write_all_at(handle_, offset_bytes, bytes);
+  return put.error == 0 ? ok_status() : errno_error("write", path_, put.error);
 }
 
 Status FileWriter::commit() {
-  if (::fsync(descriptor_) != 0 || ::rename(partial().c_str(), path_.c_str()) != 0) return errno_error("write", path_, errno);
-  committed_ = true;
-  return ok_status();
+  int refused = os::bring_to_disk(handle_);
+  if (refused == 0) refused = os::replace_file(partial(), path_);
+  committed_ = refused == 0;
+  return committed_ ? ok_status() : errno_error("write", path_, refused);
 }
 
 bool same_file(const std::string& a, const std::string& b) {
-  struct stat first = {}, second = {};
-  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && same_inode(first, second);
+  os::FileFacts first, second;
+  return os::look_at(a, first) == 0 && os::look_at(b, second) == 0 && first.same_file(second);
 }
 
 Status write_whole_file(const std::string& path, std::string_view content) {
   static std::atomic<uint32_t> count{0};  // several threads may write at once
-  const std::string partial = path + ".partial." + std::to_string(::getpid()) + "." + std::to_string(count++);
-  std::FILE* file = std::fopen(partial.c_str(), "wbe");
-  if (!file) return errno_error("write", path, errno);
-  const bool written = std::fwrite(content.data(), 1, content.size(), file) == content.size();
-  const int write_errno = errno;
-  const bool closed = std::fclose(file) == 0;
-  if (written && closed && std::rename(partial.c_str(), path.c_str()) == 0) return ok_status();
-  const int err = written ? errno : write_errno;
-  std::remove(partial.c_str());
-  return errno_error("write", path, err);
+  const std::string partial = path + ".partial." + std::to_string(os::process_id()) + "." + std::to_string(count++);
+  const os::OpenedFile opened = os::open_to_write(partial, true);
+  if (opened.error != 0) return errno_error("write", path, opened.error);
+  int refused = os::write_all_at(opened.handle, 0, std::as_bytes(std::span(content.data(), content.size()))).error;
+  os::close(opened.handle);
+  if (refused == 0) refused = os::replace_file(partial, path);
+  if (refused == 0) return ok_status();
+  os::remove_file(partial);
+  return errno_error("write", path, refused);
 }
 
-Result<std::string> cache_directory() {
-  const char* xdg = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  std::string directory;
-  if (xdg && *xdg) directory = std::string(xdg) + "/hotset";
-  else if (home && *home) directory = std::string(home) + "/.cache/hotset";
-  else return error(Code::kNotFound, "no cache folder: neither XDG_CACHE_HOME nor HOME is set");
-  std::error_code ec;
-  std::filesystem::create_directories(directory, ec);
-  if (ec) return error(Code::kIo, "cannot make the folder '%s': %s", directory.c_str(), ec.message().c_str());
-  return directory;
-}
+Result<std::string> cache_directory() { return made_folder(os::cache_folder("hotset"), "cache"); }
 
-std::string program_directory() {
-  std::error_code ec;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", ec);
-  return ec ? std::string() : path.parent_path().string();
-}
+Result<std::string> state_directory() { return made_folder(os::state_folder("hotset"), "state"); }
+
+std::string program_directory() { return folder_of(os::program_path()); }
 
 std::string library_directory() {
-  Dl_info info = {};
-  static const int anchor = 0;
-  if (::dladdr(&anchor, &info) == 0 || info.dli_fname == nullptr) return program_directory();
-  std::error_code ec;
-  const auto path = std::filesystem::canonical(info.dli_fname, ec);
-  return ec ? program_directory() : path.parent_path().string();
+  const std::string path = os::library_path();
+  return path.empty() ? program_directory() : folder_of(path);
 }
 
 bool file_exists(const std::string& path) {
-  struct stat info = {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+  os::FileFacts facts;
+  return os::look_at(path, facts) == 0 && facts.kind == os::FileKind::kRegular;
 }
 
 }  // namespace hotset

@@ -1,6 +1,6 @@
 // Read-only files, whole small files, and the places where the operating system wants things kept.
 //
-// A File is owned by one holder; any number of threads may read it at once (positional reads). It may hold a second descriptor for
+// A File is owned by one holder; any number of threads may read it at once (positional reads). It may hold a second handle for
 // direct I/O, which goes past the system's page cache; File::read never uses that one, IoQueue (io_queue.h) does.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "platform/os_file.h"
 #include "platform/status.h"
 
 namespace hotset {
@@ -39,21 +40,21 @@ class File {
   // Direct I/O takes offsets, lengths and addresses that are multiples of direct_alignment_bytes(): a power of two up to
   // kMostDirectAlignment; 1 without direct I/O.
   static constexpr uint64_t kMostDirectAlignment = 4096;
-  bool direct() const { return direct_descriptor_ >= 0; }
+  bool direct() const { return direct_handle_ != os::kNoFile; }
   uint64_t direct_alignment_bytes() const { return direct_alignment_bytes_; }
 
-  // The system's descriptor, open as long as the File lives. `through_cache` or direct() must be true.
-  int handle(bool through_cache) const { return through_cache ? descriptor_ : direct_descriptor_; }
+  // The system's name for it, open as long as the File lives. `through_cache` or direct() must be true.
+  os::FileHandle handle(bool through_cache) const { return through_cache ? handle_ : direct_handle_; }
 
  private:
-  File(std::string path, int descriptor, uint64_t size_bytes, ReadSeam seam);
+  File(std::string path, os::FileHandle handle, uint64_t size_bytes, ReadSeam seam);
   Status add_direct();
 
   const std::string path_;
-  const int descriptor_;
+  const os::FileHandle handle_;
   const uint64_t size_bytes_;
   const ReadSeam seam_;
-  int direct_descriptor_ = -1;  // set before anybody else has the File
+  os::FileHandle direct_handle_ = os::kNoFile;  // set before anybody else has the File
   uint64_t direct_alignment_bytes_ = 1;
 };
 
@@ -75,11 +76,11 @@ class FileWriter {
   Status commit();
 
  private:
-  FileWriter(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  FileWriter(std::string path, os::FileHandle handle) : path_(std::move(path)), handle_(handle) {}
   std::string partial() const { return path_ + ".partial"; }
 
   const std::string path_;
-  const int descriptor_;
+  const os::FileHandle handle_;
   bool committed_ = false;
 };
 
@@ -89,8 +90,10 @@ bool same_file(const std::string& a, const std::string& b);
 // Replaces `path` with `content` so that a reader sees the old or the new file, never half of one.
 Status write_whole_file(const std::string& path, std::string_view content);
 
-// "$XDG_CACHE_HOME/hotset" or "~/.cache/hotset", made on first use. Error: nowhere to write.
+// Hotset's folder for what can be made again, and for what it remembers between runs (os_file.h says where), made on first use. Error:
+// nowhere to write.
 Result<std::string> cache_directory();
+Result<std::string> state_directory();
 
 // The folder the running program lies in; empty when the system does not say.
 std::string program_directory();

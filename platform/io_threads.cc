@@ -1,9 +1,6 @@
 #include "platform/io_threads.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <exception>
@@ -37,12 +34,9 @@ class Ring {
 };
 
 IoDone run(const IoRead& read) {
-  const int descriptor = read.file->handle(!read.direct);
-  for (;;) {
-    const ssize_t got = ::pread(descriptor, read.out.data(), std::min(read.out.size(), kMaxReadBytes), static_cast<off_t>(read.offset_bytes));
-    if (got >= 0) return {read.tag, static_cast<uint64_t>(got), 0};
-    if (errno != EINTR) return {read.tag, 0, errno};
-  }
+  const auto out = read.out.first(std::min<uint64_t>(read.out.size(), kMaxReadBytes));
+  const os::MovedBytes got = os::read_at(read.file->handle(!read.direct), read.offset_bytes, out);
+  return {read.tag, got.size_bytes, got.error};
 }
 
 class IoThreads final : public IoQueue {

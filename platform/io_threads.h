@@ -1,4 +1,5 @@
-// An IoQueue of threads that read: for systems without io_uring.
+// An IoQueue of threads that read: for systems without io_uring, Windows among them. There a completion port would keep more reads under
+// way than there are threads; disks are busy long before 64.
 #pragma once
 
 #include <cstdint>

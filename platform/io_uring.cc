@@ -68,7 +68,7 @@ void IoUring::prepare(uint32_t ticket, bool may_block) {
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   HOTSET_CHECK(entry);  // as many entries as reads
   const auto size_bytes = static_cast<unsigned>(std::min<uint64_t>(read.out.size(), kMaxReadBytes));
-  ::io_uring_prep_read(entry, read.file->handle(!read.direct), read.out.data(), size_bytes, read.offset_bytes);
+  ::io_uring_prep_read(entry, static_cast<int>(read.file->handle(!read.direct)), read.out.data(), size_bytes, read.offset_bytes);
   if (may_block) entry->flags |= IOSQE_ASYNC;
   entry->user_data = ticket;
 }

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "platform/check.h"
+#include "platform/word_wait.h"
 
 namespace hotset {
 namespace {
@@ -32,7 +33,7 @@ void PhaseShares::start(uint32_t phase, uint32_t pieces) {
   }
   // Sequentially consistent against sleepers_: either this thread sees the sleeper or the sleeper sees the phase.
   phase_.store(phase);
-  if (sleepers_.load() != 0) phase_.notify_all();
+  if (sleepers_.load() != 0) wake_all(phase_);
 }
 
 bool PhaseShares::claim_from(Share& share, Piece& piece) {
@@ -67,7 +68,7 @@ uint32_t PhaseShares::wait_past(uint32_t phase) {
   }
   sleepers_.fetch_add(1);
   uint32_t now = phase_.load();
-  for (; now <= phase; now = phase_.load()) phase_.wait(now);
+  for (; now <= phase; now = phase_.load()) sleep_while(phase_, now);
   sleepers_.fetch_sub(1);
   return now;
 }

@@ -1,13 +1,7 @@
 #include "platform/resumable_file.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 
 #include "platform/bytes.h"
@@ -25,36 +19,30 @@ std::string state_text(const std::string& key, uint64_t size_bytes, uint64_t don
 }  // namespace
 
 Result<std::unique_ptr<ResumableFile>> ResumableFile::open(const std::string& path, const std::string& key, uint64_t size_bytes) {
-  struct stat info = {};
-  if (::lstat(path.c_str(), &info) == 0) return error(Code::kInvalidArgument, "'%s' exists already: it is not written over", path.c_str());
+  if (os::name_is_taken(path)) return error(Code::kInvalidArgument, "'%s' exists already: it is not written over", path.c_str());
   const std::string part = path + ".part";
-  const int descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) return error(errno == ENOENT ? Code::kNotFound : Code::kIo, "cannot write '%s': %s", part.c_str(), std::strerror(errno));
-  std::unique_ptr<ResumableFile> file(new ResumableFile(path, key, descriptor));
-  HOTSET_RETURN_IF_ERROR(file->lock());
+  const os::OpenedFile opened = os::open_to_write(part, false);
+  if (opened.error != 0) {
+    return error(opened.error == ENOENT ? Code::kNotFound : Code::kIo, "cannot write '%s': %s", part.c_str(), std::strerror(opened.error));
+  }
+  std::unique_ptr<ResumableFile> file(new ResumableFile(path, key, opened.handle));
+  if (os::is_locked_by_another(opened.handle)) return error(Code::kInvalidArgument, "'%s' is being written by another run", part.c_str());
   file->done_bytes_ = file->read_state(size_bytes);
   HOTSET_RETURN_IF_ERROR(file->take_size(size_bytes));
   return file;
 }
 
-ResumableFile::~ResumableFile() { ::close(descriptor_); }
+ResumableFile::~ResumableFile() { os::close(handle_); }
 
 Status ResumableFile::failed(int err) const {
-  const char* hint = err == ENOSPC || err == EDQUOT || err == EFBIG ? "; what is written stays, make room and run it again" : "";
+  const char* hint = os::is_no_room(err) ? "; what is written stays, make room and run it again" : "";
   return error(Code::kIo, "cannot write '%s': %s%s", part_path().c_str(), std::strerror(err), hint);
-}
-
-// Held until the descriptor is closed, also by a crash.
-Status ResumableFile::lock() const {
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return ok_status();
-  if (errno != EWOULDBLOCK) return ok_status();  // a file system without locks
-  return error(Code::kInvalidArgument, "'%s' is being written by another run", part_path().c_str());
 }
 
 // How far an earlier run of the same kind came; 0 where there is none, or where its state cannot be trusted.
 uint64_t ResumableFile::read_state(uint64_t size_bytes) const {
-  struct stat info = {};
-  if (::fstat(descriptor_, &info) != 0 || static_cast<uint64_t>(info.st_size) != size_bytes) return 0;
+  os::FileFacts facts;
+  if (os::look_at(handle_, facts) != 0 || facts.size_bytes != size_bytes) return 0;
   const auto text = read_whole_file(state_path(), kMaxStateBytes);
   if (!text.ok()) return 0;
   const std::string begin = key_ + "\n" + std::to_string(size_bytes) + "\n";
@@ -67,50 +55,43 @@ uint64_t ResumableFile::read_state(uint64_t size_bytes) const {
 
 Status ResumableFile::take_size(uint64_t size_bytes) {
   size_bytes_ = size_bytes;
-  const auto size = static_cast<off_t>(size_bytes);
-  if (done_bytes_ == 0 && ::ftruncate(descriptor_, 0) != 0) return failed(errno);
-  if (size_bytes == 0 || ::fallocate(descriptor_, 0, 0, size) == 0) return ok_status();
-  if (errno == ENOSPC || errno == EFBIG || errno == EDQUOT) {
+  if (const int refused = done_bytes_ == 0 ? os::set_size(handle_, 0) : 0; refused != 0) return failed(refused);
+  const int refused = size_bytes == 0 ? 0 : os::set_aside(handle_, size_bytes);
+  if (refused == 0) return ok_status();
+  if (os::is_no_room(refused)) {
     const bool is_new = done_bytes_ == 0;
     if (is_new) drop();
     return error(Code::kIo, "cannot write '%s': no room for its %s%s", path_.c_str(), format_bytes(size_bytes).c_str(),
                  is_new ? "" : "; what is written stays");
   }
-  return ::ftruncate(descriptor_, size) == 0 ? ok_status() : failed(errno);
+  const int not_sized = os::set_size(handle_, size_bytes);
+  return not_sized == 0 ? ok_status() : failed(not_sized);
 }
 
 Status ResumableFile::write(uint64_t offset_bytes, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset_bytes));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return failed(errno);
-    offset_bytes += static_cast<uint64_t>(put);
-    bytes = bytes.subspan(static_cast<size_t>(put));
-  }
-  return ok_status();
+  const os::MovedBytes put = os::write_all_at(handle_, offset_bytes, bytes);
+  return put.error == 0 ? ok_status() : failed(put.error);
 }
 
 Status ResumableFile::keep(uint64_t done_bytes) {
-  if (::fdatasync(descriptor_) != 0) return failed(errno);
+  if (const int refused = os::bring_to_disk(handle_); refused != 0) return failed(refused);
   HOTSET_RETURN_IF_ERROR(write_whole_file(state_path(), state_text(key_, size_bytes_, done_bytes)));
   done_bytes_ = done_bytes;
   return ok_status();
 }
 
 Status ResumableFile::commit() {
-  if (::fsync(descriptor_) != 0) return failed(errno);
-  // Not rename(): a file that came meanwhile must stay.
-  if (::renameat2(AT_FDCWD, part_path().c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
-    if (errno == EEXIST) return error(Code::kInvalidArgument, "'%s' has come into being meanwhile: it is not written over", path_.c_str());
-    if (::rename(part_path().c_str(), path_.c_str()) != 0) return failed(errno);
-  }
-  ::unlink(state_path().c_str());
+  if (const int refused = os::bring_to_disk(handle_); refused != 0) return failed(refused);
+  const int refused = os::rename_to_new(part_path(), path_);
+  if (refused == EEXIST) return error(Code::kInvalidArgument, "'%s' has come into being meanwhile: it is not written over", path_.c_str());
+  if (refused != 0) return failed(refused);
+  os::remove_file(state_path());
   return ok_status();
 }
 
 void ResumableFile::drop() {
-  ::unlink(part_path().c_str());
-  ::unlink(state_path().c_str());
+  os::remove_file(part_path());
+  os::remove_file(state_path());
 }
 
 }  // namespace hotset

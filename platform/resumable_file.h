@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 
+#include "platform/os_file.h"
 #include "platform/status.h"
 
 namespace hotset {
@@ -37,16 +38,15 @@ class ResumableFile {
   void drop();
 
  private:
-  ResumableFile(std::string path, std::string key, int descriptor) : path_(std::move(path)), key_(std::move(key)), descriptor_(descriptor) {}
+  ResumableFile(std::string path, std::string key, os::FileHandle handle) : path_(std::move(path)), key_(std::move(key)), handle_(handle) {}
   std::string state_path() const { return path_ + ".part.state"; }
-  Status lock() const;
   Status take_size(uint64_t size_bytes);
   uint64_t read_state(uint64_t size_bytes) const;
   Status failed(int err) const;
 
   const std::string path_;
   const std::string key_;
-  const int descriptor_;
+  const os::FileHandle handle_;
   uint64_t size_bytes_ = 0;
   uint64_t done_bytes_ = 0;
 };

@@ -10,9 +10,9 @@
 #include "platform/file.h"
 #include "platform/io_queue.h"
 
-struct VolkDeviceTable;
-
 namespace hotset {
+
+struct DeviceFunctions;
 
 struct Seams {
   // Before a blocking read of a model's file.
@@ -20,7 +20,7 @@ struct Seams {
   // Given the queue that experts are read through: the one to use in its place.
   std::function<std::unique_ptr<IoQueue>(std::unique_ptr<IoQueue>)> queue;
   // Given a device's entry points, before anything is made with them.
-  std::function<void(VolkDeviceTable&)> device;
+  std::function<void(DeviceFunctions&)> device;
 };
 
 }  // namespace hotset

@@ -5,6 +5,7 @@
 
 #include "platform/check.h"
 #include "platform/clock.h"
+#include "platform/word_wait.h"
 
 namespace hotset {
 namespace {
@@ -35,7 +36,7 @@ uint32_t wait_for_change(const std::atomic<uint32_t>& value, uint32_t old, bool 
     }
     std::this_thread::yield();
   } while (can_spin && now_ns() - start < kSpin_ns);
-  value.wait(old, std::memory_order_acquire);
+  sleep_while(value, old);
   return value.load(std::memory_order_acquire);
 }
 
@@ -55,7 +56,7 @@ ThreadPool::ThreadPool(uint32_t threads) : can_spin_(threads <= std::thread::har
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_relaxed);
   wake_.fetch_add(1, std::memory_order_release);
-  wake_.notify_all();
+  wake_all(wake_);
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -67,7 +68,7 @@ void ThreadPool::start_job(Call call, void* work, Attendance attendance) {
   // Open before waking: who sees the new value of wake_ must find the gate open, or the job done.
   gate_.store(kOpen, std::memory_order_release);
   wake_.fetch_add(1, std::memory_order_release);
-  wake_.notify_all();
+  wake_all(wake_);
   call(work, 0);
   if (attendance == Attendance::kAll) {
     for (uint32_t absent = absent_.load(std::memory_order_acquire); absent != 0;) absent = wait_for_change(absent_, absent, can_spin_);
@@ -86,7 +87,7 @@ bool ThreadPool::enter() {
 }
 
 void ThreadPool::leave() {
-  if (gate_.fetch_sub(1, std::memory_order_release) == 1) gate_.notify_one();
+  if (gate_.fetch_sub(1, std::memory_order_release) == 1) wake_one(gate_);
 }
 
 void ThreadPool::work_until_stopped(uint32_t worker) {
@@ -100,7 +101,7 @@ void ThreadPool::work_until_stopped(uint32_t worker) {
     if (job_.number != last_job) {
       last_job = job_.number;
       job_.call(job_.work, worker);
-      if (absent_.fetch_sub(1, std::memory_order_release) == 1) absent_.notify_one();
+      if (absent_.fetch_sub(1, std::memory_order_release) == 1) wake_one(absent_);
     }
     leave();
   }
@@ -115,7 +116,7 @@ void ThreadPool::barrier() {
   arrived_.store(0, std::memory_order_relaxed);
   next_part_.store(0, std::memory_order_relaxed);
   phase_.store(phase + 1, std::memory_order_release);
-  phase_.notify_all();
+  wake_all(phase_);
 }
 
 }  // namespace hotset

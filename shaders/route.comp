@@ -61,7 +61,7 @@ void sum_exponentials() {
   total = subgroupAdd(total);
 }
 
-// Of the sum of the two best of a group.
+// Of the best of a group; where a bias is added for the choice, of the sum of its two best.
 uint rank_of_group(uint group) {
   const uint count = p.experts / GROUPS, first = group * count;
   uint best = first, best_rank = choice_rank(first), second = first, second_rank = 0;
@@ -77,6 +77,7 @@ uint rank_of_group(uint group) {
       second_rank = rank;
     }
   }
+  if ((FORM & kRouteChoiceBias) == 0) return best_rank;
   return rank_of(biased_gate(best) + (count > 1 ? biased_gate(second) : 0));
 }
 

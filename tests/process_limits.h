@@ -2,13 +2,17 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
 
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
 
 namespace hotset::test {
+
+#ifndef _WIN32
 
 // A soft limit of this process, for as long as it lives.
 class Limit {
@@ -38,6 +42,8 @@ class FullDisk {
   void (*const signal_)(int);
   const Limit limit_;
 };
+
+#endif
 
 constexpr bool sanitized() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

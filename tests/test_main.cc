@@ -2,8 +2,10 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "tests/test_support.h"
 
-#include <dlfcn.h>
 #include <doctest/doctest.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <dlfcn.h>
+#endif
 
 #include <cstdio>
 

@@ -25,13 +25,13 @@ Scope scope_of(WorkKind kind) {
 }  // namespace
 
 CommandPool::~CommandPool() {
-  if (pool_ != VK_NULL_HANDLE) device_.fn().vkDestroyCommandPool(device_.handle(), pool_, nullptr);
+  if (pool_ != VK_NULL_HANDLE) device_.fn().vkDestroyCommandPool(device_.handle(), pool_, device_.allocator());
 }
 
 Result<VkCommandBuffer> CommandPool::allocate() {
   if (pool_ == VK_NULL_HANDLE) {
     VkCommandPoolCreateInfo info = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr, VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, family_};
-    HOTSET_VK("vkCreateCommandPool", device_.fn().vkCreateCommandPool(device_.handle(), &info, nullptr, &pool_));
+    HOTSET_VK("vkCreateCommandPool", device_.fn().vkCreateCommandPool(device_.handle(), &info, device_.allocator(), &pool_));
   }
   VkCommandBufferAllocateInfo info = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_, VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
   VkCommandBuffer commands = VK_NULL_HANDLE;
@@ -61,7 +61,7 @@ void Recorder::push(uint32_t offset_bytes, std::span<const std::byte> bytes) {
 
 void Recorder::dispatch(const Program& program, std::span<const std::byte> push, uint32_t x, uint32_t y, uint32_t z) {
   HOTSET_CHECK(commands_ != VK_NULL_HANDLE && push.size() <= kMaxPushBytes && x > 0 && y > 0 && z > 0);
-  const VolkDeviceTable& fn = device_.fn();
+  const DeviceFunctions& fn = device_.fn();
   if (bound_ != program.pipeline) {
     fn.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, program.pipeline);
     bound_ = program.pipeline;

@@ -1,8 +1,9 @@
-// The Vulkan device: instance, one physical device, its queues and limits.
+// The Vulkan device: instance, one physical device, its queues and limits. Hotset's own, or one that the caller made, of which it uses the
+// queues that it was given, under the caller's lock, and destroys nothing.
 //
 // A Device is opened once and outlives everything made from it. Its const calls may come from any thread; a Queue takes
 // submits from any thread (it locks). Requires Vulkan 1.3 with buffer device addresses, timeline semaphores,
-// 64-bit integers and 16-bit storage in shaders: see missing_features in device.cc.
+// 64-bit integers and 16-bit storage in shaders: see features.h.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,10 @@
 #include <vector>
 
 #include "platform/status.h"
+#include "platform/vulkan/caller_device.h"
 #include "platform/vulkan/device_report.h"
+#include "platform/vulkan/instance.h"
 #include "platform/vulkan/queue.h"
-#include "platform/vulkan/vk.h"
 
 namespace hotset {
 
@@ -23,6 +25,8 @@ struct DeviceOptions {
   std::string selector = "auto";  // "auto", an index of report_devices(), or part of a device's name
   bool validation = false;        // load VK_LAYER_KHRONOS_validation; error when it is not installed
   const Seams* seams = nullptr;   // for tests: platform/seams.h
+  bool low_priority = false;      // queues that give way to other programs, where the driver knows such
+  const CallerDevice* caller = nullptr;  // this device, in place of one of Hotset's own; read while opening
 };
 
 struct DeviceLimits {
@@ -38,6 +42,7 @@ struct DeviceLimits {
   uint64_t max_buffer_bytes = 0;
   uint64_t host_import_alignment_bytes = 0;  // of memory for HostImport; 0: the driver imports none
   float timestamp_period_ns = 0;     // 0: no timestamps on the compute queue
+  uint32_t timestamp_bits = 0;       // that count, of a timestamp there
 };
 
 // Free and total bytes of the largest device-local heap.
@@ -55,16 +60,20 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  const VolkDeviceTable& fn() const { return fn_; }
+  const DeviceFunctions& fn() const { return fn_; }
   VkDevice handle() const { return device_; }
-  VkPhysicalDevice physical() const { return physical_; }
+  const Instance& instance() const { return *instance_; }
+  PhysicalDevice physical() const { return physical_; }
+  // For all that is made and destroyed with the device's functions; nullptr: the driver's own.
+  const VkAllocationCallbacks* allocator() const { return has_allocator_ ? &allocator_ : nullptr; }
   const DeviceLimits& limits() const { return limits_; }
   const std::string& name() const { return name_; }
   const VkPhysicalDeviceMemoryProperties& memory_properties() const { return memory_; }
   DeviceBudget budget() const;
   // What the driver would still give this process of one memory heap; the heap's size where it does not say.
   uint64_t heap_free_bytes(uint32_t heap) const;
-  // Until the device has done all that was submitted, or is lost. No thread may submit meanwhile.
+  // Until the device has done all that was submitted through this object, or is lost; what others submit is not waited for. No thread may
+  // submit meanwhile.
   void wait_idle() const;
   // Names this device and driver build: file name of the pipeline cache.
   const std::string& cache_key() const { return cache_key_; }
@@ -77,15 +86,22 @@ class Device {
 
  private:
   Device() = default;
-  Status create(VkPhysicalDevice physical, const Seams* seams);
-  Status create_queues();
+  Status create(const DeviceOptions& options);
+  Status adopt(const CallerDevice& caller);
+  // Makes the VkDevice, its queues as low as `priority` says.
+  Status create_device(const VkDeviceQueueGlobalPriorityCreateInfoKHR* priority, const std::vector<const char*>& extensions);
+  Status load(const Seams* seams);
+  Status create_queues(const CallerDevice* caller);
   void read_limits();
   void read_memory_limits();
 
-  VkInstance instance_ = VK_NULL_HANDLE;
-  VkPhysicalDevice physical_ = VK_NULL_HANDLE;
+  std::unique_ptr<Instance> instance_;
+  PhysicalDevice physical_;
   VkDevice device_ = VK_NULL_HANDLE;
-  VolkDeviceTable fn_ = {};
+  bool owned_ = true;  // device_, by this object
+  VkAllocationCallbacks allocator_ = {};
+  bool has_allocator_ = false;
+  DeviceFunctions fn_ = {};
   VkPhysicalDeviceMemoryProperties memory_ = {};
   DeviceLimits limits_;
   std::string name_;

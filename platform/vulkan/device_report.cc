@@ -34,11 +34,11 @@ std::vector<std::string> queue_lines(const std::vector<VkQueueFamilyProperties>&
   return lines;
 }
 
-std::vector<DeviceHeap> heaps_of(VkPhysicalDevice device) {
+std::vector<DeviceHeap> heaps_of(PhysicalDevice device) {
   const bool has_budget = has_device_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT, nullptr, {}, {}};
   VkPhysicalDeviceMemoryProperties2 memory = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, has_budget ? &budget : nullptr, {}};
-  vkGetPhysicalDeviceMemoryProperties2(device, &memory);
+  device.fn->vkGetPhysicalDeviceMemoryProperties2(device.handle, &memory);
   const VkPhysicalDeviceMemoryProperties& properties = memory.memoryProperties;
   std::vector<DeviceHeap> heaps(properties.memoryHeapCount);
   for (uint32_t i = 0; i < properties.memoryHeapCount; ++i) {
@@ -58,7 +58,7 @@ std::vector<DeviceHeap> heaps_of(VkPhysicalDevice device) {
 constexpr const char* kNotableExtensions[] = {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, "VK_EXT_external_memory_host", "VK_KHR_cooperative_matrix",
                                               "VK_EXT_memory_priority", "VK_EXT_pageable_device_local_memory"};
 
-DeviceReport report_device(uint32_t index, VkPhysicalDevice device) {
+DeviceReport report_device(uint32_t index, PhysicalDevice device) {
   VkPhysicalDeviceVulkan13Properties v13 = {};
   v13.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES;
   VkPhysicalDeviceDriverProperties driver = {};
@@ -69,7 +69,7 @@ DeviceReport report_device(uint32_t index, VkPhysicalDevice device) {
   subgroup.pNext = &driver;
   VkPhysicalDeviceMaintenance3Properties maintenance = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, &subgroup, 0, 0};
   VkPhysicalDeviceProperties2 properties = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &maintenance, {}};
-  vkGetPhysicalDeviceProperties2(device, &properties);
+  device.fn->vkGetPhysicalDeviceProperties2(device.handle, &properties);
   const VkPhysicalDeviceProperties& base = properties.properties;
   const auto families = queue_families(device);
   DeviceReport report;
@@ -97,14 +97,10 @@ DeviceReport report_device(uint32_t index, VkPhysicalDevice device) {
 }  // namespace
 
 Result<std::vector<DeviceReport>> report_devices() {
-  HOTSET_ASSIGN(const VkInstance instance, create_instance(false));
-  const auto devices = physical_devices(instance);
+  HOTSET_ASSIGN(const auto instance, Instance::create(false));
+  HOTSET_ASSIGN(const auto devices, instance->physical_devices());
   std::vector<DeviceReport> reports;
-  if (devices.ok()) {
-    for (uint32_t i = 0; i < devices->size(); ++i) reports.push_back(report_device(i, (*devices)[i]));
-  }
-  destroy_instance(instance);
-  if (!devices.ok()) return devices.status();
+  for (uint32_t i = 0; i < devices.size(); ++i) reports.push_back(report_device(i, devices[i]));
   return reports;
 }
 

@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "platform/vulkan/vk.h"
+#include "platform/status.h"
+#include "platform/vulkan/functions.h"
 
 namespace hotset {
 
@@ -20,9 +21,13 @@ struct FeatureChain {
 };
 
 // Names of what Hotset needs and the device lacks, comma separated; empty when it can be used.
-std::string missing_features(VkPhysicalDevice device);
+std::string missing_features(PhysicalDevice device);
 
-// Sets exactly the needed features in `chain`.
-void enable_needed_features(FeatureChain& chain);
+// Sets the needed features, and touches no other, in a chain that begins with `chain`; a feature may lie in the struct of its Vulkan version
+// or in its own. Error: kInvalidArgument names the struct that has to be chained.
+Status enable_needed_features(VkPhysicalDeviceFeatures2& chain);
+
+// Names of the needed features that a device made with `info` has not enabled, comma separated; empty when it has all.
+std::string disabled_features(const VkDeviceCreateInfo& info);
 
 }  // namespace hotset

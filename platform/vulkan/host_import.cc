@@ -15,12 +15,12 @@ constexpr VkBufferUsageFlags kUsage =
     VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT;
 constexpr VkMemoryPropertyFlags kMappable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 
-bool driver_imports_buffers(VkPhysicalDevice device) {
+bool driver_imports_buffers(PhysicalDevice device) {
   VkPhysicalDeviceExternalBufferInfo info = {VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO};
   info.usage = kUsage;
   info.handleType = kHostHandle;
   VkExternalBufferProperties properties = {VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES, nullptr, {}};
-  vkGetPhysicalDeviceExternalBufferProperties(device, &info, &properties);
+  device.fn->vkGetPhysicalDeviceExternalBufferProperties(device.handle, &info, &properties);
   const VkExternalMemoryFeatureFlags features = properties.externalMemoryProperties.externalMemoryFeatures;
   return (features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0 && (features & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) == 0;
 }
@@ -109,7 +109,7 @@ Status HostImport::import_all(std::span<const ImportRange> ranges, uint64_t limi
 }
 
 Status HostImport::import(Piece& piece) {
-  const VolkDeviceTable& fn = device_.fn();
+  const DeviceFunctions& fn = device_.fn();
   VkExternalMemoryBufferCreateInfo external = {VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, nullptr, kHostHandle};
   const std::array families = {device_.compute().family(), device_.transfer().family()};
   const bool both = families[0] != families[1];
@@ -119,7 +119,7 @@ Status HostImport::import(Piece& piece) {
   info.sharingMode = both ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE;
   info.queueFamilyIndexCount = both ? 2 : 0;
   info.pQueueFamilyIndices = families.data();
-  HOTSET_VK("vkCreateBuffer", fn.vkCreateBuffer(device_.handle(), &info, nullptr, &piece.buffer));
+  HOTSET_VK("vkCreateBuffer", fn.vkCreateBuffer(device_.handle(), &info, device_.allocator(), &piece.buffer));
   VkMemoryRequirements needs = {};
   fn.vkGetBufferMemoryRequirements(device_.handle(), piece.buffer, &needs);
   if (needs.size > info.size) return error(Code::kUnsupported, "the driver wants more bytes than there are");
@@ -132,7 +132,7 @@ Status HostImport::import(Piece& piece) {
 }
 
 Status HostImport::bind(Piece& piece, uint32_t type) {
-  const VolkDeviceTable& fn = device_.fn();
+  const DeviceFunctions& fn = device_.fn();
   const uint64_t bytes = piece.range.end_bytes - piece.range.begin_bytes;
   // Some drivers pin more than they can ever use at once and fail at a submit, so their own figure is heeded. A software
   // device's figure is the RAM that is free, of which an import takes nothing.
@@ -144,7 +144,7 @@ Status HostImport::bind(Piece& piece, uint32_t type) {
                                            arena_.data() + piece.range.begin_bytes};
   VkMemoryAllocateFlagsInfo flags = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO, &host, VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT, 0};
   VkMemoryAllocateInfo info = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags, bytes, type};
-  HOTSET_VK("vkAllocateMemory", fn.vkAllocateMemory(device_.handle(), &info, nullptr, &piece.memory));
+  HOTSET_VK("vkAllocateMemory", fn.vkAllocateMemory(device_.handle(), &info, device_.allocator(), &piece.memory));
   HOTSET_VK("vkBindBufferMemory", fn.vkBindBufferMemory(device_.handle(), piece.buffer, piece.memory, 0));
   VkBufferDeviceAddressInfo address = {VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, piece.buffer};
   piece.address = fn.vkGetBufferDeviceAddress(device_.handle(), &address);
@@ -152,8 +152,8 @@ Status HostImport::bind(Piece& piece, uint32_t type) {
 }
 
 void HostImport::release(Piece& piece) {
-  device_.fn().vkDestroyBuffer(device_.handle(), piece.buffer, nullptr);
-  device_.fn().vkFreeMemory(device_.handle(), piece.memory, nullptr);
+  device_.fn().vkDestroyBuffer(device_.handle(), piece.buffer, device_.allocator());
+  device_.fn().vkFreeMemory(device_.handle(), piece.memory, device_.allocator());
 }
 
 const HostImport::Piece* HostImport::find(const std::byte* bytes, uint64_t size_bytes) const {

@@ -1,21 +1,40 @@
-// The Vulkan loader and an instance. Loaded once per process; instances are made and destroyed by their owner.
+// A Vulkan instance: Hotset's own, or that of the program around it.
+//
+// It outlives the devices that were found through it. Immutable: any thread may ask.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "platform/status.h"
-#include "platform/vulkan/vk.h"
+#include "platform/vulkan/functions.h"
 
 namespace hotset {
 
-// Loads libvulkan and makes an instance of Vulkan 1.3. Error: no loader, no driver, layer not installed.
-Result<VkInstance> create_instance(bool validation);
-void destroy_instance(VkInstance instance);
+class Instance {
+ public:
+  // Loads libvulkan and makes an instance of Vulkan 1.3. Error: no loader, no driver, layer not installed.
+  static Result<std::unique_ptr<Instance>> create(bool validation);
+  // One of the caller's, which stays the caller's. Error: it was made for an older Vulkan.
+  static Result<std::unique_ptr<Instance>> adopt(VkInstance instance, PFN_vkGetInstanceProcAddr get);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
 
-// In the loader's order; never empty. Error: none.
-Result<std::vector<VkPhysicalDevice>> physical_devices(VkInstance instance);
+  const InstanceFunctions& fn() const { return fn_; }
+  VkInstance handle() const { return instance_; }
+  // In the loader's order; never empty. Error: none.
+  Result<std::vector<PhysicalDevice>> physical_devices() const;
 
-bool has_device_extension(VkPhysicalDevice device, const char* name);
+ private:
+  Instance(VkInstance instance, bool owned) : instance_(instance), owned_(owned) {}
+
+  const VkInstance instance_;
+  const bool owned_;
+  InstanceFunctions fn_;
+};
+
+bool has_device_extension(PhysicalDevice device, const char* name);
 
 }  // namespace hotset

@@ -148,7 +148,7 @@ Result<Buffer> DeviceMemory::allocate_device(uint64_t size_bytes, MemoryKind kin
   buffer.size_bytes_ = size_bytes;
   const std::array families = {device_->compute().family(), device_->transfer().family()};
   const VkBufferCreateInfo info = buffer_info(size_bytes, families);
-  HOTSET_VK("vkCreateBuffer", device_->fn().vkCreateBuffer(device_->handle(), &info, nullptr, &buffer.buffer_));
+  HOTSET_VK("vkCreateBuffer", device_->fn().vkCreateBuffer(device_->handle(), &info, device_->allocator(), &buffer.buffer_));
   VkMemoryRequirements needs = {};
   device_->fn().vkGetBufferMemoryRequirements(device_->handle(), buffer.buffer_, &needs);
   const int type = find_type(needs.memoryTypeBits, kind);
@@ -159,11 +159,11 @@ Result<Buffer> DeviceMemory::allocate_device(uint64_t size_bytes, MemoryKind kin
 }
 
 Status DeviceMemory::bind(Buffer& buffer, uint32_t type, uint64_t memory_bytes) {
-  const VolkDeviceTable& fn = device_->fn();
+  const DeviceFunctions& fn = device_->fn();
   VkMemoryAllocateFlagsInfo flags = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
   flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
   VkMemoryAllocateInfo info = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags, memory_bytes, type};
-  HOTSET_VK("vkAllocateMemory", fn.vkAllocateMemory(device_->handle(), &info, nullptr, &buffer.memory_));
+  HOTSET_VK("vkAllocateMemory", fn.vkAllocateMemory(device_->handle(), &info, device_->allocator(), &buffer.memory_));
   HOTSET_VK("vkBindBufferMemory", fn.vkBindBufferMemory(device_->handle(), buffer.buffer_, buffer.memory_, 0));
   VkBufferDeviceAddressInfo address = {VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, buffer.buffer_};
   buffer.address_ = fn.vkGetBufferDeviceAddress(device_->handle(), &address);
@@ -177,8 +177,8 @@ Status DeviceMemory::bind(Buffer& buffer, uint32_t type, uint64_t memory_bytes) 
 
 void DeviceMemory::free(Buffer& buffer) {
   if (device_) {
-    device_->fn().vkDestroyBuffer(device_->handle(), buffer.buffer_, nullptr);
-    device_->fn().vkFreeMemory(device_->handle(), buffer.memory_, nullptr);
+    device_->fn().vkDestroyBuffer(device_->handle(), buffer.buffer_, device_->allocator());
+    device_->fn().vkFreeMemory(device_->handle(), buffer.memory_, device_->allocator());
   }
   buffer.arena_.reset();
   used_bytes_ -= buffer.charged_bytes_;

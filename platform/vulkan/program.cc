@@ -56,10 +56,10 @@ Status ProgramCache::init(const std::string& directory) {
   VkPipelineCacheCreateInfo info = {VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
   info.initialDataSize = data.size();
   info.pInitialData = data.data();
-  VkResult result = device_.fn().vkCreatePipelineCache(device_.handle(), &info, nullptr, &cache_);
+  VkResult result = device_.fn().vkCreatePipelineCache(device_.handle(), &info, device_.allocator(), &cache_);
   if (result != VK_SUCCESS) {
     info.initialDataSize = 0;
-    result = device_.fn().vkCreatePipelineCache(device_.handle(), &info, nullptr, &cache_);
+    result = device_.fn().vkCreatePipelineCache(device_.handle(), &info, device_.allocator(), &cache_);
   }
   HOTSET_VK("vkCreatePipelineCache", result);
   loaded_bytes_ = data.size();
@@ -67,25 +67,25 @@ Status ProgramCache::init(const std::string& directory) {
   VkPipelineLayoutCreateInfo layout = {VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   layout.pushConstantRangeCount = 1;
   layout.pPushConstantRanges = &range;
-  HOTSET_VK("vkCreatePipelineLayout", device_.fn().vkCreatePipelineLayout(device_.handle(), &layout, nullptr, &layout_));
+  HOTSET_VK("vkCreatePipelineLayout", device_.fn().vkCreatePipelineLayout(device_.handle(), &layout, device_.allocator(), &layout_));
   return ok_status();
 }
 
 ProgramCache::~ProgramCache() {
-  const VolkDeviceTable& fn = device_.fn();
-  for (VkPipeline pipeline : pipelines_) fn.vkDestroyPipeline(device_.handle(), pipeline, nullptr);
-  fn.vkDestroyPipelineLayout(device_.handle(), layout_, nullptr);
-  fn.vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
+  const DeviceFunctions& fn = device_.fn();
+  for (VkPipeline pipeline : pipelines_) fn.vkDestroyPipeline(device_.handle(), pipeline, device_.allocator());
+  fn.vkDestroyPipelineLayout(device_.handle(), layout_, device_.allocator());
+  fn.vkDestroyPipelineCache(device_.handle(), cache_, device_.allocator());
 }
 
 Result<Program> ProgramCache::create_program(std::span<const uint32_t> spirv, std::span<const uint32_t> constants, const char* name) {
   HOTSET_CHECK(constants.size() <= kMaxConstants);
-  const VolkDeviceTable& fn = device_.fn();
+  const DeviceFunctions& fn = device_.fn();
   VkShaderModuleCreateInfo module_info = {VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
   module_info.codeSize = spirv.size_bytes();
   module_info.pCode = spirv.data();
   VkShaderModule module = VK_NULL_HANDLE;
-  HOTSET_VK("vkCreateShaderModule", fn.vkCreateShaderModule(device_.handle(), &module_info, nullptr, &module));
+  HOTSET_VK("vkCreateShaderModule", fn.vkCreateShaderModule(device_.handle(), &module_info, device_.allocator(), &module));
   VkSpecializationMapEntry entries[kMaxConstants];
   for (uint32_t i = 0; i < constants.size(); ++i) entries[i] = {i, static_cast<uint32_t>(i * sizeof(uint32_t)), sizeof(uint32_t)};
   const VkSpecializationInfo specialization = {static_cast<uint32_t>(constants.size()), entries, constants.size_bytes(), constants.data()};
@@ -101,8 +101,8 @@ Result<Program> ProgramCache::create_program(std::span<const uint32_t> spirv, st
   info.stage.pSpecializationInfo = &specialization;
   info.layout = layout_;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const VkResult result = fn.vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline);
-  fn.vkDestroyShaderModule(device_.handle(), module, nullptr);
+  const VkResult result = fn.vkCreateComputePipelines(device_.handle(), cache_, 1, &info, device_.allocator(), &pipeline);
+  fn.vkDestroyShaderModule(device_.handle(), module, device_.allocator());
   if (result != VK_SUCCESS) return vk_error("vkCreateComputePipelines", result).with_context(name);
   pipelines_.push_back(pipeline);
   return Program{pipeline};

@@ -4,11 +4,31 @@
 
 namespace hotset {
 
-std::vector<VkQueueFamilyProperties> queue_families(VkPhysicalDevice device) {
+namespace {
+
+class GuardHold {
+ public:
+  GuardHold(const QueueGuard& guard, VkQueue queue) : guard_(guard), queue_(queue) {
+    if (guard_.lock) guard_.lock(guard_.user, queue_);
+  }
+  ~GuardHold() {
+    if (guard_.unlock) guard_.unlock(guard_.user, queue_);
+  }
+  GuardHold(const GuardHold&) = delete;
+  GuardHold& operator=(const GuardHold&) = delete;
+
+ private:
+  const QueueGuard& guard_;
+  const VkQueue queue_;
+};
+
+}  // namespace
+
+std::vector<VkQueueFamilyProperties> queue_families(PhysicalDevice device) {
   uint32_t count = 0;
-  vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
+  device.fn->vkGetPhysicalDeviceQueueFamilyProperties(device.handle, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
-  vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+  device.fn->vkGetPhysicalDeviceQueueFamilyProperties(device.handle, &count, families.data());
   return families;
 }
 
@@ -28,20 +48,20 @@ int find_own_transfer_family(const std::vector<VkQueueFamilyProperties>& familie
   return -1;
 }
 
-Queue::Queue(const Device& device, VkQueue queue, uint32_t family, std::shared_ptr<std::mutex> lock)
-    : device_(device), queue_(queue), family_(family), lock_(std::move(lock)) {}
+Queue::Queue(const Device& device, CallerQueue queue, std::shared_ptr<std::mutex> lock, const QueueGuard& guard)
+    : device_(device), queue_(queue.queue), family_(queue.family), lock_(std::move(lock)), guard_(guard) {}
 
 Queue::~Queue() {
   if (timeline_ == VK_NULL_HANDLE) return;
-  static_cast<void>(wait(last_value_));
-  device_.fn().vkDestroySemaphore(device_.handle(), timeline_, nullptr);
+  static_cast<void>(wait_for_all());
+  device_.fn().vkDestroySemaphore(device_.handle(), timeline_, device_.allocator());
 }
 
 Status Queue::init() {
   VkSemaphoreTypeCreateInfo type = {VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
   type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
   VkSemaphoreCreateInfo info = {VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
-  HOTSET_VK("vkCreateSemaphore", device_.fn().vkCreateSemaphore(device_.handle(), &info, nullptr, &timeline_));
+  HOTSET_VK("vkCreateSemaphore", device_.fn().vkCreateSemaphore(device_.handle(), &info, device_.allocator(), &timeline_));
   return ok_status();
 }
 
@@ -64,7 +84,10 @@ Result<TimelinePoint> Queue::submit(std::span<const VkCommandBuffer> commands, s
   info.pWaitSemaphoreInfos = wait_infos;
   info.signalSemaphoreInfoCount = 1;
   info.pSignalSemaphoreInfos = &signal;
-  HOTSET_VK("vkQueueSubmit2", device_.fn().vkQueueSubmit2(queue_, 1, &info, VK_NULL_HANDLE));
+  {
+    const GuardHold hold(guard_, queue_);
+    HOTSET_VK("vkQueueSubmit2", device_.fn().vkQueueSubmit2(queue_, 1, &info, VK_NULL_HANDLE));
+  }
   ++last_value_;
   ++submit_count_;
   return TimelinePoint{timeline_, last_value_};

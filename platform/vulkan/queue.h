@@ -1,6 +1,7 @@
 // A queue with its own timeline, and the search for queue families.
 //
-// Any thread may submit, wait and ask: the VkQueue is guarded by a lock, shared by Queues that alias one VkQueue.
+// Any thread may submit, wait and ask: the VkQueue is guarded by a lock, shared by Queues that alias one VkQueue, and on a device of the
+// caller's by the caller's own lock too.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 #include <vector>
 
 #include "platform/status.h"
-#include "platform/vulkan/vk.h"
+#include "platform/vulkan/caller_device.h"
+#include "platform/vulkan/functions.h"
 
 namespace hotset {
 
@@ -27,7 +29,7 @@ class Queue {
  public:
   static constexpr size_t kMaxCommandBuffers = 512;  // of one submit: two a layer for the deepest models known
 
-  Queue(const Device& device, VkQueue queue, uint32_t family, std::shared_ptr<std::mutex> lock);
+  Queue(const Device& device, CallerQueue queue, std::shared_ptr<std::mutex> lock, const QueueGuard& guard);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
@@ -39,6 +41,8 @@ class Queue {
   Status wait(uint64_t value, uint64_t timeout_ns = 600'000'000'000) const;
   // The value the timeline has reached.
   uint64_t completed() const;
+  // Blocks until everything submitted so far has finished, or the device is lost.
+  Status wait_for_all() const { return wait(last_point().value); }
   // Reached when everything submitted so far has finished; value 0: nothing was submitted.
   TimelinePoint last_point() const;
   uint64_t submit_count() const { return submit_count_; }
@@ -49,12 +53,13 @@ class Queue {
   const VkQueue queue_;
   const uint32_t family_;
   const std::shared_ptr<std::mutex> lock_;
+  const QueueGuard guard_;  // held within lock_
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   uint64_t last_value_ = 0;    // guarded by lock_
   uint64_t submit_count_ = 0;  // guarded by lock_
 };
 
-std::vector<VkQueueFamilyProperties> queue_families(VkPhysicalDevice device);
+std::vector<VkQueueFamilyProperties> queue_families(PhysicalDevice device);
 // The first family that computes; -1: none.
 int find_compute_family(const std::vector<VkQueueFamilyProperties>& families);
 // A family that moves bytes and neither draws nor computes (the copy engines); -1: none.

@@ -1,8 +1,11 @@
-// Vulkan through volk, and VkResult as Status. Included by the Vulkan files of platform/ and by those above that
+// Vulkan's types without its functions (functions.h has those), and VkResult as Status. Included by the Vulkan files of platform/ and by those above that
 // record commands; never by a header that embedders see.
 #pragma once
 
-#include <volk.h>
+#ifndef VK_NO_PROTOTYPES
+#define VK_NO_PROTOTYPES
+#endif
+#include <vulkan/vulkan.h>
 
 #include "platform/status.h"
 

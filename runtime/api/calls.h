@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <vector>
 
 #include "platform/log.h"
 #include "runtime/api/handles.h"
@@ -34,12 +35,19 @@ struct OpenSession {
   std::shared_ptr<OpenEngine> owner;
   std::unique_ptr<Session> session;  // destroyed before the engine that it holds
   std::atomic<bool> in_call{false};
+  std::vector<hotset_stretch> stretches;  // of the history that was asked for last
+};
+
+struct OpenParser {
+  std::unique_ptr<OutputParser> parser;
+  bool finished = false;
 };
 
 struct Tables {
   HandleTable<OptionSet, HandleKind::kOptions> options;
   HandleTable<OpenEngine, HandleKind::kEngine> engines;
   HandleTable<OpenSession, HandleKind::kSession> sessions;
+  HandleTable<OpenParser, HandleKind::kParser> parsers;
 };
 
 // Which handles are open: the one thing that calls share.
@@ -125,5 +133,8 @@ Status take(const Struct* in, Struct& values, const char* name) {
 Status options_of(const hotset_options* handle, OptionSet& options);
 
 Status check_tokens(const hotset_token* tokens, size_t count);
+
+// On this device of the caller's, or with nullptr on what the options say.
+Status open_engine(const hotset_engine_params& params, const CallerDevice* device, hotset_engine** out);
 
 }  // namespace hotset

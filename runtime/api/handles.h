@@ -11,7 +11,7 @@
 
 namespace hotset {
 
-enum class HandleKind : uint64_t { kOptions = 1, kEngine = 2, kSession = 3 };
+enum class HandleKind : uint64_t { kOptions = 1, kEngine = 2, kSession = 3, kParser = 4 };
 
 template <class T, HandleKind kKind>
 class HandleTable {

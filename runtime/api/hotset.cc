@@ -16,9 +16,12 @@ LogSink log_of(const hotset_engine_params& params) {
   };
 }
 
-Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
+}  // namespace
+
+Status hotset::open_engine(const hotset_engine_params& params, const CallerDevice* device, hotset_engine** out) {
   OptionSet options;
   HOTSET_RETURN_IF_ERROR(options_of(params.options, options));
+  options.engine.caller_device = device;
   if (params.model_path) {
     options.engine.model_path = params.model_path;
   } else {
@@ -32,10 +35,12 @@ Status open_engine(const hotset_engine_params& params, hotset_engine** out) {
   open->log_level = static_cast<LogLevel>(std::clamp<int32_t>(params.log_level, HOTSET_LOG_ERROR, HOTSET_LOG_DEBUG));
   open->sampler = options.sampler;
   const LogScope scope(open->log, open->log_level);
-  HOTSET_ASSIGN(open->engine, Engine::open(options.engine));
+  HOTSET_ASSIGN(open->engine, params.text_only ? Engine::open_text(options.engine.model_path) : Engine::open(options.engine));
   *out = static_cast<hotset_engine*>(tables().engines.add(open));
   return ok_status();
 }
+
+namespace {
 
 Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_session_params& params, hotset_session** out) {
   OptionSet options;
@@ -49,24 +54,11 @@ Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_sessi
   return ok_status();
 }
 
-hotset_stats stats_of(const SessionStats& from) {
-  hotset_stats stats = HOTSET_STATS_INIT;
-  stats.prompt_tokens = from.prompt_tokens;
-  stats.prompt_ns = from.prompt_ns;
-  stats.decode_tokens = from.decode_tokens;
-  stats.decode_ns = from.decode_ns;
-  stats.decode_lookups = from.decode_lookups;
-  stats.decode_hits = from.decode_hits;
-  stats.stall_ns = from.stall_ns;
-  stats.host_to_device_bytes = from.host_to_device.bytes;
-  stats.disk_to_host_bytes = from.disk_to_host.bytes;
-  stats.vram_used_bytes = from.vram_used_bytes;
-  stats.vram_peak_bytes = from.vram_peak_bytes;
-  stats.vram_budget_bytes = from.vram_budget_bytes;
-  stats.ram_used_bytes = from.ram_used_bytes;
-  stats.cache_bytes = from.cache_bytes;
-  stats.estimated_token_ns = from.estimated_token_ns;
-  return stats;
+// A stop ends one call; the next begins without it.
+Status feed_once(Session& session, std::span<const TokenId> tokens, const LogitsSink& sink) {
+  const Status fed = session.feed(tokens, sink);
+  if (fed.code() == Code::kCancelled) session.clear_stop();
+  return fed;
 }
 
 }  // namespace
@@ -135,7 +127,7 @@ hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine
     hotset_engine_params values;
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
     if (engine == nullptr) return no_argument("engine");
-    return open_engine(values, engine);
+    return open_engine(values, nullptr, engine);
   });
 }
 
@@ -265,7 +257,17 @@ hotset_code hotset_session_close(hotset_session* session) {
 hotset_code hotset_session_feed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) -> Status {
     HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
-    return open.session->feed({tokens, count});
+    return feed_once(*open.session, {tokens, count}, {});
+  });
+}
+
+hotset_code hotset_session_feed_each(hotset_session* session, const hotset_token* tokens, size_t count, hotset_position_function function, void* user,
+                                     hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
+    if (function == nullptr) return no_argument("function");
+    return feed_once(*open.session, {tokens, count},
+                     [&](uint32_t position, std::span<const float> logits) { function(user, position, logits.data(), logits.size()); });
   });
 }
 
@@ -337,16 +339,16 @@ hotset_code hotset_session_stop(hotset_session* session) {
   });
 }
 
-hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error) {
-  return with_session_any_time(session, error, [&](OpenSession& open) { return fill(stats_of(open.session->stats()), stats, "stats"); });
-}
-
 hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) { return write_text(open.session->explain(), buffer, capacity, length); });
 }
 
 hotset_code hotset_session_trace(hotset_session* session, const char* path, hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) { return open.session->trace_to(path ? path : "", TraceContent::kRouting); });
+}
+
+hotset_code hotset_session_trace_links(hotset_session* session, const char* path, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) { return open.session->trace_to(path ? path : "", TraceContent::kRoutingAndLinks); });
 }
 
 }  // extern "C"

@@ -49,52 +49,53 @@ class BenchCommand : public Command {
 
   Status execute(Console& console) override {
     Interrupt interrupt;
-    const Status status = measure(console, interrupt);
-    return !status.ok() && interrupt.pressed() ? error(Code::kCancelled, "interrupted") : status;
+    return interruptible(interrupt, [&] { return measure(console, interrupt); });
   }
 
  private:
   Status measure(Console& console, Interrupt& interrupt) {
-    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
-    if (uint64_t{prompt_tokens_} + gen_tokens_ > engine->context_tokens()) {
-      return error(Code::kInvalidArgument, "%u prompt and %u new tokens do not fit the context of %u: raise --ctx", prompt_tokens_,
-                   gen_tokens_, engine->context_tokens());
+    const api::engine engine = open_engine(flags_, console, interrupt);
+    const hotset_engine_info info = engine.info();
+    if (uint64_t{prompt_tokens_} + gen_tokens_ > info.context_tokens) {
+      return error(Code::kInvalidArgument, "%u prompt and %u new tokens do not fit the context of %u: raise --ctx", prompt_tokens_, gen_tokens_,
+                   info.context_tokens);
     }
-    HOTSET_ASSIGN(const auto session, engine->create_session());
-    HOTSET_RETURN_IF_ERROR(session->set_sampler(SamplerOptions{.seed = 1, .temperature = 0}));
-    interrupt.watch(session.get());
-    const auto prompt = bench_prompt(prompt_tokens_, engine->vocab_size());
-    SessionStats before;
+    api::session session(engine, api::options().set("seed", "1").set("temp", "0"));
+    const auto prompt = bench_prompt(prompt_tokens_, info.vocab_size);
+    hotset_stats before = HOTSET_STATS_INIT;
     std::vector<Repetition> measured;
-    for (uint32_t i = 0; i < warmup_ + reps_; ++i) {
-      if (i == warmup_) before = session->stats();
-      HOTSET_ASSIGN(const Repetition repetition, repeat(*session, prompt));
-      if (i >= warmup_) measured.push_back(repetition);
+    {
+      const Interrupt::Watch watch(interrupt, session);
+      for (uint32_t i = 0; i < warmup_ + reps_; ++i) {
+        if (i == warmup_) before = session.stats();
+        const Repetition repetition = repeat(session, prompt);
+        if (i >= warmup_) measured.push_back(repetition);
+      }
     }
-    interrupt.watch(nullptr);
-    report(console, *engine, measured, before, session->stats());
+    report(console, engine, session, measured, before);
     return ok_status();
   }
 
-  Result<Repetition> repeat(Session& session, std::span<const TokenId> prompt) const {
+  Repetition repeat(api::session& session, std::span<const hotset_token> prompt) const {
     Repetition times;
     session.rewind(0);
     const uint64_t start_ns = now_ns();
-    HOTSET_RETURN_IF_ERROR(session.feed(prompt));
+    session.feed(prompt);
     times.prefill_ns = now_ns() - start_ns;
-    TokenId next = session.sample();
+    hotset_token next = session.sample();
     const uint64_t decode_start_ns = now_ns();
     times.first_token_ns = decode_start_ns - start_ns;
     for (uint32_t i = 0; i < gen_tokens_; ++i) {
-      HOTSET_RETURN_IF_ERROR(session.feed(std::span(&next, 1)));
+      session.feed(std::span(&next, 1));
       next = session.sample();
     }
     times.decode_ns = now_ns() - decode_start_ns;
     return times;
   }
 
-  void report(Console& console, const Engine& engine, const std::vector<Repetition>& repetitions, const SessionStats& before,
-              const SessionStats& after) const {
+  void report(Console& console, const api::engine& engine, const api::session& session, const std::vector<Repetition>& repetitions,
+              const hotset_stats& before) const {
+    const hotset_stats after = session.stats();
     std::vector<double> prefill, decode, first_ms;
     for (const Repetition& times : repetitions) {
       prefill.push_back(rate_per_second(prompt_tokens_, times.prefill_ns));
@@ -103,8 +104,8 @@ class BenchCommand : public Command {
     }
     const double hits = hit_rate(after.expert_hits - before.expert_hits, after.expert_lookups - before.expert_lookups);
     const double decode_hits = hit_rate(after.decode_hits - before.decode_hits, after.decode_lookups - before.decode_lookups);
-    const uint64_t link_bytes = after.host_to_device.bytes - before.host_to_device.bytes;
-    const uint64_t link_ns = after.host_to_device.busy_ns - before.host_to_device.busy_ns;
+    const uint64_t link_bytes = after.host_to_device_bytes - before.host_to_device_bytes;
+    const uint64_t link_ns = after.host_to_device_ns - before.host_to_device_ns;
     if (flags_.json) {
       console.write(json_text({{"model", engine.model_name()},
                                {"device", engine.device_name()},
@@ -112,7 +113,7 @@ class BenchCommand : public Command {
                                {"gen_tokens", gen_tokens_},
                                {"reps", reps_},
                                {"warmup", warmup_},
-                               {"load_seconds", static_cast<double>(engine.load_ns()) * 1e-9},
+                               {"load_seconds", static_cast<double>(after.load_ns) * 1e-9},
                                {"prefill_tokens_per_second", summary_json(summarize(prefill))},
                                {"decode_tokens_per_second", summary_json(summarize(decode))},
                                {"first_token_ms", summary_json(summarize(first_ms))},
@@ -120,7 +121,7 @@ class BenchCommand : public Command {
                                {"decode_hit_rate", decode_hits},
                                {"host_to_device_bytes", link_bytes},
                                {"host_to_device_busy_seconds", static_cast<double>(link_ns) * 1e-9},
-                               {"figures", figures_json(after)}}));
+                               {"figures", figures_json(session)}}));
       return;
     }
     char line[160];
@@ -129,7 +130,7 @@ class BenchCommand : public Command {
     console.write(escape_controls(engine.model_name()) + " on " + escape_controls(engine.device_name()) + "\n" +
                   summary_line("prefill", summarize(prefill), "tok/s") + summary_line("decode", summarize(decode), "tok/s") +
                   summary_line("first token", summarize(first_ms), "ms   ") +
-                  summary_line("load", summarize({static_cast<double>(engine.load_ns()) * 1e-6}), "ms   ") + line +
+                  summary_line("load", summarize({static_cast<double>(after.load_ns) * 1e-6}), "ms   ") + line +
                   "VRAM         " + format_bytes(after.vram_peak_bytes) + " of " + format_bytes(after.vram_budget_bytes) + "\n");
   }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "platform/check.h"
+
 namespace hotset {
 
 BenchSummary summarize(std::vector<double> values) {
@@ -12,14 +14,14 @@ BenchSummary summarize(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
-std::vector<TokenId> bench_prompt(uint32_t count, uint32_t vocab_size) {
+std::vector<hotset_token> bench_prompt(uint32_t count, uint32_t vocab_size) {
   HOTSET_CHECK(vocab_size > 0);
-  std::vector<TokenId> prompt;
+  std::vector<hotset_token> prompt;
   prompt.reserve(count);
   uint32_t state = 1;
   for (uint32_t i = 0; i < count; ++i) {
     state = state * 1664525u + 1013904223u;  // the generator of Numerical Recipes; its upper bits are the random ones
-    prompt.push_back(static_cast<TokenId>((uint64_t{state >> 8} * vocab_size) >> 24));
+    prompt.push_back(static_cast<hotset_token>((uint64_t{state >> 8} * vocab_size) >> 24));
   }
   return prompt;
 }

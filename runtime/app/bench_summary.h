@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/engine/engine.h"
+#include <hotset/hotset.h>
 
 namespace hotset {
 
@@ -18,6 +18,6 @@ struct BenchSummary {
 BenchSummary summarize(std::vector<double> values);
 
 // The same `count` ids in 0..vocab_size-1 on every machine, spread over the vocabulary.
-std::vector<TokenId> bench_prompt(uint32_t count, uint32_t vocab_size);
+std::vector<hotset_token> bench_prompt(uint32_t count, uint32_t vocab_size);
 
 }  // namespace hotset

@@ -12,28 +12,44 @@ constexpr uint32_t kAnswerShare = 4;
 
 }  // namespace
 
-uint32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
+uint32_t common_prefix(std::span<const hotset_token> a, std::span<const hotset_token> b) {
   const auto [end, unused] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   return static_cast<uint32_t>(end - a.begin());
 }
 
-Chat::Chat(const Engine& engine, Session& session, const std::string& system, uint32_t max_tokens)
-    : engine_(engine), session_(session), max_tokens_(max_tokens), kept_messages_(system.empty() ? 0 : 1) {
+SessionChatModel::SessionChatModel(const api::engine& engine, api::session& session)
+    : engine_(engine), session_(session), context_tokens_(engine.info().context_tokens) {
+  session.show_special(true);  // they are marks of the parser
+}
+
+std::vector<hotset_token> SessionChatModel::tokens(const std::string& prompt) const {
+  return engine_.tokenize(prompt, HOTSET_ADD_SPECIAL | HOTSET_PARSE_SPECIAL);
+}
+
+hotset_stop_reason SessionChatModel::generate(const std::string& prompt, std::span<const hotset_token> rest, uint32_t max_tokens,
+                                              const PartSink& sink) {
+  api::parser parser(engine_, prompt);
+  bool wanted = true;
+  const auto take = [&](hotset_part part, std::string_view text) { wanted = sink(part, text) && wanted; };
+  const auto stop = session_.generate(rest, max_tokens, [&](std::string_view text) {
+    parser.push(text, take);
+    return wanted;
+  });
+  parser.finish(take);
+  return stop;
+}
+
+Chat::Chat(ChatModel& model, const std::string& system, uint32_t max_tokens)
+    : model_(model), max_tokens_(max_tokens), kept_messages_(system.empty() ? 0 : 1) {
   if (!system.empty()) messages_.push_back({"system", system});
-  session_.show_special(true);  // they are marks of the parser
 }
 
-Result<Chat::Prompt> Chat::encode() const {
-  Prompt prompt;
-  HOTSET_ASSIGN(prompt.text, engine_.apply_chat_template(messages_, true));
-  HOTSET_ASSIGN(prompt.ids, engine_.tokenize(prompt.text, true, true));
-  return prompt;
-}
-
-Result<Chat::Prompt> Chat::fitting_prompt() {
-  const uint32_t room = engine_.context_tokens() - engine_.context_tokens() / kAnswerShare;
+Chat::Prompt Chat::fitting_prompt() {
+  const uint32_t room = model_.context_tokens() - model_.context_tokens() / kAnswerShare;
   while (true) {
-    HOTSET_ASSIGN(auto prompt, encode());
+    Prompt prompt;
+    prompt.text = model_.prompt(messages_);
+    prompt.ids = model_.tokens(prompt.text);
     // The last message is the one to answer; before it lie whole exchanges of two.
     if (prompt.ids.size() <= room || messages_.size() < kept_messages_ + 3) return prompt;
     const auto first = messages_.begin() + static_cast<std::ptrdiff_t>(kept_messages_);
@@ -41,51 +57,49 @@ Result<Chat::Prompt> Chat::fitting_prompt() {
   }
 }
 
-Result<StopReason> Chat::answer(const std::string& message, const TextSink& sink) {
+hotset_stop_reason Chat::answer(const std::string& message, const TextSink& sink) {
   messages_.push_back({"user", message});
-  auto prompt = fitting_prompt();
-  if (!prompt.ok()) {
-    messages_.pop_back();
-    return prompt.status();
+  Answer answer;
+  try {
+    const auto stop = generate(answer, sink);
+    messages_.push_back({"assistant", answer.content});
+    return stop;
+  } catch (...) {
+    if (answer.reasoning.empty() && answer.content.empty()) messages_.pop_back();
+    else messages_.push_back({"assistant", answer.content});
+    throw;
   }
+}
+
+hotset_stop_reason Chat::generate(Answer& answer, const TextSink& sink) {
+  Prompt prompt = fitting_prompt();
   // What the timeline already holds of this prompt stays. The last token is always fed, since its logits are wanted.
-  const uint32_t kept = std::min(common_prefix(prompt_, prompt->ids), static_cast<uint32_t>(prompt->ids.size()) - 1);
-  session_.rewind(std::min(kept, session_.position()));
-  prompt_ = prompt->ids;
-  const auto parser = engine_.create_output_parser(prompt->text);
-  auto stop = generate(*parser, sink);
-  if (!stop.ok() && parser->output().empty()) messages_.pop_back();
-  else messages_.push_back({"assistant", parser->output().content});
-  return stop;
-}
-
-Result<StopReason> Chat::generate(OutputParser& parser, const TextSink& sink) {
-  const auto show = [&](const ModelOutput& news) {
+  const uint32_t kept = std::min(common_prefix(prompt_, prompt.ids), static_cast<uint32_t>(prompt.ids.size()) - 1);
+  model_.rewind(std::min(kept, model_.position()));
+  prompt_ = std::move(prompt.ids);
+  return model_.generate(prompt.text, std::span(prompt_).subspan(model_.position()), max_tokens_, [&](hotset_part part, std::string_view text) {
+    if (part != HOTSET_REASONING && part != HOTSET_CONTENT) return true;
     // Reasoning that has just ended stands apart from the answer.
-    const bool content_begins = !news.content.empty() && news.content.size() == parser.output().content.size();
-    const bool parts = content_begins && !parser.output().reasoning.empty();
-    const std::string text = news.reasoning + (parts ? "\n\n" : "") + news.content;
-    return text.empty() || sink(text);
-  };
-  auto stop = session_.generate(std::span(prompt_).subspan(session_.position()), max_tokens_,
-                                [&](std::string_view text) { return show(parser.push(text)); });
-  show(parser.finish());
-  return stop;
+    const bool parts = part == HOTSET_CONTENT && answer.content.empty() && !answer.reasoning.empty();
+    (part == HOTSET_CONTENT ? answer.content : answer.reasoning) += text;
+    return sink((parts ? "\n\n" : "") + std::string(text));
+  });
 }
 
-Status chat_on_terminal(Chat& chat, Session& session, Console& console, Interrupt& interrupt) {
+Status chat_on_terminal(Chat& chat, api::session& session, Console& console, Interrupt& interrupt) {
   LineEditor editor("> ");
   while (true) {
     interrupt.forget();
     const auto line = editor.read_line();
     if (!line || interrupt.pressed()) break;
     if (line->find_first_not_of(" \t") == std::string::npos) continue;
-    session.clear_stop();
-    interrupt.watch(&session);
-    const auto stop = chat.answer(*line, [&](std::string_view text) { return console.write(text); });
-    interrupt.watch(nullptr);
+    const Interrupt::Watch watch(interrupt, session);
+    try {
+      chat.answer(*line, [&](std::string_view text) { return console.write(text); });
+    } catch (const api::error&) {
+      if (!interrupt.pressed()) throw;
+    }
     console.write("\n");
-    if (!stop.ok() && !interrupt.pressed()) return stop.status();
     HOTSET_RETURN_IF_ERROR(console.output_status());
   }
   console.write("\n");

@@ -1,38 +1,22 @@
 #include "runtime/app/console.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
+#include "platform/standard_streams.h"
+
 namespace hotset {
-namespace {
-
-// The errno of the first failure, 0 when all was written.
-int write_all(int descriptor, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t wrote = ::write(descriptor, text.data(), text.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return errno;
-    text.remove_prefix(static_cast<size_t>(wrote));
-  }
-  return 0;
-}
-
-}  // namespace
 
 Console::Console()
-    : input_is_terminal_(::isatty(STDIN_FILENO) == 1),
-      output_is_terminal_(::isatty(STDOUT_FILENO) == 1),
-      error_is_terminal_(::isatty(STDERR_FILENO) == 1) {
-  ::signal(SIGPIPE, SIG_IGN);
+    : input_is_terminal_(is_terminal(Stream::kInput)),
+      output_is_terminal_(is_terminal(Stream::kOutput)),
+      error_is_terminal_(is_terminal(Stream::kError)) {
+  prepare_streams();
 }
 
 bool Console::write(std::string_view text) {
-  if (output_errno_ == 0) output_errno_ = write_all(STDOUT_FILENO, text);
+  if (output_errno_ == 0) output_errno_ = write_text(Stream::kOutput, text);
   return output_errno_ == 0;
 }
 
@@ -43,32 +27,17 @@ Status Console::output_status() const {
 
 void Console::note(std::string_view line) const { draw(escape_controls(line) + "\n"); }
 
-void Console::draw(std::string_view text) const { write_all(STDERR_FILENO, text); }
-
-std::string escape_controls(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-      continue;
-    }
-    char escape[8];
-    std::snprintf(escape, sizeof escape, "\\x%02x", byte);
-    out += c == '\n' ? "\\n" : escape;
-  }
-  return out;
-}
+void Console::draw(std::string_view text) const { write_text(Stream::kError, text); }
 
 Result<std::string> read_standard_input(uint64_t limit_bytes) {
   std::string content;
   std::array<char, 65536> chunk;
   while (true) {
-    const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return error(Code::kIo, "cannot read standard input: %s", std::strerror(errno));
-    if (got == 0) return content;
-    content.append(chunk.data(), static_cast<size_t>(got));
+    const os::MovedBytes got = read_input(chunk);
+    if (got.error == EINTR) continue;
+    if (got.error != 0) return error(Code::kIo, "cannot read standard input: %s", std::strerror(got.error));
+    if (got.size_bytes == 0) return content;
+    content.append(chunk.data(), got.size_bytes);
     if (content.size() > limit_bytes) {
       return error(Code::kInvalidArgument, "standard input is longer than %llu bytes",
                    static_cast<unsigned long long>(limit_bytes));

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "platform/escape.h"
 #include "platform/status.h"
 
 namespace hotset {
@@ -38,9 +39,6 @@ class Console {
   const bool error_is_terminal_;
   int output_errno_ = 0;  // of the first failure
 };
-
-// The text with control characters as \xNN, so that what a file says cannot steer a terminal. Newlines too.
-std::string escape_controls(std::string_view text);
 
 // All of standard input. Error: more than `limit_bytes`, I/O error.
 Result<std::string> read_standard_input(uint64_t limit_bytes);

@@ -1,10 +1,9 @@
 // `hotset eval`: the logits of a list of tokens as a file, or the perplexity of a text.
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 
+#include "platform/os_file.h"
 #include "runtime/app/command.h"
 #include "runtime/app/figures.h"
 #include "runtime/app/model_flags.h"
@@ -23,25 +22,22 @@ constexpr uint32_t kUsualWindow = 512;
 class LogitsFile {
  public:
   static Result<std::unique_ptr<LogitsFile>> create(const std::string& path) {
-    std::FILE* file = std::fopen(path.c_str(), "wbe");
-    if (!file) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(errno));
-    return std::unique_ptr<LogitsFile>(new LogitsFile(path, file));
+    const os::OpenedFile opened = os::open_to_write(path, true);
+    if (opened.error != 0) return error(Code::kIo, "cannot write '%s': %s", path.c_str(), std::strerror(opened.error));
+    return std::unique_ptr<LogitsFile>(new LogitsFile(path, opened.handle));
   }
-  ~LogitsFile() {
-    if (file_) std::fclose(file_);
-  }
+  ~LogitsFile() { os::close(file_); }
   LogitsFile(const LogitsFile&) = delete;
   LogitsFile& operator=(const LogitsFile&) = delete;
 
   void append(std::span<const float> logits) {
-    if (errno_ == 0 && std::fwrite(logits.data(), sizeof(float), logits.size(), file_) != logits.size()) errno_ = errno;
+    const os::MovedBytes put = errno_ == 0 ? os::write_all_at(file_, size_bytes_, std::as_bytes(logits)) : os::MovedBytes();
+    size_bytes_ += put.size_bytes;
+    errno_ = errno_ == 0 ? put.error : errno_;
     ++positions_;
   }
 
-  Status close() {
-    const bool closed = std::fclose(file_) == 0;
-    file_ = nullptr;
-    if (errno_ == 0 && !closed) errno_ = errno;
+  Status status() const {
     if (errno_ == 0) return ok_status();
     return error(Code::kIo, "cannot write '%s': %s", path_.c_str(), std::strerror(errno_));
   }
@@ -49,19 +45,19 @@ class LogitsFile {
   uint64_t positions() const { return positions_; }
 
  private:
-  LogitsFile(std::string path, std::FILE* file) : path_(std::move(path)), file_(file) {}
+  LogitsFile(std::string path, os::FileHandle file) : path_(std::move(path)), file_(file) {}
 
   const std::string path_;
-  std::FILE* file_;
+  const os::FileHandle file_;
+  uint64_t size_bytes_ = 0;
   uint64_t positions_ = 0;
   int errno_ = 0;  // of the first failure
 };
 
 // As one prompt, or token by token.
-Status feed(Session& session, std::span<const TokenId> tokens, bool one_by_one, const LogitsSink& sink) {
+void feed(api::session& session, std::span<const hotset_token> tokens, bool one_by_one, const api::session::position_function& sink) {
   if (!one_by_one) return session.feed(tokens, sink);
-  for (size_t i = 0; i < tokens.size(); ++i) HOTSET_RETURN_IF_ERROR(session.feed(tokens.subspan(i, 1), sink));
-  return ok_status();
+  for (size_t i = 0; i < tokens.size(); ++i) session.feed(tokens.subspan(i, 1), sink);
 }
 
 class EvalCommand : public Command {
@@ -101,64 +97,60 @@ class EvalCommand : public Command {
 
   Status execute(Console& console) override {
     Interrupt interrupt;
-    const Status status = tokens_.empty() ? score_text(console, interrupt) : write_logits(console, interrupt);
-    return !status.ok() && interrupt.pressed() ? error(Code::kCancelled, "interrupted") : status;
+    return interruptible(interrupt, [&] { return tokens_.empty() ? score_text(console, interrupt) : write_logits(console, interrupt); });
   }
 
  private:
   Status write_logits(Console& console, Interrupt& interrupt) {
     HOTSET_ASSIGN(const auto tokens, load_token_list(tokens_));
-    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
-    HOTSET_ASSIGN(const auto session, engine->create_session());
+    const api::engine engine = open_engine(flags_, console, interrupt);
+    api::session session(engine);
     HOTSET_ASSIGN(const auto file, LogitsFile::create(logits_path_));
-    interrupt.watch(session.get());
-    const Status fed = feed(*session, tokens, one_by_one_, [&](uint32_t, std::span<const float> logits) { file->append(logits); });
-    interrupt.watch(nullptr);
-    HOTSET_RETURN_IF_ERROR(fed);
-    HOTSET_RETURN_IF_ERROR(file->close());
-    report(console, session->stats(),
-           {{"positions", file->positions()}, {"vocab_size", engine->vocab_size()}, {"logits_file", logits_path_}});
+    {
+      const Interrupt::Watch watch(interrupt, session);
+      feed(session, tokens, one_by_one_, [&](uint32_t, std::span<const float> logits) { file->append(logits); });
+    }
+    HOTSET_RETURN_IF_ERROR(file->status());
+    report(console, session, {{"positions", file->positions()}, {"vocab_size", engine.info().vocab_size}, {"logits_file", logits_path_}});
     return ok_status();
   }
 
   Status score_text(Console& console, Interrupt& interrupt) {
     HOTSET_ASSIGN(const std::string text, load_text(text_path_, TextEnd::kAsIs));
-    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
-    const uint32_t window = window_.value_or(std::min(kUsualWindow, engine->context_tokens()));
-    if (window > engine->context_tokens()) {
-      return error(Code::kInvalidArgument, "a window of %u tokens does not fit the context of %u: raise --ctx or lower --window",
-                   window, engine->context_tokens());
+    const api::engine engine = open_engine(flags_, console, interrupt);
+    const uint32_t context_tokens = engine.info().context_tokens;
+    const uint32_t window = window_.value_or(std::min(kUsualWindow, context_tokens));
+    if (window > context_tokens) {
+      return error(Code::kInvalidArgument, "a window of %u tokens does not fit the context of %u: raise --ctx or lower --window", window,
+                   context_tokens);
     }
-    HOTSET_ASSIGN(auto tokens, engine->tokenize(text, true, false));
+    auto tokens = engine.tokenize(text);
     if (max_tokens_ != 0 && tokens.size() > max_tokens_) tokens.resize(max_tokens_);
-    HOTSET_ASSIGN(const auto session, engine->create_session());
-    interrupt.watch(session.get());
-    const auto sum = score(*session, tokens, window);
-    interrupt.watch(nullptr);
-    if (!sum.ok()) return sum.status();
-    if (sum->scored_tokens == 0) return error(Code::kInvalidArgument, "'%s' is too short to score", text_path_.c_str());
-    report(console, session->stats(),
-           {{"tokens", tokens.size()}, {"scored_tokens", sum->scored_tokens}, {"window", window},
-            {"mean_nll", sum->mean_nats()}, {"perplexity", sum->perplexity()}});
+    api::session session(engine);
+    const LikelihoodSum sum = score(session, tokens, window, interrupt);
+    if (sum.scored_tokens == 0) return error(Code::kInvalidArgument, "'%s' is too short to score", text_path_.c_str());
+    report(console, session,
+           {{"tokens", tokens.size()}, {"scored_tokens", sum.scored_tokens}, {"window", window}, {"mean_nll", sum.mean_nats()},
+            {"perplexity", sum.perplexity()}});
     return ok_status();
   }
 
-  Result<LikelihoodSum> score(Session& session, std::span<const TokenId> tokens, uint32_t window_tokens) const {
+  LikelihoodSum score(api::session& session, std::span<const hotset_token> tokens, uint32_t window_tokens, Interrupt& interrupt) const {
+    const Interrupt::Watch watch(interrupt, session);
     LikelihoodSum sum;
     for (const auto window : evaluation_windows(tokens, window_tokens)) {
       session.rewind(0);
       // The last token is only foretold, so it need not be fed.
-      HOTSET_RETURN_IF_ERROR(feed(session, window.first(window.size() - 1), one_by_one_,
-                                  [&](uint32_t position, std::span<const float> logits) {
-                                    sum.add(negative_log_likelihood(logits, window[position + 1]));
-                                  }));
+      feed(session, window.first(window.size() - 1), one_by_one_, [&](uint32_t position, std::span<const float> logits) {
+        sum.add(negative_log_likelihood(logits, window[position + 1]));
+      });
     }
     return sum;
   }
 
-  void report(Console& console, const SessionStats& stats, Json result) const {
+  void report(Console& console, const api::session& session, Json result) const {
     if (flags_.json) {
-      result["figures"] = figures_json(stats);
+      result["figures"] = figures_json(session);
       console.write(json_text(result));
       return;
     }
@@ -167,7 +159,7 @@ class EvalCommand : public Command {
       label.resize(std::max<size_t>(label.size(), 14), ' ');
       console.write(label + " " + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n");
     }
-    if (console.watched() || flags_.verbose) console.draw(figures_text(stats));
+    if (console.watched() || flags_.verbose) console.draw(figures_text(session.stats()));
   }
 
   ModelFlags flags_;

@@ -26,7 +26,7 @@ std::string pace_line(const char* label, uint64_t tokens, uint64_t elapsed_ns) {
 }
 
 // Of the tiers below VRAM, only what they did.
-std::string tier_lines(const SessionStats& stats) {
+std::string tier_lines(const hotset_stats& stats) {
   std::string text;
   if (stats.experts_in_place + stats.experts_on_cpu + stats.promotions > 0) {
     text += line("misses   %" PRIu64 " experts read in host memory, %" PRIu64 " run by the CPU, %" PRIu64 " moved to VRAM; %" PRIu64 " stops",
@@ -34,42 +34,40 @@ std::string tier_lines(const SessionStats& stats) {
   }
   if (stats.ram_lookups > 0) {
     text += line("disk     %.1f %% of %" PRIu64 " found in RAM; %s read in %.3f s, %.2f GB/s", hit_rate(stats.ram_hits, stats.ram_lookups) * 100,
-                 stats.ram_lookups, format_bytes(stats.disk_to_host.bytes).c_str(), seconds(stats.disk_to_host.busy_ns),
-                 rate_per_second(stats.disk_to_host.bytes, stats.disk_to_host.busy_ns) * 1e-9);
+                 stats.ram_lookups, format_bytes(stats.disk_to_host_bytes).c_str(), seconds(stats.disk_to_host_ns),
+                 rate_per_second(stats.disk_to_host_bytes, stats.disk_to_host_ns) * 1e-9);
   }
-  if (stats.prefetch.reads > 0) {
-    text += line("ahead    %" PRIu64 " experts read ahead: %" PRIu64 " useful, %" PRIu64 " late, %" PRIu64 " wasted%s", stats.prefetch.reads,
-                 stats.prefetch.useful, stats.prefetch.late, stats.prefetch.wasted, stats.prefetch.active ? "" : "; switched off, it did not pay");
+  if (stats.prefetch_reads > 0) {
+    text += line("ahead    %" PRIu64 " experts read ahead: %" PRIu64 " useful, %" PRIu64 " late, %" PRIu64 " wasted%s", stats.prefetch_reads,
+                 stats.prefetch_useful, stats.prefetch_late, stats.prefetch_wasted, stats.prefetch_active ? "" : "; switched off, it did not pay");
   }
   return text;
 }
 
-std::string estimate_line(const SessionStats& stats) {
+std::string estimate_line(const hotset_stats& stats) {
   if (stats.estimated_token_ns == 0) return "";
-  return line("model    %.1f tok/s expected of the links, limited by %s", 1e9 / stats.estimated_token_ns, stats.limiting_link.c_str());
+  return line("model    %.1f tok/s expected of the links, limited by %s", 1e9 / stats.estimated_token_ns, stats.limiting_link);
 }
 
-Json prefetch_json(const PrefetchStats& prefetch) {
+Json prefetch_json(const hotset_stats& stats, std::span<const hotset_guesses> guesses) {
   Json layers = Json::array();
-  for (const GuessStats& layer : prefetch.layers) {
+  for (const hotset_guesses& layer : guesses) {
     layers.push_back({{"guessed", layer.guessed}, {"right", layer.right}, {"chosen", layer.chosen},
                       {"recall", hit_rate(layer.right, layer.chosen)}, {"precision", hit_rate(layer.right, layer.guessed)}});
   }
-  return {{"active", prefetch.active}, {"reads", prefetch.reads}, {"useful", prefetch.useful},
-          {"late", prefetch.late},     {"wasted", prefetch.wasted}, {"layers", std::move(layers)}};
+  return {{"active", stats.prefetch_active != 0}, {"reads", stats.prefetch_reads}, {"useful", stats.prefetch_useful},
+          {"late", stats.prefetch_late},          {"wasted", stats.prefetch_wasted}, {"layers", std::move(layers)}};
 }
 
-std::string memory_line(const SessionStats& stats) {
+std::string memory_line(const hotset_stats& stats) {
   return line("memory   VRAM %s, peak %s of %s; expert cache %s in %" PRIu64 " slots; RAM %s for experts, process peak %s",
               format_bytes(stats.vram_used_bytes).c_str(), format_bytes(stats.vram_peak_bytes).c_str(),
               format_bytes(stats.vram_budget_bytes).c_str(), format_bytes(stats.cache_bytes).c_str(), stats.cache_slots,
               format_bytes(stats.ram_used_bytes).c_str(), format_bytes(stats.ram_peak_bytes).c_str());
 }
 
-Json link_json(const LinkStats& link) {
-  return {{"bytes", link.bytes},
-          {"busy_seconds", seconds(link.busy_ns)},
-          {"gigabytes_per_second", rate_per_second(link.bytes, link.busy_ns) * 1e-9}};
+Json link_json(uint64_t bytes, uint64_t busy_ns) {
+  return {{"bytes", bytes}, {"busy_seconds", seconds(busy_ns)}, {"gigabytes_per_second", rate_per_second(bytes, busy_ns) * 1e-9}};
 }
 
 Json pace_json(uint64_t tokens, uint64_t elapsed_ns) {
@@ -92,32 +90,31 @@ std::string hash_text(uint64_t hash) {
   return text;
 }
 
-std::string figures_text(const SessionStats& stats) {
-  const LinkStats& link = stats.host_to_device;
+std::string figures_text(const hotset_stats& stats) {
   return pace_line("prompt  ", stats.prompt_tokens, stats.prompt_ns) +
          pace_line("decode  ", stats.decode_tokens, stats.decode_ns) +
          line("experts  %.1f %% hits of %" PRIu64 " (decode %.1f %% of %" PRIu64 "), stalled %.3f s",
               hit_rate(stats.expert_hits, stats.expert_lookups) * 100, stats.expert_lookups,
               hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.decode_lookups, seconds(stats.stall_ns)) +
-         line("link     host to device %s in %.3f s, %.2f GB/s", format_bytes(link.bytes).c_str(), seconds(link.busy_ns),
-              rate_per_second(link.bytes, link.busy_ns) * 1e-9) +
+         line("link     host to device %s in %.3f s, %.2f GB/s", format_bytes(stats.host_to_device_bytes).c_str(),
+              seconds(stats.host_to_device_ns), rate_per_second(stats.host_to_device_bytes, stats.host_to_device_ns) * 1e-9) +
          tier_lines(stats) + estimate_line(stats) + memory_line(stats) + line("load     %.3f s", seconds(stats.load_ns)) +
          line("logits   %s", hash_text(stats.logits_hash).c_str());
 }
 
-std::string watch_line(const SessionStats& stats) {
+std::string watch_line(const hotset_stats& stats) {
   std::string text = line("\n[%" PRIu64 " tokens, %.1f tok/s; %.1f %% hits, %" PRIu64 " stops; VRAM %s, RAM %s", stats.decode_tokens,
                           rate_per_second(stats.decode_tokens, stats.decode_ns), hit_rate(stats.decode_hits, stats.decode_lookups) * 100, stats.stops,
                           format_bytes(stats.vram_used_bytes).c_str(), format_bytes(stats.ram_used_bytes).c_str());
   text.pop_back();
-  if (stats.disk_to_host.bytes > 0) {
-    text += "; disk " + format_bytes(stats.disk_to_host.bytes) + line(" at %.2f GB/s", rate_per_second(stats.disk_to_host.bytes, stats.disk_to_host.busy_ns) * 1e-9);
+  if (stats.disk_to_host_bytes > 0) {
+    text += "; disk " + format_bytes(stats.disk_to_host_bytes) + line(" at %.2f GB/s", rate_per_second(stats.disk_to_host_bytes, stats.disk_to_host_ns) * 1e-9);
     text.pop_back();
   }
   return text + "]\n";
 }
 
-Json figures_json(const SessionStats& stats) {
+Json figures_json(const hotset_stats& stats, std::span<const hotset_guesses> guesses) {
   Json experts = {{"lookups", stats.expert_lookups},
                   {"hits", stats.expert_hits},
                   {"hit_rate", hit_rate(stats.expert_hits, stats.expert_lookups)},
@@ -137,8 +134,10 @@ Json figures_json(const SessionStats& stats) {
           {"decode", pace_json(stats.decode_tokens, stats.decode_ns)},
           {"experts", std::move(experts)},
           {"stall_seconds", seconds(stats.stall_ns)},
-          {"links", {{"host_to_device", link_json(stats.host_to_device)}, {"disk_to_host", link_json(stats.disk_to_host)}}},
-          {"prefetch", prefetch_json(stats.prefetch)},
+          {"links",
+           {{"host_to_device", link_json(stats.host_to_device_bytes, stats.host_to_device_ns)},
+            {"disk_to_host", link_json(stats.disk_to_host_bytes, stats.disk_to_host_ns)}}},
+          {"prefetch", prefetch_json(stats, guesses)},
           {"stops", stats.stops},
           {"memory", std::move(memory)},
           {"submits", stats.submits},
@@ -149,9 +148,11 @@ Json figures_json(const SessionStats& stats) {
           {"logits_hash", hash_text(stats.logits_hash)}};
 }
 
-Json history_json(const RunHistory& history) {
+Json figures_json(const api::session& session) { return figures_json(session.stats(), session.guesses()); }
+
+Json history_json(const hotset_history& history) {
   Json stretches = Json::array();
-  for (const RunStretch& of : history.stretches()) {
+  for (const hotset_stretch& of : std::span(history.stretches, history.stretch_count)) {
     stretches.push_back({{"tokens", of.tokens},
                          {"ns", of.ns},
                          {"lookups", of.lookups},
@@ -159,21 +160,22 @@ Json history_json(const RunHistory& history) {
                          {"host_to_device_bytes", of.host_to_device_bytes},
                          {"disk_to_host_bytes", of.disk_to_host_bytes}});
   }
-  return {{"layers", history.layers()},
-          {"experts", history.experts()},
-          {"experts_used", history.top_k()},
-          {"uses", std::vector<uint32_t>(history.uses().begin(), history.uses().end())},
+  const size_t experts = size_t{history.layers} * history.experts;
+  return {{"layers", history.layers},
+          {"experts", history.experts},
+          {"experts_used", history.experts_used},
+          {"uses", std::vector<uint32_t>(history.uses, history.uses + experts)},
           {"stretches", std::move(stretches)}};
 }
 
-const char* stop_reason_name(StopReason reason) {
+const char* stop_reason_name(hotset_stop_reason reason) {
   switch (reason) {
-    case StopReason::kLength: return "length";
-    case StopReason::kEndOfText: return "end_of_text";
-    case StopReason::kContextFull: return "context_full";
-    case StopReason::kRequested: return "requested";
+    case HOTSET_STOP_LENGTH: return "length";
+    case HOTSET_STOP_END_OF_TEXT: return "end_of_text";
+    case HOTSET_STOP_CONTEXT_FULL: return "context_full";
+    case HOTSET_STOP_REQUESTED: return "requested";
+    default: return "";
   }
-  return "";
 }
 
 }  // namespace hotset

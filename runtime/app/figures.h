@@ -1,10 +1,12 @@
-// Figures: what a run cost, from SessionStats, as lines to read and as JSON. Pure functions.
+// Figures: what a run cost, as the library counted it, as lines to read and as JSON. Pure functions.
 #pragma once
 
+#include <span>
 #include <string>
 
+#include <hotset/hotset.hpp>
+
 #include "runtime/app/json_writer.h"
-#include "runtime/engine/engine.h"
 
 namespace hotset {
 
@@ -18,16 +20,19 @@ double hit_rate(uint64_t hits, uint64_t lookups);
 std::string hash_text(uint64_t hash);
 
 // One line of how a run is doing.
-std::string watch_line(const SessionStats& stats);
+std::string watch_line(const hotset_stats& stats);
 
 // Several lines, each ended: prompt, decode, experts, link, memory, load, logits.
-std::string figures_text(const SessionStats& stats);
+std::string figures_text(const hotset_stats& stats);
 
 // Times in seconds, sizes in bytes, rates in units a second; units last in each key.
-Json figures_json(const SessionStats& stats);
+// `guesses`: of each layer with experts.
+Json figures_json(const hotset_stats& stats, std::span<const hotset_guesses> guesses = {});
+// The same of a session.
+Json figures_json(const api::session& session);
 // What `hotset heatmap` draws of a run.
-Json history_json(const RunHistory& history);
+Json history_json(const hotset_history& history);
 
-const char* stop_reason_name(StopReason reason);
+const char* stop_reason_name(hotset_stop_reason reason);
 
 }  // namespace hotset

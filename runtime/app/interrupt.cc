@@ -1,39 +1,51 @@
 #include "runtime/app/interrupt.h"
 
-#include <unistd.h>
-
 #include <atomic>
+#include <chrono>
 
 namespace hotset {
 namespace {
 
-// A signal handler reaches nothing but statics. Lock-free atomics are what it may touch.
-std::atomic<Session*> watched_session{nullptr};
+// The handler reaches nothing but statics. Lock-free atomics are what it may touch.
 std::atomic<int> press_count{0};
-static_assert(std::atomic<Session*>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+static_assert(std::atomic<int>::is_always_lock_free);
 
-constexpr int kInterruptedExit = 130;  // 128 + SIGINT, as shells count it
+constexpr int kInterruptedExit = 130;                  // 128 + SIGINT, as shells count it
+constexpr std::chrono::milliseconds kLookEvery{20};    // while a session is watched: less than a person notices
 
-void on_interrupt(int) {
-  if (press_count.fetch_add(1) > 0) ::_exit(kInterruptedExit);
-  if (Session* session = watched_session.load()) session->request_stop();
+void on_interrupt() {
+  if (press_count.fetch_add(1) > 0) leave_process(kInterruptedExit);
+}
+
+// Counting begins anew.
+auto fresh_handler() {
+  press_count = 0;
+  return on_interrupt;
 }
 
 }  // namespace
 
-Interrupt::Interrupt() {
-  press_count = 0;
-  struct sigaction action = {};
-  action.sa_handler = on_interrupt;  // without SA_RESTART, so that a read at the prompt ends
-  ::sigaction(SIGINT, &action, &before_);
+Interrupt::Interrupt() : handler_(fresh_handler()), passes_on_([this](std::stop_token ended) { pass_on(std::move(ended)); }) {}
+
+Interrupt::~Interrupt() = default;
+
+void Interrupt::set_session(api::session* session) {
+  const std::lock_guard guard(lock_);
+  session_ = session;
+  ended_or_watched_.notify_all();
 }
 
-Interrupt::~Interrupt() {
-  ::sigaction(SIGINT, &before_, nullptr);
-  watched_session = nullptr;
+void Interrupt::pass_on(std::stop_token ended) {
+  std::unique_lock held(lock_);
+  while (!ended.stop_requested()) {
+    if (!session_) {
+      ended_or_watched_.wait(held, ended, [&] { return session_ != nullptr; });
+      continue;
+    }
+    if (press_count > 0) session_->stop();
+    ended_or_watched_.wait_for(held, ended, kLookEvery, [&] { return session_ == nullptr; });
+  }
 }
-
-void Interrupt::watch(Session* session) { watched_session = session; }
 
 bool Interrupt::pressed() const { return press_count > 0; }
 

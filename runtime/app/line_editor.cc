@@ -1,13 +1,12 @@
 #include "runtime/app/line_editor.h"
 
 #include <histedit.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cwchar>
-#include <filesystem>
+
+#include "platform/file.h"
+#include "platform/standard_streams.h"
 
 namespace hotset {
 namespace {
@@ -19,14 +18,19 @@ int read_character(EditLine*, wchar_t* character) {
   std::mbstate_t state = {};
   while (true) {
     char byte = 0;
-    const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
-    if (got == 0) return 0;
-    if (got < 0) return -1;
+    const os::MovedBytes got = read_input({&byte, 1});
+    if (got.error != 0) return -1;
+    if (got.size_bytes == 0) return 0;
     const size_t used = std::mbrtowc(character, &byte, 1, &state);
     if (used == static_cast<size_t>(-2)) continue;  // more bytes to come
     if (used == static_cast<size_t>(-1)) state = {};  // not a character: skipped
     else return 1;
   }
+}
+
+std::string history_path() {
+  const auto folder = state_directory();
+  return folder.ok() ? *folder + "/history" : std::string();
 }
 
 }  // namespace
@@ -75,18 +79,6 @@ std::optional<std::string> LineEditor::read_line() {
   history(state_->history, &state_->event, H_ENTER, line.c_str());
   if (!state_->file.empty()) history(state_->history, &state_->event, H_SAVE, state_->file.c_str());
   return line;
-}
-
-std::string history_path() {
-  const char* xdg = std::getenv("XDG_STATE_HOME");
-  const char* home = std::getenv("HOME");
-  std::string folder;
-  if (xdg && *xdg) folder = std::string(xdg) + "/hotset";
-  else if (home && *home) folder = std::string(home) + "/.local/state/hotset";
-  else return {};
-  std::error_code ec;
-  std::filesystem::create_directories(folder, ec);
-  return ec ? std::string() : folder + "/history";
 }
 
 }  // namespace hotset

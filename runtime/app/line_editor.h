@@ -1,7 +1,8 @@
 // LineEditor: reads lines from a terminal with editing and a history that lasts.
 //
-// Wraps libedit. One at a time; main thread. The history lies in "$XDG_STATE_HOME/hotset/history" or
-// "~/.local/state/hotset/history"; where that cannot be written, lines are remembered for this run alone.
+// Wraps libedit (line_editor.cc); where that is not there, as on Windows, the terminal's own editing (line_editor_plain.cc). One at a time;
+// main thread. With libedit the history lies in "history" in state_directory(); where that cannot be written, lines are remembered for this
+// run alone.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,5 @@ class LineEditor {
   struct State;
   const std::unique_ptr<State> state_;
 };
-
-// Where the history is kept; empty when the environment names no place.
-std::string history_path();
 
 }  // namespace hotset

@@ -2,6 +2,9 @@
 // 0: done. 1: it failed, one line on stderr says why. 2: wrong flags. 130: Ctrl-C.
 #include <clocale>
 
+#include <hotset/hotset.hpp>
+
+#include "platform/standard_streams.h"
 #include "runtime/app/command.h"
 
 namespace {
@@ -18,15 +21,15 @@ int wrong_flags(const Console& console, const CLI::App& app, const std::string& 
 }
 
 // What is wrong when the command line names no command that there is; empty otherwise.
-std::string command_flaw(int argc, char** argv, const std::vector<std::unique_ptr<Command>>& commands) {
-  const std::string first = argc < 2 ? "" : argv[1];
+std::string command_flaw(const std::vector<std::string>& words, const std::vector<std::unique_ptr<Command>>& commands) {
+  const std::string first = words.size() < 2 ? "" : words[1];
   if (first.starts_with('-')) return {};
   std::string names;
   for (const auto& command : commands) {
     if (first == command->name()) return {};
     names += (names.empty() ? "" : ", ") + std::string(command->name());
   }
-  return argc < 2 ? "no command was given: " + names : "'" + first + "' is not a command: " + names;
+  return words.size() < 2 ? "no command was given: " + names : "'" + first + "' is not a command: " + names;
 }
 
 int finish(const Console& console, const Status& status) {
@@ -37,9 +40,20 @@ int finish(const Console& console, const Status& status) {
   return kFailed;
 }
 
-int run_program(int argc, char** argv, Console& console) {
+// The command's own errors are a Status, those of the library exceptions.
+Status execute(Command& command, Console& console) {
+  try {
+    return command.execute(console);
+  } catch (const api::error& failed) {
+    return Status(static_cast<Code>(failed.code()), failed.what());
+  } catch (const std::exception& failed) {
+    return error(Code::kOutOfMemory, "the system refused memory: %s", failed.what());
+  }
+}
+
+int run_program(const std::vector<std::string>& words, Console& console) {
   CLI::App app("Runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM.", "hotset");
-  app.set_version_flag("--version", "hotset " HOTSET_VERSION);
+  app.set_version_flag("--version", std::string("hotset ") + api::version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(32);
   const auto commands = make_commands();
@@ -47,10 +61,10 @@ int run_program(int argc, char** argv, Console& console) {
     CLI::App* part = app.add_subcommand(command->name(), command->summary());
     command->add_flags(*part);
   }
-  const std::string flaw = command_flaw(argc, argv, commands);
+  const std::string flaw = command_flaw(words, commands);
   if (!flaw.empty()) return wrong_flags(console, app, flaw);
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend() - 1));  // last word first
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     return wrong_flags(console, app, e.what());
@@ -58,7 +72,7 @@ int run_program(int argc, char** argv, Console& console) {
   for (const auto& command : commands) {
     if (!app.got_subcommand(command->name())) continue;
     const Status usage = command->check_usage();
-    return usage.ok() ? finish(console, command->execute(console)) : wrong_flags(console, app, usage.message());
+    return usage.ok() ? finish(console, execute(*command, console)) : wrong_flags(console, app, usage.message());
   }
   return kWrongFlags;
 }
@@ -69,5 +83,5 @@ int main(int argc, char** argv) {
   // Line editing needs to know how the terminal writes characters. Numbers stay in the C locale.
   if (!std::setlocale(LC_CTYPE, "")) std::setlocale(LC_CTYPE, "C.UTF-8");
   Console console;
-  return run_program(argc, argv, console);
+  return run_program(program_arguments(argc, argv), console);
 }

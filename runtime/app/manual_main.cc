@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <hotset/hotset.hpp>
+
 #include "platform/file.h"
 #include "runtime/app/command.h"
 
@@ -42,7 +44,7 @@ std::string options_page(const CLI::App& command) {
 }
 
 std::string man_page(const CLI::App& program, const std::vector<CLI::App*>& commands) {
-  std::string page = ".TH HOTSET 1 \"\" \"hotset " HOTSET_VERSION "\" \"User Commands\"\n.SH NAME\nhotset \\- " + roff(program.get_description()) +
+  std::string page = std::string(".TH HOTSET 1 \"\" \"hotset ") + api::version() + "\" \"User Commands\"\n.SH NAME\nhotset \\- " + roff(program.get_description()) +
                      "\n.SH SYNOPSIS\n.B hotset\n.I COMMAND\n[\\fIOPTIONS\\fR]\n.SH COMMANDS\n";
   for (const CLI::App* command : commands) page += ".TP\n.B " + roff(command->get_name()) + "\n" + roff(command->get_description()) + "\n";
   for (const CLI::App* command : commands) {

@@ -1,7 +1,6 @@
 #include "runtime/app/model_flags.h"
 
 #include "platform/file.h"
-#include "platform/log.h"
 #include "runtime/app/progress_bar.h"
 
 namespace hotset {
@@ -10,48 +9,40 @@ namespace {
 constexpr uint64_t kMostTextBytes = 1u << 30;
 constexpr size_t kHelpColumns = 68;  // what is left of 100 beside the flags' own column
 
-LogLevel level_of(const ModelFlags& flags) {
-  if (flags.log_level == "error") return LogLevel::kError;
-  if (flags.log_level == "debug") return LogLevel::kDebug;
-  return flags.log_level == "info" || flags.verbose ? LogLevel::kInfo : LogLevel::kWarn;
+int32_t level_of(const ModelFlags& flags) {
+  if (flags.log_level == "error") return HOTSET_LOG_ERROR;
+  if (flags.log_level == "debug") return HOTSET_LOG_DEBUG;
+  return flags.log_level == "info" || flags.verbose ? HOTSET_LOG_INFO : HOTSET_LOG_WARN;
 }
 
-const char* level_name(LogLevel level) {
+const char* level_name(int32_t level) {
   switch (level) {
-    case LogLevel::kError: return "error";
-    case LogLevel::kWarn: return "warning";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kDebug: return "debug";
+    case HOTSET_LOG_ERROR: return "error";
+    case HOTSET_LOG_WARN: return "warning";
+    case HOTSET_LOG_INFO: return "info";
+    default: return "debug";
   }
-  return "";
 }
 
-void show_log(const Console& console, LogLevel level) {
-  set_log_sink(
-      [&console](LogLevel of_line, std::string_view line) {
-        console.note(std::string("hotset: ") + level_name(of_line) + ": " + std::string(line));
-      },
-      level);
+// What is wrong with a value; empty when nothing is. The library says "name: what", CLI11 puts the flag before it.
+std::string flaw_of(const char* name, const std::string& value) {
+  hotset_error said = HOTSET_ERROR_INIT;
+  if (hotset_options_set(api::options().handle(), name, value.c_str(), &said) == HOTSET_OK) return {};
+  const std::string text = said.message, prefix = std::string(name) + ": ";
+  return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }
 
-void add_option(CLI::App& app, const OptionSpec& spec, OptionSet& options) {
-  const std::string flag = std::string("--") + spec.name;
-  const char* group = spec.group == OptionGroup::kEngine ? "Device and memory" : "Sampling";
-  if (spec.kind == OptionKind::kSwitch) {
-    app.add_flag_callback(flag, [&spec, &options] { HOTSET_CHECK(spec.set(options, "true").ok()); }, wrap_help(spec.help))
-        ->group(group);
+void add_option(CLI::App& app, const hotset_option_info& info, api::options& options) {
+  const std::string flag = std::string("--") + info.name, name = info.name;
+  const char* group = info.is_sampler_option ? "Sampling" : "Device and memory";
+  if (*info.values == '\0') {
+    app.add_flag_callback(flag, [name, &options] { options.set(name, "true"); }, wrap_help(info.help))->group(group);
     return;
   }
-  // The check refuses what set() refuses, so the callback after it cannot fail.
-  const auto check = [&spec](const std::string& text) {
-    OptionSet scratch;
-    return spec.set(scratch, text).message();
-  };
-  const auto apply = [&spec, &options](const std::string& text) { HOTSET_CHECK(spec.set(options, text).ok()); };
-  app.add_option_function<std::string>(flag, apply, wrap_help(spec.help))
-      ->type_name(spec.value_name)
-      ->default_str(default_text(spec))
-      ->check(CLI::Validator(check, "", spec.name))
+  app.add_option_function<std::string>(flag, [name, &options](const std::string& text) { options.set(name, text); }, wrap_help(info.help))
+      ->type_name(info.values)
+      ->default_str(options.get(name))
+      ->check(CLI::Validator([info](const std::string& text) { return flaw_of(info.name, text); }, "", name))
       ->take_last()
       ->group(group);
 }
@@ -82,9 +73,9 @@ void add_model_argument(CLI::App& app, std::string& model) {
       ->type_name("");
 }
 
-void add_options(CLI::App& app, OptionGroup group, OptionSet& options) {
-  for (const OptionSpec& spec : option_table()) {
-    if (spec.group == group) add_option(app, spec, options);
+void add_options(CLI::App& app, FlagGroup group, api::options& options) {
+  for (const hotset_option_info& info : api::option_list()) {
+    if ((info.is_sampler_option != 0) == (group == FlagGroup::kSampler)) add_option(app, info, options);
   }
 }
 
@@ -92,7 +83,7 @@ void add_json_flag(CLI::App& app, bool& json, const char* help) { app.add_flag("
 
 void add_model_flags(CLI::App& app, ModelFlags& flags) {
   add_model_argument(app, flags.model);
-  add_options(app, OptionGroup::kEngine, flags.options);
+  add_options(app, FlagGroup::kEngine, flags.options);
   app.add_option("--log-level", flags.log_level, wrap_help("Which messages of the engine are shown on stderr."))
       ->type_name("error|warn|info|debug")
       ->capture_default_str()
@@ -101,21 +92,16 @@ void add_model_flags(CLI::App& app, ModelFlags& flags) {
                wrap_help("Say what is going on, and show the figures also when the output is piped."));
 }
 
-Result<std::string> resolve_model(const std::string& given) {
-  if (!given.empty()) return given;
-  return shipped_model_path();
-}
-
-Result<std::unique_ptr<Engine>> open_engine(const ModelFlags& flags, const Console& console, const Interrupt& interrupt) {
-  show_log(console, level_of(flags));
-  EngineOptions options = flags.options.engine;
-  HOTSET_ASSIGN(options.model_path, resolve_model(flags.model));
+api::engine open_engine(const ModelFlags& flags, const Console& console, const Interrupt& interrupt) {
   ProgressBar bar(console, "loading", console.watched());
-  options.on_progress = [&](const LoadProgress& progress) {
-    bar.update(progress.done_bytes, progress.total_bytes);
+  const auto progress = [&](uint64_t done_bytes, uint64_t total_bytes) {
+    bar.update(done_bytes, total_bytes);
     return !interrupt.pressed();
   };
-  return Engine::open(options);
+  const auto log = [&console](int32_t level, std::string_view line) {
+    console.note(std::string("hotset: ") + level_name(level) + ": " + std::string(line));
+  };
+  return api::engine(flags.model, flags.options, progress, log, level_of(flags));
 }
 
 Result<std::string> load_text(const std::string& path, TextEnd end) {

@@ -2,28 +2,30 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <memory>
 #include <string>
 
+#include <hotset/hotset.hpp>
+
+#include "platform/status.h"
 #include "runtime/app/console.h"
 #include "runtime/app/interrupt.h"
-#include "runtime/engine/engine.h"
-#include "runtime/engine/option_table.h"
 
 namespace hotset {
 
 struct ModelFlags {
   std::string model;  // empty: the shipped one
-  OptionSet options;
+  api::options options;
   std::string log_level = "warn";
   bool verbose = false;
   bool json = false;
 };
 
+enum class FlagGroup { kEngine, kSampler };
+
 // Adds [MODEL]. `flags` must outlive the parsing, here and below.
 void add_model_argument(CLI::App& app, std::string& model);
-// Adds the options of one group of the option table.
-void add_options(CLI::App& app, OptionGroup group, OptionSet& options);
+// Adds the library's options of one group.
+void add_options(CLI::App& app, FlagGroup group, api::options& options);
 // Adds [MODEL], the engine's options, --log-level and --verbose.
 void add_model_flags(CLI::App& app, ModelFlags& flags);
 void add_json_flag(CLI::App& app, bool& json, const char* help);
@@ -31,11 +33,26 @@ void add_json_flag(CLI::App& app, bool& json, const char* help);
 // Breaks a help text into lines for the column that CLI11 leaves.
 std::string wrap_help(const std::string& text);
 
-// The path that was given, or the shipped model's.
-Result<std::string> resolve_model(const std::string& given);
+// Opens the engine under a progress bar; Ctrl-C cancels it. Its log goes to the console. Throws what the library says.
+api::engine open_engine(const ModelFlags& flags, const Console& console, const Interrupt& interrupt);
 
-// Opens the engine under a progress bar; Ctrl-C cancels (kCancelled). Sets the log's sink first.
-Result<std::unique_ptr<Engine>> open_engine(const ModelFlags& flags, const Console& console, const Interrupt& interrupt);
+// What fails after Ctrl-C has failed because of it. `work`: Status().
+template <class Work>
+Status interruptible(const Interrupt& interrupt, Work work) {
+  try {
+    const Status status = work();
+    if (status.ok() || !interrupt.pressed()) return status;
+  } catch (const api::error&) {
+    if (!interrupt.pressed()) throw;
+  }
+  return error(Code::kCancelled, "interrupted");
+}
+
+// HOTSET_JSON or HOTSET_TEXT.
+inline hotset_format report_format(bool json) { return json ? HOTSET_JSON : HOTSET_TEXT; }
+
+// NULL for what was not given.
+inline const char* given(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
 // Editors and echo end a text with a newline that a prompt does not want.
 enum class TextEnd { kAsIs, kDropNewline };

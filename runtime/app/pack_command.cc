@@ -1,10 +1,11 @@
 // `hotset pack`: the side file that lets experts be read from disk in one piece each.
+#include <hotset/hotset.hpp>
+
 #include "platform/bytes.h"
 #include "runtime/app/command.h"
 #include "runtime/app/interrupt.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/progress_bar.h"
-#include "runtime/engine/pack_model.h"
 
 namespace hotset {
 namespace {
@@ -22,28 +23,32 @@ class PackCommand : public Command {
   }
 
   Status execute(Console& console) override {
-    HOTSET_ASSIGN(const PackReport report, run(console));
+    const hotset_pack_report report = run(console);
     console.write(json_ ? json_text(json_of(report)) : text_of(report));
     return ok_status();
   }
 
  private:
-  Result<PackReport> run(const Console& console) const {
+  hotset_pack_report run(const Console& console) const {
     const Interrupt interrupt;
     ProgressBar bar(console, check_ ? "checking" : "packing", console.watched());
     const auto progress = [&](uint64_t done_bytes, uint64_t total_bytes) {
       bar.update(done_bytes, total_bytes);
       return !interrupt.pressed();
     };
-    return check_ ? check_pack(model_, out_, progress) : pack_model(model_, out_, progress);
+    hotset_pack_params params = HOTSET_PACK_PARAMS_INIT;
+    params.model_path = model_.c_str();
+    params.pack_path = out_.c_str();
+    params.check_only = check_;
+    return api::pack(params, progress);
   }
 
-  std::string text_of(const PackReport& report) const {
+  std::string text_of(const hotset_pack_report& report) const {
     return escape_controls(out_) + (check_ ? ": whole, " : ": ") + std::to_string(report.layers) + " layers of " + std::to_string(report.experts) +
            " experts, " + format_bytes(report.file_bytes) + "\n";
   }
 
-  Json json_of(const PackReport& report) const {
+  Json json_of(const hotset_pack_report& report) const {
     return {{"path", out_},
             {"layers", report.layers},
             {"experts", report.experts},

@@ -5,12 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "runtime/engine/engine.h"
+#include <hotset/hotset.h>
 
 namespace hotset {
 
 // -ln softmax(logits)[target], from log-sum-exp with the largest logit taken out. `target` must be an index of logits.
-double negative_log_likelihood(std::span<const float> logits, TokenId target);
+double negative_log_likelihood(std::span<const float> logits, hotset_token target);
 
 // Sum of negative log-likelihoods over scored tokens.
 struct LikelihoodSum {
@@ -24,6 +24,6 @@ struct LikelihoodSum {
 
 // Cuts a text into windows of `window_tokens`, each its own context; the last may be shorter. A window of one token
 // scores nothing and is left out, since a window's first token is not scored.
-std::vector<std::span<const TokenId>> evaluation_windows(std::span<const TokenId> tokens, uint32_t window_tokens);
+std::vector<std::span<const hotset_token>> evaluation_windows(std::span<const hotset_token> tokens, uint32_t window_tokens);
 
 }  // namespace hotset

@@ -37,7 +37,7 @@ class RunCommand : public Command {
                  wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
     app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
     app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
-    add_options(app, OptionGroup::kSampler, flags_.options);
+    add_options(app, FlagGroup::kSampler, flags_.options);
     add_json_flag(app, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
   }
 
@@ -49,28 +49,27 @@ class RunCommand : public Command {
 
   Status execute(Console& console) override {
     Interrupt interrupt;
-    const Status status = run(console, interrupt);
-    return !status.ok() && interrupt.pressed() ? error(Code::kCancelled, "interrupted") : status;
+    return interruptible(interrupt, [&] { return run(console, interrupt); });
   }
 
  private:
   Status run(Console& console, Interrupt& interrupt) {
     const bool interactive = !prompt_ && !file_ && console.input_is_terminal() && !flags_.json;
     HOTSET_ASSIGN(const std::string prompt, interactive ? std::string() : load_prompt());
-    HOTSET_ASSIGN(const auto engine, open_engine(flags_, console, interrupt));
-    if ((interactive || chat_) && !engine->has_chat_template()) {
+    const api::engine engine = open_engine(flags_, console, interrupt);
+    if ((interactive || chat_) && !engine.info().has_chat_template) {
       return error(Code::kUnsupported, "this model has no chat template: give it a text to continue with -p");
     }
-    HOTSET_ASSIGN(const auto session, engine->create_session());
-    // Drawn here rather than in the engine, so that the figures can name it and the run can be had again.
-    if (flags_.options.sampler.seed == 0) flags_.options.sampler.seed = std::random_device{}();
-    HOTSET_RETURN_IF_ERROR(session->set_sampler(flags_.options.sampler));
-    if (trace_) HOTSET_RETURN_IF_ERROR(session->trace_to(*trace_, trace_links_ ? TraceContent::kRoutingAndLinks : TraceContent::kRouting));
-    if (explain_) console.draw(session->explain());
-    if (!interactive) return write_once(*engine, *session, prompt, console, interrupt);
-    Chat chat(*engine, *session, system_, max_tokens_.value_or(0));
-    const Status status = chat_on_terminal(chat, *session, console, interrupt);
-    show_figures(console, *session);
+    // Drawn here rather than in the library, so that the figures can name it and the run can be had again.
+    if (flags_.options.get("seed") == "0") flags_.options.set("seed", std::to_string(std::random_device{}()));
+    api::session session(engine, flags_.options);
+    if (trace_) trace_links_ ? session.trace_links(*trace_) : session.trace(*trace_);
+    if (explain_) console.draw(session.explain());
+    if (!interactive) return write_once(engine, session, prompt, console, interrupt);
+    SessionChatModel model(engine, session);
+    Chat chat(model, system_, max_tokens_.value_or(0));
+    const Status status = chat_on_terminal(chat, session, console, interrupt);
+    show_figures(console, session);
     return status;
   }
 
@@ -79,47 +78,49 @@ class RunCommand : public Command {
     return load_text(file_.value_or("-"), TextEnd::kDropNewline);
   }
 
-  Status write_once(const Engine& engine, Session& session, const std::string& prompt, Console& console, Interrupt& interrupt) {
+  Status write_once(const api::engine& engine, api::session& session, const std::string& prompt, Console& console, Interrupt& interrupt) {
     std::string text;
-    interrupt.watch(&session);
-    const auto stop = generate(engine, session, prompt, [&](std::string_view piece) {
+    HOTSET_ASSIGN(const hotset_stop_reason stop, generate(engine, session, prompt, interrupt, [&](std::string_view piece) {
       show_progress(console, session);
       if (!flags_.json) return console.write(piece);
       text += piece;
       return true;
-    });
-    interrupt.watch(nullptr);
+    }));
     if (!flags_.json && console.output_is_terminal()) console.write("\n");
-    if (!stop.ok()) return stop.status();
     if (flags_.json) {
       console.write(json_text({{"model", engine.model_name()},
                                {"device", engine.device_name()},
                                {"text", text},
-                               {"stop", stop_reason_name(*stop)},
-                               {"seed", flags_.options.sampler.seed},
-                               {"figures", figures_json(session.stats())},
+                               {"stop", stop_reason_name(stop)},
+                               {"seed", std::stoull(flags_.options.get("seed"))},
+                               {"figures", figures_json(session)},
                                {"history", history_json(session.history())}}));
     }
     show_figures(console, session);
     return interrupt.pressed() ? error(Code::kCancelled, "interrupted") : ok_status();
   }
 
-  Result<StopReason> generate(const Engine& engine, Session& session, const std::string& prompt, const TextSink& sink) {
-    if (chat_) return Chat(engine, session, system_, max_tokens_.value_or(0)).answer(prompt, sink);
-    HOTSET_ASSIGN(const auto tokens, engine.tokenize(prompt, true, false));
+  Result<hotset_stop_reason> generate(const api::engine& engine, api::session& session, const std::string& prompt, Interrupt& interrupt,
+                                      const Chat::TextSink& sink) const {
+    const Interrupt::Watch watch(interrupt, session);
+    if (chat_) {
+      SessionChatModel model(engine, session);
+      return Chat(model, system_, max_tokens_.value_or(0)).answer(prompt, sink);
+    }
+    const auto tokens = engine.tokenize(prompt);
     if (tokens.empty()) return error(Code::kInvalidArgument, "the prompt is empty: give a text to continue");
     return session.generate(tokens, max_tokens_.value_or(kPlainTokens), sink);
   }
 
-  void show_progress(const Console& console, const Session& session) {
+  void show_progress(const Console& console, const api::session& session) {
     if (!watch_ || now_ns() - watched_ns_ < kWatchNs) return;
     watched_ns_ = now_ns();
     console.draw(watch_line(session.stats()));
   }
 
-  void show_figures(const Console& console, const Session& session) const {
+  void show_figures(const Console& console, const api::session& session) const {
     if (flags_.json || !(console.watched() || flags_.verbose)) return;
-    console.draw("\n" + figures_text(session.stats()) + "seed     " + std::to_string(flags_.options.sampler.seed) + "\n");
+    console.draw("\n" + figures_text(session.stats()) + "seed     " + flags_.options.get("seed") + "\n");
   }
 
   ModelFlags flags_;

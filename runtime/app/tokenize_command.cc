@@ -34,37 +34,32 @@ class TokenizeCommand : public Command {
   Status execute(Console& console) override {
     // A single argument is the text, unless the text comes from elsewhere or the argument is a model's name.
     if (first_ && !second_ && !file_ && !decode_ && !first_->ends_with(".gguf")) second_.swap(first_);
-    HOTSET_ASSIGN(const std::string path, resolve_model(first_.value_or("")));
+    const std::string path = first_.value_or("");
     if (decode_) return decode(console, path);
     if (!second_ && !file_ && console.input_is_terminal()) {
       return error(Code::kInvalidArgument, "there is no text: give it as an argument, with --file, or through a pipe");
     }
     HOTSET_ASSIGN(const std::string text, second_ ? Result<std::string>(*second_) : load_text(file_.value_or("-"), TextEnd::kAsIs));
-    HOTSET_ASSIGN(const auto model, TextModel::open(path));
-    HOTSET_ASSIGN(const auto ids, model->tokenize(text, false, special_));
-    return show(console, *model, ids);
+    const auto model = api::engine::text_only(path);
+    return show(console, model, model.tokenize(text, special_ ? HOTSET_PARSE_SPECIAL : 0));
   }
 
  private:
   Status decode(Console& console, const std::string& path) const {
     HOTSET_ASSIGN(const auto ids, load_token_list(*decode_));
-    HOTSET_ASSIGN(const auto model, TextModel::open(path));
-    HOTSET_ASSIGN(const std::string text, model->detokenize(ids, special_));
+    const std::string text = api::engine::text_only(path).detokenize(ids, special_ ? HOTSET_SHOW_SPECIAL : 0);
     if (json_) console.write(json_text({{"ids", ids}, {"text", text}}));
     else console.write(console.output_is_terminal() ? text + "\n" : text);
     return ok_status();
   }
 
-  Status show(Console& console, const TextModel& model, const std::vector<TokenId>& ids) const {
+  Status show(Console& console, const api::engine& model, const std::vector<hotset_token>& ids) const {
     if (ids_only_ && !json_) {
       console.write(token_list_text(ids) + "\n");
       return ok_status();
     }
     std::vector<std::string> pieces;
-    for (const TokenId id : ids) {
-      HOTSET_ASSIGN(std::string piece, model.detokenize(std::span(&id, 1), true));
-      pieces.push_back(std::move(piece));
-    }
+    for (const hotset_token id : ids) pieces.push_back(model.detokenize(std::span(&id, 1), HOTSET_SHOW_SPECIAL));
     if (json_) {
       console.write(json_text({{"ids", ids}, {"pieces", pieces}}));
       return ok_status();

@@ -24,6 +24,9 @@ class Backend {
   virtual DeviceBudget budget() const = 0;
   // Memory for this backend under a hard budget.
   virtual std::unique_ptr<DeviceMemory> make_memory(uint64_t budget_bytes) = 0;
+  // Most device time of a submit of the Ops made from now on, but for operations that take longer alone; 0, as at first: submits are as
+  // long as they come. Nothing on the CPU.
+  virtual void set_slice(uint64_t slice_ns) = 0;
   // `control`: address of a shaders::Control that the host fills before each submit.
   virtual std::unique_ptr<Ops> make_ops(uint64_t control) = 0;
   // A way of filling buffers while a model loads, in pieces of at most `most_bytes`.

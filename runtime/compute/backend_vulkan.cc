@@ -17,7 +17,7 @@ Result<std::unique_ptr<Backend>> BackendVulkan::open(const DeviceOptions& option
 
 std::unique_ptr<DeviceMemory> BackendVulkan::make_memory(uint64_t budget_bytes) { return std::make_unique<DeviceMemory>(*device_, budget_bytes); }
 
-std::unique_ptr<Ops> BackendVulkan::make_ops(uint64_t control) { return std::make_unique<OpsVulkan>(*device_, *programs_, control); }
+std::unique_ptr<Ops> BackendVulkan::make_ops(uint64_t control) { return std::make_unique<OpsVulkan>(*device_, *programs_, control, slice_ns_); }
 
 std::unique_ptr<Uploader> BackendVulkan::make_uploader(DeviceMemory& memory, uint64_t most_bytes) {
   return std::make_unique<Uploader>(memory, &programs_->cache(), most_bytes);

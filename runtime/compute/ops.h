@@ -99,7 +99,8 @@ struct SelectShape {
 
 // Whether positions can be chosen so.
 inline bool can_select(const SelectShape& shape) {
-  return shape.heads != 0 && shape.head_dim != 0 && shape.head_dim % 16 == 0 && shape.top_k != 0 && shape.block != 0 && shape.every != 0;
+  if (shape.heads == 0 || shape.head_dim == 0 || shape.head_dim % 16 != 0 || shape.top_k == 0) return false;
+  return shape.block != 0 && shape.block <= INT32_MAX && shape.every != 0;
 }
 
 // n rows of floats, `stride` floats from the start of one to that of the next.
@@ -257,9 +258,9 @@ enum class Gating : uint32_t { kSoftmax = 0, kSigmoid = 1, kSqrtSoftplus = 2 };
 
 // How scores become weights: gating of all experts (softmax: over all of them), the top-k of gate + choice bias, their gates as
 // weights; divided by their sum when renormalise; times scale (and the chosen expert's own scale).
-// With groups: experts lie in `groups` equal runs; a run's score is the sum of its two best biased gates, and only those of the
-// best `groups_used` runs may be chosen. Where no bias is added for the choice, scores stand for gates in it, whose order they
-// have without rounding. NaN ranks below all, the lower id (or run) first among equals.
+// With groups: experts lie in `groups` equal runs; only those of the best `groups_used` runs may be chosen. A run's score is the sum of
+// its two best biased gates (DeepSeek-V3), and without a choice bias its best gate (DeepSeek-V2). Where no bias is added for the choice,
+// scores stand for gates in it, whose order they have without rounding. NaN ranks below all, the lower id (or run) first among equals.
 struct RouteShape {
   uint32_t experts = 0;
   uint32_t used = 0;

@@ -1,18 +1,22 @@
-// OpsVulkan: Ops on a Vulkan device. A segment is a command buffer.
+// OpsVulkan: Ops on a Vulkan device. A segment is a command buffer, or with a slice several: its parts. With a slice one submit is
+// under way at a time, and as long as the Slicer lets it be.
 //
 // A barrier comes only where an operation touches what an earlier one of the segment wrote, or writes what it read.
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <vector>
 
 #include "platform/vulkan/commands.h"
 #include "platform/vulkan/memory.h"
 #include "platform/vulkan/program.h"
+#include "platform/vulkan/timestamps.h"
 #include "runtime/compute/hazards.h"
 #include "runtime/compute/ops.h"
 #include "runtime/compute/programs.h"
+#include "runtime/compute/slicer.h"
 #include "runtime/compute/tuning.h"
 #include "runtime/compute/weight_shader.h"
 
@@ -41,11 +45,14 @@ class TransferFence {
 
 class OpsVulkan final : public Ops {
  public:
-  // `control`: address of a shaders::Control that the host fills before each submit.
-  OpsVulkan(Device& device, Programs& programs, uint64_t control)
+  // `control`: address of a shaders::Control that the host fills before each submit. `slice_ns`: most device time of a submit, but for
+  // operations that take longer alone; 0: submits are as long as they come.
+  OpsVulkan(Device& device, Programs& programs, uint64_t control, uint64_t slice_ns = 0)
       : device_(device),
         programs_(programs),
         control_(control),
+        slicer_(slice_ns),
+        timestamps_(device),
         pool_(device, device.compute().family()),
         recorder_(device, programs.cache()),
         transfers_(device),
@@ -101,6 +108,26 @@ class OpsVulkan final : public Ops {
   void set_batch_tuning(const tuning::Batch& batch) { batch_ = batch; }
 
  private:
+  struct Part {
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    uint32_t timestamps = 0;  // a pair, where the device has them
+    uint32_t dispatches = 0;
+    uint64_t took_ns = 0;     // when it ran last; 0: not known
+  };
+  struct Segment {
+    std::deque<Part> parts;  // those beyond used are left of an earlier recording
+    size_t used = 0;
+  };
+
+  Status begin_part();
+  Status end_part(bool last);
+  // Ends the part that is recorded where it is long enough.
+  void cut();
+  void push_codebooks();
+  // How many of ready_ from `first` on go into the next submit.
+  size_t parts_of_submit(size_t first) const;
+  // With a slice: until the submit under way is done, and its times are known.
+  Status finish_submit();
   // Inserts the barrier that an operation with these reads and writes needs, and notes them.
   void order(std::initializer_list<Tensor> reads, std::initializer_list<Tensor> writes);
   // The program for `key`; on failure notes the error and returns nullptr (the operation is then left out).
@@ -120,11 +147,18 @@ class OpsVulkan final : public Ops {
   Device& device_;
   Programs& programs_;
   const uint64_t control_;
+  Slicer slicer_;
+  Timestamps timestamps_;
   CommandPool pool_;
   Recorder recorder_;
   TransferFence transfers_;
-  std::vector<VkCommandBuffer> segments_;  // [SegmentId]
-  std::vector<VkCommandBuffer> submitted_;  // of the submit under way
+  std::deque<Segment> segments_;  // [SegmentId]
+  Segment* recorded_ = nullptr;   // between begin and end
+  uint32_t part_start_ = 0;       // the recorder's dispatches when the part began
+  std::vector<Part*> ready_;      // of the call of submit
+  std::vector<Part*> running_;    // with a slice: of the submit under way
+  uint64_t running_value_ = 0;    // on the queue's timeline when it is done
+  std::vector<VkCommandBuffer> submitted_;  // scratch
   tuning::Batch batch_;
   bool has_codebooks_ = false;  // their address is among the push constants of the segment that is recorded
   Hazards hazards_;

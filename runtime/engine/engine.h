@@ -1,6 +1,6 @@
 // Engine: one model opened under a VRAM budget. Session: one timeline of tokens on it.
 //
-// This header is all that a program needs to run models; the command-line tool uses nothing else.
+// This is what hotset.h, the interface for programs, is made of.
 //
 // An Engine is made once and may be used by any thread for the calls marked const. A Session belongs to one thread at a
 // time; Session::request_stop alone may be called from anywhere, also from a signal handler. Sessions of one
@@ -28,6 +28,7 @@
 
 namespace hotset {
 
+struct CallerDevice;
 struct Seams;
 
 enum class KvType { kF16, kF32 };
@@ -39,6 +40,8 @@ enum class MissChoice { kAuto, kGpu, kCpu, kWait };
 enum class TraceContent { kRouting, kRoutingAndLinks };
 // Where guesses for reading experts ahead come from. kAuto: the router where experts come from disk.
 enum class PrefetchChoice { kAuto, kOff, kRouter, kHistory };
+// What the GPU does first when other programs have work for it too.
+enum class GpuPriority { kNormal, kLow };
 
 // How far a load is. `total_bytes` is the size of all weights.
 struct LoadProgress {
@@ -62,8 +65,11 @@ struct EngineOptions {
   std::string pack_path;              // a file of `hotset pack`; empty: experts are read from the model's own
   KvType kv_type = KvType::kF16;      // element type of the KV cache
   bool block_sparse = false;          // attention of MiniMax-M3 sees only the blocks that its indexer chooses
+  float slice_ms = 0;                 // most device time of a submit; 0: no bound
+  GpuPriority gpu_priority = GpuPriority::kNormal;  // of a device that the engine makes itself
   bool validation = false;            // open the device under the Vulkan validation layer
   std::function<bool(const LoadProgress&)> on_progress;  // false cancels the load
+  const CallerDevice* caller_device = nullptr;  // runs on this device of the caller's (platform/vulkan/caller_device.h); read while opening
   const Seams* seams = nullptr;       // for tests: platform/seams.h
 };
 
@@ -109,6 +115,7 @@ struct ModelReport {
   uint64_t dense_bytes = 0;
   uint64_t workspace_bytes = 0;     // activations, at the least batch
   uint64_t kv_bytes_per_token = 0;  // of context, f16
+  uint64_t state_bytes = 0;         // of recurrent layers, whatever the context
   uint32_t context_tokens = 0;
   uint32_t vocab_size = 0;
   bool runnable = false;
@@ -283,6 +290,8 @@ class Engine {
  public:
   // Opens the model on a device. Errors: what is wrong with the file, the device, or the budget (and the least that works).
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
+  // The tokenizer and the chat template alone, without a device: no weights, no context, and kUnsupported where one is needed.
+  static Result<std::unique_ptr<Engine>> open_text(const std::string& model_path);
   virtual ~Engine() = default;
 
   // Any thread. Error: kOverBudget, the VRAM budget has no room for the context of another session.
@@ -335,15 +344,5 @@ class Engine {
 // The model that ships with the program, from the source tree or the installed prefix. Error: not found, and where it
 // was looked for.
 Result<std::string> shipped_model_path();
-
-// Only the tokenizer of a model file, without a device. The same calls as on Engine.
-class TextModel {
- public:
-  static Result<std::unique_ptr<TextModel>> open(const std::string& model_path);
-  virtual ~TextModel() = default;
-  virtual uint32_t vocab_size() const = 0;
-  virtual Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
-  virtual Result<std::string> detokenize(std::span<const TokenId> ids, bool show_special) const = 0;
-};
 
 }  // namespace hotset

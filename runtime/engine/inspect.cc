@@ -115,7 +115,10 @@ Status add_geometry(const GgufFile& file, const ModelSpec& spec, ModelReport& re
   const WorkspaceBytes workspace = Workspace::plan(nullptr, spec, shape);
   report.workspace_bytes = workspace.scratch + workspace.shared + workspace.readback;
   const uint64_t kv_bytes = workspace.all_states();
-  report.kv_bytes_per_token = kv_bytes / context;
+  for (size_t i = 0; i < spec.states.size(); ++i) {
+    if (spec.states[i].kind == StateKind::kFixed) report.state_bytes += workspace.states[i];
+  }
+  report.kv_bytes_per_token = (kv_bytes - report.state_bytes) / context;
   const uint64_t fixed = report.dense_bytes + report.workspace_bytes + kv_bytes + experts.entries() * sizeof(uint64_t);
   report.least_slot_bytes = least_slot_bytes(experts, spec.config.experts_used);
   report.least_vram_bytes = fixed + report.least_slot_bytes;

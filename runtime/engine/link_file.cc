@@ -1,12 +1,11 @@
 #include "runtime/engine/link_file.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <vector>
 
 #include "platform/file.h"
 #include "platform/log.h"
+#include "runtime/engine/kept_lines.h"
 
 namespace hotset {
 namespace {
@@ -87,19 +86,13 @@ std::string owner_lines(const LinkOwner& owner) {
   return std::string(kFirstLine) + "\ndevice " + owner.device + "\nkey " + owner.cache_key + "\nthreads " + std::to_string(owner.threads) + "\n";
 }
 
+// "NAME VALUE"; the field is none of `fields` from then on.
 Status read_field(std::string_view line, std::vector<Field>& fields) {
-  const size_t space = line.find(' ');
-  const std::string_view name = line.substr(0, space);
+  std::string_view rest = line;
+  const std::string_view name = cut_word(rest);
   const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& known) { return known.name == name; });
-  if (field == fields.end() || space == line.npos) {
-    return error(Code::kCorrupt, "'%.*s' is not one of its lines", static_cast<int>(std::min<size_t>(line.size(), 60)), line.data());
-  }
-  double value = 0;
-  const char* end = line.data() + line.size();
-  const auto parsed = std::from_chars(line.data() + space + 1, end, value);
-  const bool good = parsed.ec == std::errc() && parsed.ptr == end && std::isfinite(value) && value >= 0 && value <= field->most;
-  if (!good) return error(Code::kCorrupt, "the value of %s is none", field->name.c_str());
-  *field->value = value;
+  if (field == fields.end()) return unknown_line(line);
+  if (!read_number(rest, field->most, *field->value)) return error(Code::kCorrupt, "the value of %s is none", field->name.c_str());
   fields.erase(field);
   return ok_status();
 }
@@ -123,28 +116,15 @@ std::string link_file_path(const std::string& directory, const LinkOwner& owner)
 std::string write_link_file(const LinkProbe& probe, const LinkOwner& owner) {
   Figures figures = split(probe);
   std::string text = owner_lines(owner);
-  for (const Field& field : figures.fields()) {
-    char value[32];
-    const auto end = std::to_chars(value, value + sizeof value, *field.value).ptr;  // not printf: the embedder may have set a locale
-    text += field.name + " " + std::string(value, end) + "\n";
-  }
+  for (const Field& field : figures.fields()) text += field.name + " " + decimal(*field.value) + "\n";
   return text;
 }
 
 Result<LinkProbe> read_link_file(std::string_view text, const LinkOwner& owner) {
-  if (!text.starts_with(kFirstLine) || !text.substr(kFirstLine.size()).starts_with("\n")) {
-    return error(Code::kInvalidArgument, "it is no file of this version");
-  }
-  const std::string expected = owner_lines(owner);
-  if (!text.starts_with(expected)) return error(Code::kInvalidArgument, "it is of another device, driver or number of threads");
   Figures figures;
   std::vector<Field> missing = figures.fields();
-  for (std::string_view rest = text.substr(expected.size()); !rest.empty();) {
-    const size_t end = rest.find('\n');
-    if (end == rest.npos) return error(Code::kCorrupt, "its last line is cut short");
-    HOTSET_RETURN_IF_ERROR(read_field(rest.substr(0, end), missing));
-    rest.remove_prefix(end + 1);
-  }
+  HOTSET_RETURN_IF_ERROR(read_kept_lines(text, kFirstLine, owner_lines(owner), "device, driver or number of threads",
+                                         [&](std::string_view line) { return read_field(line, missing); }));
   if (!missing.empty()) return error(Code::kCorrupt, "%s is missing", missing.front().name.c_str());
   join(figures);
   HOTSET_RETURN_IF_ERROR(check(figures.probe));
@@ -153,8 +133,7 @@ Result<LinkProbe> read_link_file(std::string_view text, const LinkOwner& owner) 
 
 Result<LinkProbe> probe_links(DeviceMemory& memory, const LinkProbeOptions& options, const std::string& directory) {
   Device& device = memory.device();
-  LinkOwner owner = {device.name(), device.cache_key(), options.meter.threads};
-  std::replace(owner.device.begin(), owner.device.end(), '\n', ' ');
+  const LinkOwner owner = {one_line(device.name()), device.cache_key(), options.meter.threads};
   const std::string path = link_file_path(directory, owner);
   if (!directory.empty() && file_exists(path)) {
     auto kept = read_kept(path, owner);

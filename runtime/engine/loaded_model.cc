@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "platform/bytes.h"
 #include "platform/file.h"
 #include "platform/log.h"
+#include "platform/os_file.h"
 #include "platform/threads.h"
 #include "runtime/engine/backend_choice.h"
 #include "runtime/engine/kernel_probe.h"
@@ -77,6 +77,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
   const std::optional<LinkProbe> probe = loaded->memory_->of_host() ? loaded->probe_cpu() : loaded->probe_device(options);
+  loaded->backend_->set_slice(static_cast<uint64_t>(options.slice_ms * 1e6f));  // not of what was measured
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
   const LinkRates rates = probe ? probe->rates : LinkRates{};
@@ -185,7 +186,8 @@ Result<ServingOwner> LoadedModel::serving_owner(const EngineOptions& options, co
   owner.vram_sixteenths = static_cast<uint32_t>(std::lround(16 * tiers_->vram_share()));
   owner.ram_sixteenths = static_cast<uint32_t>(std::lround(16 * tiers_->ram_share()));
   owner.settings = "policy " + options.policy + ", prefetch " + std::to_string(static_cast<int>(options.prefetch)) + ", kv " +
-                   std::to_string(static_cast<int>(options.kv_type)) + (options.pack_path.empty() ? "" : ", pack");
+                   std::to_string(static_cast<int>(options.kv_type)) + (options.pack_path.empty() ? "" : ", pack") +
+                   (options.slice_ms > 0 ? ", slices of " + std::to_string(options.slice_ms) + " ms" : "");
   return owner;
 }
 
@@ -227,8 +229,7 @@ void LoadedModel::judge_trial(const SessionStats& stats) const {
   if (!disturbed && !(cut_short_ways_ > 0 && trial_was_cut_short({}, cut_short_ways_, token_ns, stats.decode_tokens))) return;
   log_line(LogLevel::kInfo, "tokens are faster than the trial of the ways to serve misses made expect: the next start measures anew");
   for (const std::string& path : measured_paths_) {
-    std::error_code gone_already;
-    std::filesystem::remove(path, gone_already);
+    os::remove_file(path);  // or gone already
   }
 }
 

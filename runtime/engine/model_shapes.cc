@@ -255,9 +255,15 @@ uint32_t layer_count(const ModelShape& shape) {
 
 double kv_elements(const ModelShape& shape, uint32_t context_tokens) {
   double sum = 0;
+  for (const MixerShape& mixer : shape.mixers) sum += mixer.layers * mixer.kv_elements_per_token * context_tokens;
+  return sum;
+}
+
+double kv_read_elements(const ModelShape& shape, uint32_t context_tokens) {
+  double sum = 0;
   for (const MixerShape& mixer : shape.mixers) {
-    const uint32_t kept = mixer.window_tokens > 0 ? std::min(mixer.window_tokens, context_tokens) : context_tokens;
-    sum += mixer.layers * mixer.kv_elements_per_token * kept;
+    const uint32_t seen = mixer.window_tokens > 0 ? std::min(mixer.window_tokens, context_tokens) : context_tokens;
+    sum += mixer.layers * mixer.kv_elements_per_token * seen;
   }
   return sum;
 }

@@ -55,8 +55,10 @@ uint64_t total_parameters(const ModelShape& shape);
 uint64_t active_parameters(const ModelShape& shape);      // of one token, all of the input table counted
 uint32_t layer_count(const ModelShape& shape);
 
-// Elements that the sequence state takes at a context: KV entries, and fixed states.
+// Elements that the sequence state takes at a context: KV entries (all of them: layers with a window keep what they no longer see), what a
+// token at its end reads of them, and fixed states.
 double kv_elements(const ModelShape& shape, uint32_t context_tokens);
+double kv_read_elements(const ModelShape& shape, uint32_t context_tokens);
 uint64_t state_elements(const ModelShape& shape);
 
 }  // namespace hotset

@@ -86,6 +86,7 @@ Status set_choice(Choice& field, std::string_view text, const std::array<const c
 }
 
 constexpr std::array kMissNames = {"auto", "gpu", "cpu", "wait"};             // MissChoice
+constexpr std::array kPriorityNames = {"normal", "low"};                     // GpuPriority
 constexpr std::array kPrefetchNames = {"auto", "off", "router", "history"};  // PrefetchChoice
 
 Status set_kv_type(OptionSet& options, std::string_view text) {
@@ -183,6 +184,15 @@ constexpr std::array kTable = {
                "do. Set it for long contexts, where it is cheaper.",
                [](O& o, V text) { return set_switch(o.engine.block_sparse, text); },
                [](const O& o) -> std::string { return o.engine.block_sparse ? "true" : "false"; }},
+    OptionSpec{"slice", kEngine, kNumber, "MS",
+               "Most milliseconds of GPU time that are asked for at once; longer work is cut between operations, so that other work on the GPU "
+               "gets its turn. 0 cuts nothing. Set it to 2 or so where the same GPU draws frames; the tokens stay the same.",
+               [](O& o, V text) { return set_number(o.engine.slice_ms, text, 0, 10'000); },
+               [](const O& o) { return number_text(o.engine.slice_ms); }},
+    OptionSpec{"gpu-priority", kEngine, kChoice, "normal|low",
+               "low lets the work of other programs on the GPU go first, where the driver knows such queues. Set it to run in the background.",
+               [](O& o, V text) { return set_choice(o.engine.gpu_priority, text, kPriorityNames); },
+               [](const O& o) -> std::string { return kPriorityNames[static_cast<size_t>(o.engine.gpu_priority)]; }},
     OptionSpec{"validation", kEngine, kSwitch, "",
                "Run under the Vulkan validation layer, slowly. For work on Hotset itself.",
                [](O& o, V text) { return set_switch(o.engine.validation, text); },

@@ -42,7 +42,7 @@ Tiers fill_tiers(const ModelNeeds& needs, const PlanMachine& machine, uint64_t s
 
 TokenWork work_of(const ModelNeeds& needs, const PlanMachine& machine, const Placement& placement) {
   TokenWork work;
-  work.dense_bytes = needs.dense_read_bytes + placement.kv_bytes;
+  work.dense_bytes = needs.dense_read_bytes + needs.kv_read_bytes(placement.context_tokens);
   work.dense_bytes_per_s = machine.dense_bytes_per_s;
   if (machine.rates.operation_ns > 0) {
     work.operations = kTokenOperations + needs.layers * kLayerOperations;
@@ -87,6 +87,7 @@ ModelNeeds needs_of(const ModelShape& shape, const QuantMix& mix) {
   needs.kv_bytes = [&shape](uint32_t context_tokens) {
     return static_cast<uint64_t>(kv_elements(shape, context_tokens) * 2) + state_elements(shape) * sizeof(float);
   };
+  needs.kv_read_bytes = [&shape](uint32_t context_tokens) { return static_cast<uint64_t>(kv_read_elements(shape, context_tokens) * 2); };
   return needs;
 }
 
@@ -111,7 +112,8 @@ Result<ModelNeeds> needs_of(const ModelReport& report) {
   needs.least_slot_bytes = report.least_slot_bytes;
   needs.record_bytes = report.all_expert_bytes / std::max<uint64_t>(uint64_t{report.moe_layers} * report.experts, 1);
   needs.context_tokens = report.context_tokens;
-  needs.kv_bytes = [per_token = report.kv_bytes_per_token](uint32_t context_tokens) { return per_token * context_tokens; };
+  needs.kv_bytes = [per_token = report.kv_bytes_per_token, fixed = report.state_bytes](uint32_t context_tokens) { return fixed + per_token * context_tokens; };
+  needs.kv_read_bytes = needs.kv_bytes;
   return needs;
 }
 

@@ -33,7 +33,8 @@ struct ModelNeeds {
   uint64_t record_bytes = 0;      // of one expert, on average
   uint64_t least_slot_bytes = 0;  // the smallest expert cache (ExpertTable::class_least)
   uint32_t context_tokens = 0;    // the most it was made for
-  std::function<uint64_t(uint32_t context_tokens)> kv_bytes;  // f16
+  std::function<uint64_t(uint32_t context_tokens)> kv_bytes;       // f16; with recurrent states
+  std::function<uint64_t(uint32_t context_tokens)> kv_read_bytes;  // by a token at the end of the context
 
   uint64_t bank_bytes() const { return uint64_t{moe_layers} * experts * record_bytes; }
 };

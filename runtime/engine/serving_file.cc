@@ -1,10 +1,10 @@
 #include "runtime/engine/serving_file.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cinttypes>
-#include <cmath>
 #include <cstdio>
+
+#include "runtime/engine/kept_lines.h"
 
 namespace hotset {
 namespace {
@@ -25,33 +25,10 @@ std::string hex(uint64_t value) {
   return text;
 }
 
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
 std::string owner_lines(const ServingOwner& owner) {
   return std::string(kFirstLine) + "\ndevice " + one_line(owner.machine.device) + "\nkey " + owner.machine.cache_key + "\nthreads " +
          std::to_string(owner.machine.threads) + "\nmodel " + hex(owner.model.layout_hash) + hex(owner.model.sample_hash) + "\nvram " +
          std::to_string(owner.vram_sixteenths) + "\nram " + std::to_string(owner.ram_sixteenths) + "\nsettings " + one_line(owner.settings) + "\n";
-}
-
-std::string decimal(double value) {
-  char text[32];
-  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);  // not printf: the embedder may have set a locale
-}
-
-// What stands before the next space; the rest keeps what follows it.
-std::string_view cut_word(std::string_view& rest) {
-  const size_t at = std::min(rest.find(' '), rest.size());
-  const std::string_view word = rest.substr(0, at);
-  rest.remove_prefix(std::min(at + 1, rest.size()));
-  return word;
-}
-
-bool read_number(std::string_view text, double most, double& value) {
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && std::isfinite(value) && value >= 0 && value <= most;
 }
 
 // "TOKEN_NS HIT_RATE NAME"
@@ -61,9 +38,7 @@ Status read_way(std::string_view line, std::span<TriedWay> ways, std::vector<boo
   const bool numbers = read_number(cut_word(rest), kMostNs, time.token_ns) && read_number(cut_word(rest), 1, time.hit_rate);
   const auto way = std::find_if(ways.begin(), ways.end(), [&](const TriedWay& known) { return way_name(known.plan) == rest; });
   const auto index = static_cast<size_t>(way - ways.begin());
-  if (!numbers || way == ways.end() || seen[index]) {
-    return error(Code::kCorrupt, "'%.*s' is not one of its lines", static_cast<int>(std::min<size_t>(line.size(), 60)), line.data());
-  }
+  if (!numbers || way == ways.end() || seen[index]) return unknown_line(line);
   way->time = time;
   seen[index] = true;
   return ok_status();
@@ -82,18 +57,9 @@ std::string write_serving_file(std::span<const TriedWay> ways, const ServingOwne
 }
 
 Status read_serving_file(std::string_view text, const ServingOwner& owner, std::span<TriedWay> ways) {
-  if (!text.starts_with(kFirstLine) || !text.substr(kFirstLine.size()).starts_with("\n")) {
-    return error(Code::kInvalidArgument, "it is no file of this version");
-  }
-  const std::string expected = owner_lines(owner);
-  if (!text.starts_with(expected)) return error(Code::kInvalidArgument, "it is of another device, driver, model, budget or setting");
   std::vector<bool> seen(ways.size());
-  for (std::string_view rest = text.substr(expected.size()); !rest.empty();) {
-    const size_t end = rest.find('\n');
-    if (end == rest.npos) return error(Code::kCorrupt, "its last line is cut short");
-    HOTSET_RETURN_IF_ERROR(read_way(rest.substr(0, end), ways, seen));
-    rest.remove_prefix(end + 1);
-  }
+  HOTSET_RETURN_IF_ERROR(read_kept_lines(text, kFirstLine, owner_lines(owner), "device, driver, model, budget or setting",
+                                         [&](std::string_view line) { return read_way(line, ways, seen); }));
   const auto missing = std::find(seen.begin(), seen.end(), false);
   if (missing == seen.end()) return ok_status();
   return error(Code::kCorrupt, "the way '%s' is missing", way_name(ways[static_cast<size_t>(missing - seen.begin())].plan).c_str());

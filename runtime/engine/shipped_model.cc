@@ -1,8 +1,8 @@
 // Where the model that ships with the program lies: in an installed prefix, or in the source tree it was built from.
 #include <array>
-#include <filesystem>
 
 #include "platform/file.h"
+#include "platform/paths.h"
 #include "runtime/engine/engine.h"
 
 namespace hotset {
@@ -12,7 +12,7 @@ Result<std::string> shipped_model_path() {
   const std::string program = program_directory();
   const std::string library = library_directory();
   // The installed prefix comes first, so that a program does not reach into a source tree that may change under it.
-  const auto plain = [](const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); };
+  const auto plain = [](const std::string& path) { return utf8_text(native_path(path).lexically_normal()); };
   const std::array folders = {
       plain(program + "/" HOTSET_MODELS_FROM_PROGRAM),
       plain(library + "/" HOTSET_MODELS_FROM_LIBRARY),

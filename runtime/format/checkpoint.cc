@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "platform/paths.h"
 #include "runtime/format/gguf_value.h"
 #include "runtime/format/json_document.h"
 
@@ -45,9 +46,9 @@ Result<std::vector<std::string>> list_safetensors(const std::string& folder) {
   std::vector<std::string> names;
   bool has_pickles = false;
   std::error_code ec;
-  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) {
+  for (std::filesystem::directory_iterator it(native_path(folder), ec), end; !ec && it != end; it.increment(ec)) {
     const std::string extension = it->path().extension().string();
-    if (extension == ".safetensors") names.push_back(it->path().filename().string());
+    if (extension == ".safetensors") names.push_back(utf8_text(it->path().filename()));
     has_pickles = has_pickles || extension == ".bin" || extension == ".pt" || extension == ".pth";
   }
   if (ec) return error(Code::kIo, "cannot list the folder '%s': %s", folder.c_str(), ec.message().c_str());
@@ -63,12 +64,12 @@ Result<std::vector<std::string>> list_safetensors(const std::string& folder) {
 
 bool is_checkpoint_folder(const std::string& path) {
   std::error_code ec;
-  return std::filesystem::is_directory(path, ec) && file_exists(path + "/config.json");
+  return std::filesystem::is_directory(native_path(path), ec) && file_exists(path + "/config.json");
 }
 
 Result<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string& folder) {
   std::error_code ec;
-  if (!std::filesystem::is_directory(folder, ec)) return error(Code::kNotFound, "'%s' is no folder", folder.c_str());
+  if (!std::filesystem::is_directory(native_path(folder), ec)) return error(Code::kNotFound, "'%s' is no folder", folder.c_str());
   std::unique_ptr<Checkpoint> checkpoint(new Checkpoint);
   checkpoint->folder_ = folder;
   Index index;

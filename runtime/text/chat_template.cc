@@ -1,5 +1,6 @@
 #include "runtime/text/chat_template.h"
 
+#include "platform/local_time.h"
 #include "runtime/text/jinja_parser.h"
 #include "runtime/text/json_values.h"
 
@@ -9,13 +10,6 @@ namespace {
 
 // The longest published templates have about 30 000 bytes.
 constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
-
-std::tm local_time() {
-  const std::time_t seconds = std::time(nullptr);
-  std::tm now{};
-  localtime_r(&seconds, &now);
-  return now;
-}
 
 }  // namespace
 
@@ -42,7 +36,7 @@ Result<std::string> ChatTemplate::render(std::span<const ChatTurn> turns, bool a
       {"messages", arena.list(std::move(messages))},
       {"add_generation_prompt", jinja::Value::boolean(add_generation_prompt)},
   };
-  return render(variables, arena, local_time());
+  return render(variables, arena, local_time_now());
 }
 
 Result<std::string> ChatTemplate::render_json(std::string_view messages, std::string_view tools, std::string_view variables) const {
@@ -60,7 +54,7 @@ Result<std::string> ChatTemplate::render_json(std::string_view messages, std::st
     all.emplace_back("tools", offered);
   }
   all.emplace_back("messages", turns);
-  return render(all, arena, local_time());
+  return render(all, arena, local_time_now());
 }
 
 Result<std::string> ChatTemplate::render(const jinja::Variables& variables, jinja::ValueArena& arena,

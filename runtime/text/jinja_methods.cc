@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "platform/local_time.h"
 #include "runtime/text/jinja_builtins.h"
 #include "runtime/text/utf8.h"
 
@@ -302,11 +303,9 @@ Result<Value> raise_exception(Runtime& runtime, const Value&, const Arguments& a
 Result<Value> strftime_now(Runtime& runtime, const Value&, const Arguments& arguments) {
   HOTSET_ASSIGN(const auto format, text_argument(arguments, 0, "format"));
   if (!format || format->size() > 256) return error(Code::kInvalidArgument, "strftime_now takes a short format");
-  const std::string pattern = std::string(*format) + ".";  // so that an empty result is not taken for a failure
-  char buffer[4096];
-  const size_t size = std::strftime(buffer, sizeof buffer, pattern.c_str(), &runtime.now);
-  if (size == 0) return error(Code::kInvalidArgument, "strftime_now: the date is too long");
-  return runtime.text(std::string(buffer, size - 1));
+  auto text = time_text(std::string(*format), runtime.now);
+  if (!text) return error(Code::kInvalidArgument, "strftime_now: the date is too long, or its format is not known here");
+  return runtime.text(std::move(*text));
 }
 
 constexpr NamedBuiltin kFunctions[] = {

@@ -17,7 +17,7 @@ using namespace hotset;
 TEST_CASE("perplexity: negative log-likelihood of known distributions") {
   struct Row {
     std::vector<float> logits;
-    TokenId target;
+    hotset_token target;
     double nats;
   };
   const std::vector<Row> table = {
@@ -46,7 +46,7 @@ TEST_CASE("perplexity: the exponential of the mean") {
 
 TEST_CASE("perplexity: windows cover the text and leave out one that scores nothing") {
   const auto sizes = [](size_t tokens, uint32_t window) {
-    const std::vector<TokenId> ids(tokens);
+    const std::vector<hotset_token> ids(tokens);
     std::vector<size_t> out;
     for (const auto part : evaluation_windows(ids, window)) out.push_back(part.size());
     return out;
@@ -75,12 +75,12 @@ TEST_CASE("bench: the prompt stays inside the vocabulary and is the same each ti
   for (const uint32_t vocab : {1u, 2u, 4096u, 151936u}) {
     const auto prompt = bench_prompt(1000, vocab);
     CHECK(prompt == bench_prompt(1000, vocab));
-    for (const TokenId id : prompt) REQUIRE((id >= 0 && static_cast<uint32_t>(id) < vocab));
+    for (const hotset_token id : prompt) REQUIRE((id >= 0 && static_cast<uint32_t>(id) < vocab));
   }
 }
 
 TEST_CASE("token lists: what is read and what is refused") {
-  using Ids = std::vector<TokenId>;
+  using Ids = std::vector<hotset_token>;
   const std::vector<std::pair<const char*, Ids>> good = {
       {"1", {1}}, {"1,2,3", {1, 2, 3}}, {" 1, 2\n3\t", {1, 2, 3}}, {"2147483647", {2147483647}}, {"0,,0", {0, 0}}};
   for (const auto& [text, ids] : good) {
@@ -101,20 +101,21 @@ TEST_CASE("figures: nothing measured is no division by zero") {
   CHECK(rate_per_second(5, 500'000'000) == doctest::Approx(10));
   CHECK(hit_rate(0, 0) == 1);
   CHECK(hit_rate(1, 4) == 0.25);
-  const std::string text = figures_text(SessionStats{});
+  const std::string text = figures_text(hotset_stats HOTSET_STATS_INIT);
   CHECK(text.find("nan") == std::string::npos);
   CHECK(text.find("inf") == std::string::npos);
 }
 
 TEST_CASE("figures: text and JSON say the same") {
-  SessionStats stats;
+  hotset_stats stats = HOTSET_STATS_INIT;
   stats.prompt_tokens = 10;
   stats.prompt_ns = 2'000'000'000;
   stats.decode_tokens = 100;
   stats.decode_ns = 500'000'000;
   stats.expert_lookups = 200;
   stats.expert_hits = 150;
-  stats.host_to_device = {3'000'000'000, 1'500'000'000};
+  stats.host_to_device_bytes = 3'000'000'000;
+  stats.host_to_device_ns = 1'500'000'000;
   stats.logits_hash = 0xabc;
   const std::string text = figures_text(stats);
   for (const char* part : {"10 tokens in 2.000 s, 5.0 tok/s", "100 tokens in 0.500 s, 200.0 tok/s", "75.0 % hits of 200",

@@ -1,6 +1,6 @@
 // Whole sessions on a Vulkan device whose calls fail: memory refused, submits refused, imports refused, the device lost in mid-token.
 #include <doctest/doctest.h>
-#include <volk.h>
+#include "platform/vulkan/functions.h"
 
 #include <array>
 
@@ -29,7 +29,7 @@ class FaultyDevice {
   FaultyDevice() {
     REQUIRE(active_ == nullptr);
     active_ = this;
-    seams.device = [this](VolkDeviceTable& table) { take(table); };
+    seams.device = [this](DeviceFunctions& table) { take(table); };
   }
   ~FaultyDevice() { active_ = nullptr; }
   FaultyDevice(const FaultyDevice&) = delete;
@@ -49,72 +49,67 @@ class FaultyDevice {
     VkResult result = VK_SUCCESS;
   };
 
-  void take(VolkDeviceTable& table) {
+  void take(DeviceFunctions& table) {
     real_ = table;
     lost_ = false;
     table.vkAllocateMemory = [](VkDevice d, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* a, VkDeviceMemory* out) {
-      const VkResult result = active_->next(imports(*info) ? kImport : kAllocate, d);
+      const VkResult result = active_->next(imports(*info) ? kImport : kAllocate);
       return result != VK_SUCCESS ? result : active_->real_.vkAllocateMemory(d, info, a, out);
     };
     table.vkMapMemory = [](VkDevice d, VkDeviceMemory m, VkDeviceSize at, VkDeviceSize size, VkMemoryMapFlags flags, void** out) {
-      const VkResult result = active_->next(kMap, d);
+      const VkResult result = active_->next(kMap);
       return result != VK_SUCCESS ? result : active_->real_.vkMapMemory(d, m, at, size, flags, out);
     };
     table.vkCreateBuffer = [](VkDevice d, const VkBufferCreateInfo* info, const VkAllocationCallbacks* a, VkBuffer* out) {
-      const VkResult result = active_->next(kBuffer, d);
+      const VkResult result = active_->next(kBuffer);
       return result != VK_SUCCESS ? result : active_->real_.vkCreateBuffer(d, info, a, out);
     };
     table.vkCreateComputePipelines = [](VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo* info,
                                         const VkAllocationCallbacks* a, VkPipeline* out) {
-      const VkResult result = active_->next(kPipeline, d);
+      const VkResult result = active_->next(kPipeline);
       return result != VK_SUCCESS ? result : active_->real_.vkCreateComputePipelines(d, c, n, info, a, out);
     };
     table.vkAllocateCommandBuffers = [](VkDevice d, const VkCommandBufferAllocateInfo* info, VkCommandBuffer* out) {
-      const VkResult result = active_->next(kCommands, d);
+      const VkResult result = active_->next(kCommands);
       return result != VK_SUCCESS ? result : active_->real_.vkAllocateCommandBuffers(d, info, out);
     };
     table.vkBeginCommandBuffer = [](VkCommandBuffer b, const VkCommandBufferBeginInfo* info) {
-      const VkResult result = active_->next(kBegin, VK_NULL_HANDLE);
+      const VkResult result = active_->next(kBegin);
       return result != VK_SUCCESS ? result : active_->real_.vkBeginCommandBuffer(b, info);
     };
     take_queue(table);
   }
 
-  void take_queue(VolkDeviceTable& table) {
+  void take_queue(DeviceFunctions& table) {
     table.vkQueueSubmit2 = [](VkQueue q, uint32_t n, const VkSubmitInfo2* info, VkFence fence) {
-      const VkResult result = active_->next(kSubmit, VK_NULL_HANDLE);
+      const VkResult result = active_->next(kSubmit);
       return result != VK_SUCCESS ? result : active_->real_.vkQueueSubmit2(q, n, info, fence);
     };
     table.vkWaitSemaphores = [](VkDevice d, const VkSemaphoreWaitInfo* info, uint64_t timeout_ns) {
-      const VkResult result = active_->next(kWait, d);
-      return result != VK_SUCCESS ? result : active_->real_.vkWaitSemaphores(d, info, timeout_ns);
+      const VkResult result = active_->next(kWait);
+      // A lost device is done with all that it was given; this one really has to be waited for.
+      if (result == VK_SUCCESS || active_->lost_) {
+        const VkResult waited = active_->real_.vkWaitSemaphores(d, info, timeout_ns);
+        return active_->lost_ ? VK_ERROR_DEVICE_LOST : waited;
+      }
+      return result;
     };
     table.vkGetSemaphoreCounterValue = [](VkDevice d, VkSemaphore s, uint64_t* out) {
       return active_->lost_ ? VK_ERROR_DEVICE_LOST : active_->real_.vkGetSemaphoreCounterValue(d, s, out);
     };
-    // A lost device is done with all that it was given; this one really has to be waited for.
-    table.vkDeviceWaitIdle = [](VkDevice d) {
-      const VkResult idle = active_->real_.vkDeviceWaitIdle(d);
-      return active_->lost_ ? VK_ERROR_DEVICE_LOST : idle;
-    };
-    table.vkDestroyDevice = [](VkDevice d, const VkAllocationCallbacks* a) {
-      static_cast<void>(active_->real_.vkDeviceWaitIdle(d));
-      active_->real_.vkDestroyDevice(d, a);
-    };
   }
 
-  VkResult next(Call call, VkDevice device) {
+  VkResult next(Call call) {
     if (lost_) return VK_ERROR_DEVICE_LOST;
     Fault& fault = faults_[call];
     if (fault.in == 0 || --fault.in > 0) return VK_SUCCESS;
     fault.in = --fault.times > 0 ? 1 : 0;
     lost_ = fault.result == VK_ERROR_DEVICE_LOST;
-    if (lost_ && device != VK_NULL_HANDLE) static_cast<void>(real_.vkDeviceWaitIdle(device));
     return fault.result;
   }
 
   inline static FaultyDevice* active_ = nullptr;
-  VolkDeviceTable real_ = {};
+  DeviceFunctions real_ = {};
   std::array<Fault, kCalls> faults_ = {};
   bool lost_ = false;
 };

@@ -107,7 +107,7 @@ inline EngineOptions fixture_options(const ModelFixture& fixture, const std::str
 inline Status give_least_memory(EngineOptions& options) {
   HOTSET_ASSIGN(const ModelReport report, inspect_model(options.model_path));
   // The report is for an F16 cache; this one is F32.
-  options.vram = ByteSize{report.least_vram_bytes + report.kv_bytes_per_token * report.context_tokens + (4u << 20), 0, false};
+  options.vram = ByteSize{report.least_vram_bytes + report.kv_bytes_per_token * report.context_tokens + report.state_bytes + (4u << 20), 0, false};
   options.batch_tokens = 7;
   return ok_status();
 }

@@ -128,8 +128,9 @@ TEST_CASE("model shapes: what a context keeps") {
   // 61 layers of 512 + 64 latents; 48 layers of 2 x 4 x 128.
   CHECK(kv_elements(shape_of("deepseek-v3"), 1000) == doctest::Approx(61 * 576 * 1000.0));
   CHECK(kv_elements(shape_of("qwen3-30b-a3b"), 1000) == doctest::Approx(48 * 1024 * 1000.0));
-  // Half of the layers look back 128 tokens.
-  CHECK(kv_elements(shape_of("gpt-oss-20b"), 10000) == doctest::Approx(12 * 1024 * (10000.0 + 128)));
+  // Half of the layers look back 128 tokens only.
+  CHECK(kv_elements(shape_of("gpt-oss-20b"), 10000) == doctest::Approx(24 * 1024 * 10000.0));
+  CHECK(kv_read_elements(shape_of("gpt-oss-20b"), 10000) == doctest::Approx(12 * 1024 * (10000.0 + 128)));
   CHECK(state_elements(shape_of("qwen3.5-35b-a3b")) > 30 * 32 * 128 * 128);
   CHECK(state_elements(shape_of("mixtral-8x7b")) == 0);
 }

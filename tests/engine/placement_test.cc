@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/format/quant.h"
+#include "tests/test_support.h"
 
 using namespace hotset;
 
@@ -129,6 +130,18 @@ TEST_CASE("placement: shared memory is one") {
   CHECK(split.misses.mode != MissMode::kWait);
   CHECK(split.ram_bytes <= 32 * kGiB);
   CHECK(split.token.copy_ns == 0);
+}
+
+TEST_CASE("placement: recurrent states do not grow with the context") {
+  const auto report = inspect_model(test::data_path("models/jamba/model.gguf"));
+  REQUIRE_MESSAGE(report.ok(), report.status().message());
+  // Two layers of Mamba: 256 channels with 3 tokens of convolution and 16 values of state each.
+  const uint64_t state_bytes = 2 * 256 * (3 + 16) * sizeof(float);
+  CHECK(report->state_bytes == state_bytes);
+  const auto needs = needs_of(*report);
+  REQUIRE(needs.ok());
+  CHECK(needs->kv_bytes(0) == state_bytes);
+  CHECK(needs->kv_bytes(100) == state_bytes + 100 * report->kv_bytes_per_token);
 }
 
 TEST_CASE("placement: which quantisation to take") {

@@ -49,7 +49,7 @@ RunResult run_at(uint64_t vram_bytes, const std::vector<TokenId>& prompt, size_t
 }
 
 std::vector<TokenId> heldout_tokens(size_t count) {
-  const auto text = TextModel::open(model_file());
+  const auto text = Engine::open_text(model_file());
   REQUIRE_MESSAGE(text.ok(), text.status().message());
   // Encoded with more behind it: what follows a cut can change the last tokens before it.
   auto ids = text.value()->tokenize(heldout_text(count * 8), true, false);

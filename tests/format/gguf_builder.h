@@ -1,6 +1,7 @@
 // Builds GGUF files byte by byte, right ones and wrong ones, for tests. Every count and offset can be overridden.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -12,7 +13,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <unistd.h>
+#include "platform/os_file.h"
 
 namespace hotset::test {
 
@@ -20,8 +21,11 @@ namespace hotset::test {
 class TempFolder {
  public:
   TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "hotset-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data()) ? name : "";
+    static std::atomic<uint32_t> count{0};
+    const std::string name = "hotset-test-" + std::to_string(os::process_id()) + "-" + std::to_string(count++);
+    const std::filesystem::path folder = std::filesystem::temp_directory_path() / name;
+    std::filesystem::remove_all(folder);  // of an earlier process with that number
+    if (std::filesystem::create_directory(folder)) path_ = folder.string();
   }
   ~TempFolder() {
     std::error_code ignored;

@@ -51,7 +51,7 @@ struct Gpu {
     CommandPool pool(*device, device->compute().family());
     const auto commands = pool.allocate();
     REQUIRE(commands.ok());
-    const VolkDeviceTable& fn = device->fn();
+    const DeviceFunctions& fn = device->fn();
     VkCommandBufferBeginInfo info = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     REQUIRE(fn.vkBeginCommandBuffer(*commands, &info) == VK_SUCCESS);
     const VkBufferCopy region = {0, 0, bytes};
@@ -286,7 +286,7 @@ TEST_CASE("vulkan link: neighbours in source and slab become one region") {
   static std::vector<uint32_t> regions;  // of each copy command
   static PFN_vkCmdCopyBuffer real;
   regions.clear();
-  auto& fn = const_cast<VolkDeviceTable&>(gpu.device->fn());
+  auto& fn = const_cast<DeviceFunctions&>(gpu.device->fn());
   real = fn.vkCmdCopyBuffer;
   fn.vkCmdCopyBuffer = [](VkCommandBuffer commands, VkBuffer from, VkBuffer to, uint32_t count, const VkBufferCopy* copies) {
     regions.push_back(count);
@@ -318,7 +318,7 @@ TEST_CASE("vulkan link: a lost device is an error of the wait and of the copies 
   REQUIRE((*link)->copy(source.bytes(0, 3000), SlabId{0}, 0).ok());
   const auto value = (*link)->submit();
   REQUIRE(value.ok());
-  auto& fn = const_cast<VolkDeviceTable&>(gpu.device->fn());
+  auto& fn = const_cast<DeviceFunctions&>(gpu.device->fn());
   const auto real = fn.vkWaitSemaphores;
   fn.vkWaitSemaphores = [](VkDevice, const VkSemaphoreWaitInfo*, uint64_t) { return VK_ERROR_DEVICE_LOST; };
   CHECK((*link)->wait(*value).code() == Code::kDevice);

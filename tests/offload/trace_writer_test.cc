@@ -2,7 +2,6 @@
 #include "offload/trace_writer.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <vector>
@@ -15,12 +14,11 @@
 #include "tests/test_support.h"
 
 using namespace hotset;
-using hotset::test::FullDisk;
 
 namespace {
 
 struct Scratch {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("hotset_trace_writer_" + std::to_string(::getpid()));
+  std::filesystem::path path = std::filesystem::temp_directory_path() / ("hotset_trace_writer_" + std::to_string(os::process_id()));
   ~Scratch() { std::filesystem::remove(path); }
 };
 
@@ -70,11 +68,14 @@ TEST_CASE("trace writer: tokens and transfers are read as they were written") {
 }
 
 TEST_CASE("trace writer: a full disk ends the file with a whole line, is counted and said once, and stops nothing") {
+#ifdef _WIN32
+  HOTSET_SKIP("Windows has no disk quota for one process");
+#else
   const Scratch scratch;
   const Log log;
   constexpr uint64_t kTokens = 20000;
   {
-    const FullDisk full(100'003);
+    const test::FullDisk full(100'003);
     const auto writer = TraceWriter::create(scratch.path.string(), {"m", 2, 4, 2});
     REQUIRE(writer.ok());
     for (uint32_t i = 0; i < kTokens; ++i) {
@@ -91,4 +92,5 @@ TEST_CASE("trace writer: a full disk ends the file with a whole line, is counted
   }
   CHECK(lines().size() == 1);
   CHECK(lines()[0].find("the trace ends after") != std::string::npos);
+#endif
 }

@@ -2,33 +2,25 @@
 #include "platform/file.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#ifndef _WIN32
 #include <unistd.h>
+#endif
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 
 #include "platform/host_memory.h"
 #include "platform/log.h"
 #include "tests/format/gguf_builder.h"
+#include "tests/platform/refusals.h"
 #include "tests/test_support.h"
 
 using namespace hotset;
 namespace fs = std::filesystem;
+using test::check_refused;
 
 namespace {
-
-void check_refused(const Status& status, Code code, const std::string& path, const char* says) {
-  CAPTURE(status.message());
-  REQUIRE_FALSE(status.ok());
-  CHECK(status.code() == code);
-  CHECK(status.message().find("'" + path + "'") != std::string::npos);
-  CHECK(status.message().find(says) != std::string::npos);
-  CHECK(status.message().find('\n') == std::string::npos);
-}
 
 std::string read_all(const std::string& path) {
   const auto bytes = read_whole_file(path, 1 << 20);
@@ -55,27 +47,20 @@ TEST_CASE("file: what cannot be opened says why") {
   const test::TempFolder folder;
   const std::string plain = folder.write("plain", "abc");
   check_refused(File::open(folder.file("none")).status(), Code::kNotFound, folder.file("none"), "No such file");
-  check_refused(File::open(plain + "/below").status(), Code::kNotFound, plain + "/below", "Not a directory");
+  check_refused(File::open(plain + "/below").status(), Code::kNotFound, plain + "/below", "cannot open");
   check_refused(File::open(folder.file(".")).status(), Code::kInvalidArgument, folder.file("."), "is a directory");
-  check_refused(File::open("/dev/null").status(), Code::kInvalidArgument, "/dev/null", "not a regular file");
+#ifdef _WIN32
+  const std::string null_device = "NUL";
+#else
+  const std::string null_device = "/dev/null";
+#endif
+  check_refused(File::open(null_device).status(), Code::kInvalidArgument, null_device, "not a regular file");
   check_refused(File::open("").status(), Code::kNotFound, "", "No such file");
   check_refused(read_whole_file(plain, 2).status(), Code::kInvalidArgument, plain, "too large");
   CHECK(read_whole_file(plain, 3).value() == "abc");
   CHECK(file_exists(plain));
   CHECK_FALSE(file_exists(folder.file("none")));
   CHECK_FALSE(file_exists(folder.file(".")));
-}
-
-TEST_CASE("file: one that may not be read says so") {
-  const test::TempFolder folder;
-  const std::string path = folder.write("secret", "abc");
-  REQUIRE(::chmod(path.c_str(), 0) == 0);
-  const bool is_root = ::geteuid() == 0;
-  // Root reads everything: become nobody for the one call.
-  if (is_root && ::seteuid(65534) != 0) HOTSET_SKIP("root reads every file and cannot step down here");
-  const auto file = File::open(path);
-  if (is_root) REQUIRE(::seteuid(0) == 0);
-  check_refused(file.status(), Code::kIo, path, "Permission denied");
 }
 
 TEST_CASE("file: reads are whole or an error, at any place") {
@@ -105,13 +90,17 @@ TEST_CASE("file: a file is replaced as a whole or stays as it was") {
   const std::string path = folder.file("kept");
   REQUIRE(write_whole_file(path, "first").ok());
   CHECK(read_all(path) == "first");
+#ifndef _WIN32  // there nobody may have the old file open
   const auto reader = File::open(path).value();
+#endif
   const std::string binary("\0second\n", 8);
   REQUIRE(write_whole_file(path, binary).ok());
   CHECK(read_all(path) == binary);
+#ifndef _WIN32
   char old[5];
   REQUIRE(reader->read(0, std::as_writable_bytes(std::span(old))).ok());  // the old file, not half of the new
   CHECK(std::string(old, 5) == "first");
+#endif
   REQUIRE(write_whole_file(path, "").ok());
   CHECK(read_all(path).empty());
   CHECK(files_in(folder) == 1);
@@ -120,22 +109,6 @@ TEST_CASE("file: a file is replaced as a whole or stays as it was") {
   fs::create_directory(folder.file("taken"));
   check_refused(write_whole_file(folder.file("taken"), "x"), Code::kIo, folder.file("taken"), "cannot write");
   CHECK(files_in(folder) == 2);  // nothing partial is left
-}
-
-TEST_CASE("file: a write that the system cuts short is an error, and the old file stays") {
-  const test::TempFolder folder;
-  const std::string path = folder.write("kept", "old");
-  rlimit before = {};
-  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
-  const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small = {64, before.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const Status status = write_whole_file(path, std::string(4096, 'n'));
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
-  std::signal(SIGXFSZ, signal_before);
-  check_refused(status, Code::kIo, path, "File too large");
-  CHECK(read_all(path) == "old");
-  CHECK(files_in(folder) == 1);
 }
 
 TEST_CASE("host arena: starts at zero, and discarded pages read as zero again") {
@@ -147,7 +120,9 @@ TEST_CASE("host arena: starts at zero, and discarded pages read as zero again") 
   const auto bytes = arena.bytes();
   CHECK(reinterpret_cast<uintptr_t>(bytes.data()) % kPage == 0);
   CHECK(std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; }));
+#ifndef _WIN32
   if (::sysconf(_SC_PAGESIZE) != kPage) HOTSET_SKIP("pages of another size");
+#endif
   const auto zeros = [&] { return static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), std::byte{0})); };
   std::memset(bytes.data(), 7, bytes.size());
   arena.discard(100, kPage);  // no whole page

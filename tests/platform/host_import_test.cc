@@ -190,7 +190,7 @@ TEST_CASE("host import: a driver that refuses is an error; one that refuses late
   const auto arena = make_arena();
   static PFN_vkAllocateMemory real;
   static int granted;
-  auto& fn = const_cast<VolkDeviceTable&>(device->fn());
+  auto& fn = const_cast<DeviceFunctions&>(device->fn());
   real = fn.vkAllocateMemory;
   fn.vkAllocateMemory = [](VkDevice on, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* callbacks, VkDeviceMemory* out) {
     return granted-- > 0 ? real(on, info, callbacks, out) : VK_ERROR_INVALID_EXTERNAL_HANDLE;

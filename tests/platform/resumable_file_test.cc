@@ -2,9 +2,7 @@
 #include "platform/resumable_file.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <filesystem>
 
 #include "platform/file.h"
@@ -73,20 +71,4 @@ TEST_CASE("resumable file: what is not of the same kind is begun anew") {
   }
   // What is begun anew holds nothing of what was there.
   CHECK(read_whole_file(path + ".part", 100).value() == std::string(8, '\0'));
-}
-
-TEST_CASE("resumable file: no room is an error that leaves nothing, or what was there") {
-  const test::TempFolder folder;
-  rlimit before = {};
-  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
-  const auto old_signal = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small = {4096, before.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const auto refused = ResumableFile::open(folder.file("model"), "a", 1 << 20);
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
-  std::signal(SIGXFSZ, old_signal);
-  CHECK_FALSE(refused.ok());
-  CHECK_MESSAGE(refused.status().message().find("no room") != std::string::npos, refused.status().message());
-  CHECK_FALSE(file_exists(folder.file("model.part")));
-  CHECK_FALSE(ResumableFile::open(folder.file("none/model"), "a", 8).ok());
 }

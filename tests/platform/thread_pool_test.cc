@@ -1,19 +1,13 @@
 #include "platform/thread_pool.h"
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <numeric>
 #include <thread>
 #include <vector>
-
-#include "tests/test_support.h"
 
 using namespace hotset;
 
@@ -90,43 +84,4 @@ TEST_CASE("thread pool: runs and phases may alternate") {
   }
   CHECK(parts == 1000);
   CHECK(attended == 1500);
-}
-
-TEST_CASE("thread pool: an idle pool uses no processor time") {
-  ThreadPool pool(3);
-  pool.run(3, [](uint32_t, uint32_t) {});
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const auto used_us = [] {
-    rusage usage = {};
-    getrusage(RUSAGE_SELF, &usage);
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-  };
-  const long before = used_us();
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK(used_us() - before < 10'000);
-}
-
-// Stacks are 8 MiB of address space; the C library keeps a few of them from threads that have ended.
-TEST_CASE("thread pool: a system that refuses threads makes the pool smaller") {
-#if defined(__SANITIZE_THREAD__)
-  HOTSET_SKIP("ThreadSanitizer starts no threads after a fork");
-#endif
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    unsigned long pages = 0;
-    std::FILE* file = std::fopen("/proc/self/statm", "r");
-    const bool known = file && std::fscanf(file, "%lu", &pages) == 1;
-    const rlim_t bytes = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (20 << 20);
-    const rlimit limit = {bytes, bytes};
-    if (!known || setrlimit(RLIMIT_AS, &limit) != 0) _exit(3);
-    ThreadPool pool(64);
-    std::atomic<uint32_t> done{0};
-    pool.run(100, [&](uint32_t, uint32_t) { ++done; });
-    _exit(pool.threads() < 64 && done == 100 ? 0 : 1);
-  }
-  int state = 0;
-  REQUIRE(waitpid(child, &state, 0) == child);
-  CHECK(WIFEXITED(state));
-  CHECK(WEXITSTATUS(state) == 0);
 }

@@ -222,7 +222,7 @@ TEST_CASE("synthetic model: every preset but the large ones is a shape that can 
     uint64_t sum = 0;
     for (const std::string& file : written.value().files) sum += std::filesystem::file_size(file);
     CHECK(sum == written.value().size_bytes);
-    const auto text = TextModel::open(written.value().files[0]);
+    const auto text = Engine::open_text(written.value().files[0]);
     CHECK_MESSAGE(text.ok(), text.status().message());
     const auto report = inspect_model(written.value().files[0]);
     REQUIRE_MESSAGE(report.ok(), report.status().message());

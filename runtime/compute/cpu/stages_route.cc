@@ -36,8 +36,7 @@ struct RouteStage::Token {
   uint64_t index;
   const float* logits;
   const float* gates;   // what weights are made of
-  const float* choice;  // what experts are chosen by
-  const float* biased;  // gates for the choice: what groups are chosen by
+  const float* choice;  // what experts and groups are chosen by
 };
 
 RouteStage::Token RouteStage::look_at(uint64_t index, const StageContext& context) const {
@@ -58,9 +57,9 @@ RouteStage::Token RouteStage::look_at(uint64_t index, const StageContext& contex
   } else {
     for (uint32_t i = 0; i < shape.experts; ++i) gates[i] = std::sqrt(activate(Activation::kSoftplus, 1, row[i]));
   }
-  if (choice_bias == nullptr) return {index, row, gates, row, gates};
+  if (choice_bias == nullptr) return {index, row, gates, row};
   context.floats.add(gates, choice_bias, biased, shape.experts);
-  return {index, row, gates, biased, biased};
+  return {index, row, gates, biased};
 }
 
 // Bits of the groups that may be chosen from.
@@ -71,9 +70,9 @@ uint32_t RouteStage::open_groups(const Token& token) const {
   for (uint32_t group = 0; group < shape.groups; ++group) {
     Best two(std::min(2u, count));
     for (uint32_t i = group * count; i < (group + 1) * count; ++i) two.offer(key_of(token.choice[i], i));
-    float sum = token.biased[two.id(0)];
-    if (count > 1) sum += token.biased[two.id(1)];
-    groups.offer(key_of(sum, group));
+    float score = token.choice[two.id(0)];
+    if (choice_bias != nullptr && count > 1) score += token.choice[two.id(1)];
+    groups.offer(key_of(score, group));
   }
   uint32_t open = 0;
   for (uint32_t place = 0; place < shape.groups_used; ++place) open |= 1u << groups.id(place);

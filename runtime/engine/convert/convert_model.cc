@@ -7,6 +7,7 @@
 #include "platform/bytes.h"
 #include "platform/clock.h"
 #include "platform/crc32c.h"
+#include "platform/paths.h"
 #include "platform/resumable_file.h"
 #include "platform/threads.h"
 #include "runtime/engine/convert/conversion_plan.h"
@@ -58,8 +59,8 @@ Result<VocabularyTexts> read_texts(const Checkpoint& checkpoint) {
 
 std::string folder_name(const std::string& folder) {
   std::error_code ec;
-  const auto path = std::filesystem::weakly_canonical(folder, ec);
-  return ec ? folder : path.filename().string();
+  const auto path = std::filesystem::weakly_canonical(native_path(folder), ec);
+  return ec ? folder : utf8_text(path.filename());
 }
 
 // Everything before the numbers, the tensors' places among it.
@@ -90,8 +91,8 @@ std::string key_of(const Checkpoint& checkpoint, const HfConfig& config, const s
   for (size_t i = 0; i < checkpoint.file_count(); ++i) {
     const File& file = checkpoint.file(i);
     std::error_code ec;
-    const auto changed = std::filesystem::last_write_time(file.path(), ec).time_since_epoch().count();
-    source = checksum(std::filesystem::path(file.path()).filename().string() + ":" + std::to_string(file.size_bytes()) + ":" + std::to_string(changed), source);
+    const auto changed = std::filesystem::last_write_time(native_path(file.path()), ec).time_since_epoch().count();
+    source = checksum(utf8_text(native_path(file.path()).filename()) + ":" + std::to_string(file.size_bytes()) + ":" + std::to_string(changed), source);
     bytes += file.size_bytes();
   }
   char key[128];

@@ -114,10 +114,11 @@ typedef struct hotset_engine_params {
   hotset_log_function log;       /* of this engine and its sessions, until it is closed */
   void* log_user;
   int32_t log_level;             /* HOTSET_LOG_...: lines above it are left out */
+  int32_t text_only;             /* the tokenizer and the chat template alone: no device, no weights; sessions are HOTSET_UNSUPPORTED */
 } hotset_engine_params;
-#define HOTSET_ENGINE_PARAMS_INIT {sizeof(hotset_engine_params), 0, 0, 0, 0, 0, 0, HOTSET_LOG_INFO}
+#define HOTSET_ENGINE_PARAMS_INIT {sizeof(hotset_engine_params), 0, 0, 0, 0, 0, 0, HOTSET_LOG_INFO, 0}
 
-/* Opens a model: seconds for one that has to be read. Errors: what is wrong with the file, the device, or a budget. */
+/* Opens a model, on a device of Hotset's own; on one of the program's: hotset_vulkan.h. Seconds for one that has to be read. Errors: what is wrong with the file, the device, or a budget. */
 HOTSET_API hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine** engine, hotset_error* error);
 /* Closes its sessions too. Calls under way in other threads are asked to end, and memory and threads are given back when the last has. */
 HOTSET_API hotset_code hotset_engine_close(hotset_engine* engine);
@@ -196,6 +197,10 @@ HOTSET_API hotset_code hotset_session_close(hotset_session* session);
 
 /* Appends tokens: several as a prompt, one as a decode step. After an error the timeline is as before, and the call may be repeated. */
 HOTSET_API hotset_code hotset_session_feed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_error* error);
+/* The same, and hands over the logits of every position in order: float [count], valid during the call of the function. For scoring texts. */
+typedef void (*hotset_position_function)(void* user, uint32_t position, const float* logits, size_t count);
+HOTSET_API hotset_code hotset_session_feed_each(hotset_session* session, const hotset_token* tokens, size_t count,
+                                                hotset_position_function function, void* user, hotset_error* error);
 /* The logits after the last token: float [vocab], valid until the next call with this session. Error: nothing was fed. */
 HOTSET_API hotset_code hotset_session_logits(hotset_session* session, const float** logits, size_t* count, hotset_error* error);
 /* Picks the next token from them; feeds nothing. */
@@ -235,7 +240,8 @@ HOTSET_API hotset_code hotset_session_generate(hotset_session* session, const ho
 HOTSET_API hotset_code hotset_session_rewind(hotset_session* session, uint32_t position, hotset_error* error);
 HOTSET_API hotset_code hotset_session_position(hotset_session* session, uint32_t* position, hotset_error* error);
 
-/* Makes a call under way end soon with HOTSET_CANCELLED or HOTSET_STOP_REQUESTED. From any thread and from callbacks. */
+/* Makes a call under way end soon with HOTSET_CANCELLED or HOTSET_STOP_REQUESTED. From any thread and from callbacks; not from signal
+ * handlers, which may wake a thread that calls it. */
 HOTSET_API hotset_code hotset_session_stop(hotset_session* session);
 
 /* --- state: a timeline that outlives its session ------------------------------------------------------------------------------------------ */
@@ -308,15 +314,228 @@ typedef struct hotset_stats {
   uint64_t ram_used_bytes;
   uint64_t cache_bytes;
   double estimated_token_ns;    /* what is expected of a decode token here; 0: not known */
+  uint64_t expert_lookups;      /* as decode_lookups, and of prompts: (chunk, layer, distinct expert) */
+  uint64_t expert_hits;
+  uint64_t experts_in_place;    /* decode uses that the GPU served out of host memory */
+  uint64_t experts_on_cpu;      /* decode uses that the CPU ran beside the GPU */
+  uint64_t promotions;          /* experts moved to VRAM in the background */
+  uint64_t stops;               /* times a decode token waited for the host */
+  uint64_t host_to_device_ns;   /* in which at least one transfer was under way */
+  uint64_t disk_to_host_ns;
+  uint64_t ram_lookups;         /* experts asked of the RAM where it does not hold all */
+  uint64_t ram_hits;
+  uint64_t prefetch_reads;      /* experts whose reading from disk began before they were chosen: */
+  uint64_t prefetch_useful;     /* in RAM when first chosen, */
+  uint64_t prefetch_late;       /* chosen while their read was under way, */
+  uint64_t prefetch_wasted;     /* gone without having been chosen */
+  uint64_t prefetch_bytes;      /* of all these reads */
+  uint64_t submits;             /* to the device's queues */
+  uint64_t decode_submits;
+  uint64_t trace_lost_tokens;   /* that the trace's disk had no room for */
+  uint64_t ram_peak_bytes;      /* of the process */
+  uint64_t cache_slots;
+  uint64_t load_ns;             /* opening the engine */
+  uint64_t logits_hash;         /* of the logits of every position that was read: equal ones mean equal runs */
+  int32_t prefetch_active;      /* experts are read ahead; else that was found not to pay, or nothing is on disk */
+  char limiting_link[28];       /* what estimated_token_ns says takes most of the token */
 } hotset_stats;
-#define HOTSET_STATS_INIT {sizeof(hotset_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define HOTSET_STATS_INIT \
+  {sizeof(hotset_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
 
 /* Figures so far. From callbacks too. */
 HOTSET_API hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error);
+
+/* Guesses of a layer's experts before it chose them, by which they are read ahead. */
+typedef struct hotset_guesses {
+  uint64_t guessed;
+  uint64_t right;
+  uint64_t chosen; /* by layers that had a guess */
+} hotset_guesses;
+
+/* One for each layer with experts, to `layers` [capacity] and *count; none where nothing is read ahead. HOTSET_TOO_SMALL writes *count. */
+HOTSET_API hotset_code hotset_session_get_guesses(hotset_session* session, hotset_guesses* layers, size_t capacity, size_t* count,
+                                                  hotset_error* error);
+
+/* What happened in some decoded tokens. */
+typedef struct hotset_stretch {
+  uint64_t tokens;
+  uint64_t ns;
+  uint64_t lookups; /* of experts, */
+  uint64_t hits;    /* found in VRAM */
+  uint64_t host_to_device_bytes;
+  uint64_t disk_to_host_bytes;
+} hotset_stretch;
+
+typedef struct hotset_history {
+  size_t size;
+  uint32_t layers;                 /* with experts */
+  uint32_t experts;                /* a layer */
+  uint32_t experts_used;           /* a token and layer */
+  const uint32_t* uses;            /* by decoded tokens: [layers][experts] */
+  const hotset_stretch* stretches; /* of equally many tokens each, but for the last; at most 256 */
+  size_t stretch_count;
+} hotset_history;
+#define HOTSET_HISTORY_INIT {sizeof(hotset_history), 0, 0, 0, 0, 0, 0}
+
+/* Which experts the decoded tokens used, and how hits and links went over time. Valid until the next call with this session. */
+HOTSET_API hotset_code hotset_session_get_history(hotset_session* session, hotset_history* history, hotset_error* error);
 /* What goes where and why; several lines. */
 HOTSET_API hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error);
 /* Writes which experts each token from here on chooses (text, MOETRACE 1); NULL ends it. */
 HOTSET_API hotset_code hotset_session_trace(hotset_session* session, const char* path, hotset_error* error);
+/* The same, and when each expert crossed which link. */
+HOTSET_API hotset_code hotset_session_trace_links(hotset_session* session, const char* path, hotset_error* error);
+
+/* --- output parser: what a model writes, taken apart by the marks of its own template -------------------------------------------------- */
+
+/* Whether hotset_session_generate hands on special tokens as text too, as a parser wants them. At first it does not. */
+HOTSET_API hotset_code hotset_session_show_special(hotset_session* session, int32_t shown, hotset_error* error);
+
+typedef struct hotset_parser hotset_parser;
+
+typedef int32_t hotset_part;
+enum {
+  HOTSET_REASONING = 0, /* what the model thinks before it answers */
+  HOTSET_CONTENT = 1,   /* the answer */
+  HOTSET_TOOL_CALL = 2  /* a whole one, as JSON: {"id": "...", "name": "...", "arguments": {...}} */
+};
+/* `bytes` of text, without a zero behind. */
+typedef void (*hotset_part_function)(void* user, hotset_part part, const char* text, size_t bytes);
+
+/* `prompt`: what hotset_apply_chat_template gave; its end says whether reasoning has begun. `tools`: those that were offered, as a JSON array;
+ * NULL: nothing is taken for a call. The parser is of the caller, who closes it; it may outlive the engine. One thread at a time. */
+HOTSET_API hotset_code hotset_parser_open(hotset_engine* engine, const char* prompt, const char* tools, hotset_parser** parser,
+                                          hotset_error* error);
+HOTSET_API hotset_code hotset_parser_close(hotset_parser* parser);
+/* More text, cut anywhere; `function` gets the parts that it completes, none while a mark may have begun. */
+HOTSET_API hotset_code hotset_parser_push(hotset_parser* parser, const char* text, size_t text_bytes, hotset_part_function function, void* user,
+                                          hotset_error* error);
+/* The output has ended: what was held back. Nothing may be pushed afterwards. */
+HOTSET_API hotset_code hotset_parser_finish(hotset_parser* parser, hotset_part_function function, void* user, hotset_error* error);
+
+/* --- machine and files: what can be known and prepared without an engine ------------------------------------------------------------ */
+
+/* Reports come as HOTSET_TEXT, lines for people, or as HOTSET_JSON, one document, UTF-8, with sizes in bytes and the unit last in each key;
+ * what its keys are is in docs/embedding.md. `write` gets the report in one or more pieces; 0 ends it with HOTSET_CANCELLED. Any thread. */
+typedef int32_t hotset_format;
+enum { HOTSET_TEXT = 0, HOTSET_JSON = 1 };
+
+/* The Vulkan devices: heaps, budgets, queues, features, and why one cannot be used. An empty report: there is none. */
+HOTSET_API hotset_code hotset_report_devices(hotset_format format, hotset_text_function write, void* user, hotset_error* error);
+
+/* What a model file holds and what of it fits where; `model_path` NULL: the model that ships with the library. */
+HOTSET_API hotset_code hotset_report_model(const char* model_path, hotset_format format, hotset_text_function write, void* user,
+                                           hotset_error* error);
+
+/* A pack: a side file in which each expert is one run of bytes, so that it is read from disk faster (option "pack"). */
+typedef struct hotset_pack_params {
+  size_t size;
+  const char* model_path;
+  const char* pack_path;
+  int32_t check_only; /* writes nothing: compares every expert of the pack with its checksum */
+  hotset_progress_function progress;
+  void* progress_user;
+} hotset_pack_params;
+#define HOTSET_PACK_PARAMS_INIT {sizeof(hotset_pack_params), 0, 0, 0, 0, 0}
+
+typedef struct hotset_pack_report {
+  size_t size;
+  uint32_t layers;  /* with experts */
+  uint32_t experts; /* a layer */
+  uint64_t expert_bytes;
+  uint64_t file_bytes;
+} hotset_pack_report;
+#define HOTSET_PACK_REPORT_INIT {sizeof(hotset_pack_report), 0, 0, 0, 0}
+
+/* `report` may be NULL. Errors: what is wrong with either file; no half file is left. */
+HOTSET_API hotset_code hotset_pack(const hotset_pack_params* params, hotset_pack_report* report, hotset_error* error);
+
+/* A GGUF out of a checkpoint folder (config.json, tokenizer.json, *.safetensors). One that was stopped goes on where it was. */
+typedef struct hotset_convert_params {
+  size_t size;
+  const char* folder;
+  const char* out_path; /* OUT.part and OUT.part.state lie beside it until it is whole */
+  const char* type;     /* of the large matrices: hotset_convert_type_at; NULL: what the folder's own weights need */
+  uint32_t threads;     /* 0: one for each core */
+  hotset_progress_function progress;
+  void* progress_user;
+} hotset_convert_params;
+#define HOTSET_CONVERT_PARAMS_INIT {sizeof(hotset_convert_params), 0, 0, 0, 0, 0, 0}
+
+typedef struct hotset_convert_report {
+  size_t size;
+  char architecture[64];
+  char type[32];
+  uint64_t tensors;
+  uint64_t ignored_weights; /* that no run needs */
+  uint64_t source_bytes;
+  uint64_t file_bytes;
+  uint64_t resumed_bytes;   /* that an earlier call had written */
+} hotset_convert_report;
+#define HOTSET_CONVERT_REPORT_INIT {sizeof(hotset_convert_report), {0}, {0}, 0, 0, 0, 0, 0}
+
+/* `report` may be NULL. Errors: what is wrong with the checkpoint, or no room for the file. */
+HOTSET_API hotset_code hotset_convert(const hotset_convert_params* params, hotset_convert_report* report, hotset_error* error);
+/* "Q4_0"...; NULL from the end on. The text lives as long as the program. */
+HOTSET_API const char* hotset_convert_type_at(size_t index);
+
+/* Measures the links of a device, and of the disk that a large file lies on (NULL: none), and writes them to a file for plans and
+ * simulations, here or on another machine. `device` as the option of that name; NULL: "auto". About a second. */
+HOTSET_API hotset_code hotset_measure_links(const char* device, const char* disk_path, const char* out_path, hotset_error* error);
+
+/* Before any download: does a model fit a machine, what goes where, and how fast will it be. Sizes and rates are text, as options take
+ * them: "24G". NULL: the default. */
+typedef struct hotset_plan_params {
+  size_t size;
+  const char* model_path;   /* a file, or else */
+  const char* shape;        /* the name of a published model: "qwen3-30b-a3b" */
+  const char* quant;        /* of a shape; NULL: the best one is looked for */
+  const char* gpu;          /* the name of a card: "RTX 3060 12GB", or (and) */
+  const char* links_path;   /* measured rates, in place of the card's expected ones; then `vram` or `gpu` says how much memory there is */
+  const char* vram;         /* NULL: 90 % of the card's */
+  const char* ram;          /* that experts may take; must be given */
+  const char* ram_rate;     /* bytes a second, without links_path */
+  const char* disk_rate;    /* "0": no experts on disk */
+  const uint32_t* contexts; /* context lengths, in tokens; NULL: three usual ones */
+  size_t context_count;
+} hotset_plan_params;
+#define HOTSET_PLAN_PARAMS_INIT {sizeof(hotset_plan_params), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+HOTSET_API hotset_code hotset_report_plan(const hotset_plan_params* params, hotset_format format, hotset_text_function write, void* user,
+                                          hotset_error* error);
+/* The shapes, cards and quantisations that plans know by name. */
+HOTSET_API hotset_code hotset_report_known(hotset_format format, hotset_text_function write, void* user, hotset_error* error);
+
+/* A routing trace (hotset_session_trace) replayed through expert caches of several policies and sizes: hit rates, expected speed. */
+typedef struct hotset_simulate_params {
+  size_t size;
+  const char* trace_path;
+  const char* policies;        /* with commas; "belady" knows the future; NULL: all */
+  const char* capacities;      /* shares of all experts that have room, with commas; NULL: "10%,25%,50%,75%" */
+  int32_t layer_scope;         /* a fixed part of the room for each layer; else one memory for all, as in a run */
+  const uint64_t* warm_tokens; /* at the start, that are not counted; NULL: 64, fewer of short traces */
+  const char* links_path;      /* rates of a machine: tokens a second are estimated too. Then also */
+  const char* expert_size;     /* of one expert's weights, and */
+  const char* dense_size;      /* of weights that every token reads besides; NULL: 0 */
+} hotset_simulate_params;
+#define HOTSET_SIMULATE_PARAMS_INIT {sizeof(hotset_simulate_params), 0, 0, 0, 0, 0, 0, 0, 0}
+
+HOTSET_API hotset_code hotset_report_simulation(const hotset_simulate_params* params, hotset_format format, hotset_text_function write,
+                                                void* user, hotset_error* error);
+
+/* A routing trace, or a run, as a picture: use of experts by layer, hit rate and links over time. */
+typedef struct hotset_heatmap_params {
+  size_t size;
+  const char* trace_path;   /* or the figures of a run, as `hotset run --json` writes them */
+  const char* picture_path; /* the PNG to write */
+  const char* policy;       /* of the cache that a trace is replayed through; NULL: the default one */
+  const char* capacity;     /* its share of all experts; NULL: "25%" */
+} hotset_heatmap_params;
+#define HOTSET_HEATMAP_PARAMS_INIT {sizeof(hotset_heatmap_params), 0, 0, 0, 0}
+
+/* Draws it, and reports what was drawn. `write` may be NULL. */
+HOTSET_API hotset_code hotset_draw_heatmap(const hotset_heatmap_params* params, hotset_format format, hotset_text_function write, void* user,
+                                           hotset_error* error);
 
 #ifdef __cplusplus
 }

@@ -68,7 +68,53 @@ class owned {
   Handle* handle = nullptr;
 };
 
+// A callback of progress that may throw.
+struct progress_call {
+  std::function<bool(uint64_t done_bytes, uint64_t total_bytes)> call;
+  std::exception_ptr thrown;
+
+  static int32_t run(void* user, uint64_t done_bytes, uint64_t total_bytes) {
+    auto& from = *static_cast<progress_call*>(user);
+    try {
+      return from.call(done_bytes, total_bytes);
+    } catch (...) {
+      from.thrown = std::current_exception();
+      return 0;
+    }
+  }
+};
+
+// A call that writes a report.
+template <class Call>
+std::string report(Call call) {
+  std::string text;
+  const hotset_text_function append = [](void* user, const char* piece, size_t bytes) -> int32_t {
+    try {
+      static_cast<std::string*>(user)->append(piece, bytes);
+      return 1;
+    } catch (...) {
+      return 0;
+    }
+  };
+  run([&](hotset_error* e) { return call(append, &text, e); });
+  return text;
+}
+
 }  // namespace detail
+
+inline const char* version() { return hotset_version(); }
+
+using progress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;  // false cancels
+
+// Every option there is.
+inline std::vector<hotset_option_info> option_list() {
+  std::vector<hotset_option_info> list;
+  for (size_t i = 0; i < hotset_option_count(); ++i) {
+    list.push_back(HOTSET_OPTION_INFO_INIT);
+    detail::run([&](hotset_error*) { return hotset_option_at(i, &list.back()); });
+  }
+  return list;
+}
 
 class options {
  public:
@@ -95,37 +141,29 @@ struct message {
 
 class engine {
  public:
-  using progress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
+  using progress = api::progress;
   using log = std::function<void(int32_t level, std::string_view line)>;
 
   // An empty `model_path`: the model that ships with the library.
-  explicit engine(const std::string& model_path = {}, const options& with = {}, progress on_progress = {}, log on_log = {})
+  explicit engine(const std::string& model_path = {}, const options& with = {}, progress on_progress = {}, log on_log = {},
+                  int32_t log_level = HOTSET_LOG_INFO)
       : log_(std::make_unique<log>(std::move(on_log))) {
-    struct {
-      progress call;
-      std::exception_ptr thrown;
-    } loading{std::move(on_progress), {}};
     hotset_engine_params params = HOTSET_ENGINE_PARAMS_INIT;
-    params.model_path = model_path.empty() ? nullptr : model_path.c_str();
     params.options = with.handle();
-    if (loading.call) {
-      params.progress_user = &loading;
-      params.progress = [](void* user, uint64_t done, uint64_t total) -> int32_t {
-        auto& from = *static_cast<decltype(loading)*>(user);
-        try {
-          return from.call(done, total);
-        } catch (...) {
-          from.thrown = std::current_exception();
-          return 0;
-        }
-      };
-    }
-    if (*log_) {
-      params.log_user = log_.get();
-      params.log = [](void* user, int32_t level, const char* line) { (*static_cast<log*>(user))(level, line); };
-    }
-    detail::run([&](hotset_error* e) { return hotset_engine_open(&params, &owned_.handle, e); }, &loading.thrown);
+    params.log_level = log_level;
+    open(params, model_path, std::move(on_progress));
   }
+  // The tokenizer and the chat template alone.
+  static engine text_only(const std::string& model_path = {}) {
+    engine text(nothing{});
+    hotset_engine_params params = HOTSET_ENGINE_PARAMS_INIT;
+    params.text_only = 1;
+    text.open(params, model_path, {});
+    return text;
+  }
+
+  // Takes what a C function opened, as hotset_engine_open_vulkan does.
+  explicit engine(hotset_engine* opened) { owned_.handle = opened; }
 
   hotset_engine_info info() const {
     hotset_engine_info info = HOTSET_ENGINE_INFO_INIT;
@@ -201,6 +239,23 @@ class engine {
   hotset_engine* handle() const { return owned_.handle; }
 
  private:
+  struct nothing {};
+  explicit engine(nothing) : log_(std::make_unique<log>()) {}
+
+  void open(hotset_engine_params& params, const std::string& model_path, progress on_progress) {
+    detail::progress_call loading{std::move(on_progress), {}};
+    params.model_path = model_path.empty() ? nullptr : model_path.c_str();
+    if (loading.call) {
+      params.progress_user = &loading;
+      params.progress = &detail::progress_call::run;
+    }
+    if (*log_) {
+      params.log_user = log_.get();
+      params.log = [](void* user, int32_t level, const char* line) { (*static_cast<log*>(user))(level, line); };
+    }
+    detail::run([&](hotset_error* e) { return hotset_engine_open(&params, &owned_.handle, e); }, &loading.thrown);
+  }
+
   std::unique_ptr<log> log_;  // where the library calls it
   detail::owned<hotset_engine, hotset_engine_close> owned_;
 };
@@ -211,6 +266,7 @@ class session {
   using logits_function = std::function<void(std::span<float> logits)>;
   using text_function = std::function<bool(std::string_view text)>;
   using routing_function = std::function<void(uint32_t position, uint32_t layer, std::span<const uint16_t> experts, std::span<const uint8_t> in_vram)>;
+  using position_function = std::function<void(uint32_t position, std::span<const float> logits)>;
 
   explicit session(const engine& of) {
     detail::run([&](hotset_error* e) { return hotset_session_open(of.handle(), nullptr, &owned_.handle, e); });
@@ -223,6 +279,23 @@ class session {
 
   void feed(std::span<const hotset_token> tokens) {
     detail::run([&](hotset_error* e) { return hotset_session_feed(handle(), tokens.data(), tokens.size(), e); });
+  }
+  // The same, and hands over the logits of every position in order.
+  void feed(std::span<const hotset_token> tokens, position_function on_position) {
+    struct {
+      position_function call;
+      std::exception_ptr thrown;
+    } sink{std::move(on_position), {}};
+    const auto take = [](void* user, uint32_t position, const float* logits, size_t count) {
+      auto& to = *static_cast<decltype(sink)*>(user);
+      if (to.thrown) return;
+      try {
+        to.call(position, {logits, count});
+      } catch (...) {
+        to.thrown = std::current_exception();
+      }
+    };
+    detail::run([&](hotset_error* e) { return hotset_session_feed_each(handle(), tokens.data(), tokens.size(), take, &sink, e); }, &sink.thrown);
   }
   // Valid until the next call.
   std::span<const float> logits() const {
@@ -273,6 +346,9 @@ class session {
     return reason;
   }
 
+  void show_special(bool shown) {
+    detail::run([&](hotset_error* e) { return hotset_session_show_special(handle(), shown, e); });
+  }
   void rewind(uint32_t position) {
     detail::run([&](hotset_error* e) { return hotset_session_rewind(handle(), position, e); });
   }
@@ -332,11 +408,33 @@ class session {
     detail::run([&](hotset_error* e) { return hotset_session_get_stats(handle(), &stats, e); });
     return stats;
   }
+  // One for each layer with experts; none where nothing is read ahead.
+  std::vector<hotset_guesses> guesses() const {
+    std::vector<hotset_guesses> layers;
+    size_t count = 0;
+    hotset_error said = HOTSET_ERROR_INIT;
+    hotset_code code = hotset_session_get_guesses(handle(), nullptr, 0, &count, &said);
+    if (code == HOTSET_TOO_SMALL) {
+      layers.resize(count);
+      code = hotset_session_get_guesses(handle(), layers.data(), layers.size(), &count, &said);
+    }
+    if (code != HOTSET_OK) throw error(code, said.message);
+    return layers;
+  }
+  // What it points to is valid until the next call.
+  hotset_history history() const {
+    hotset_history history = HOTSET_HISTORY_INIT;
+    detail::run([&](hotset_error* e) { return hotset_session_get_history(handle(), &history, e); });
+    return history;
+  }
   std::string explain() const {
     return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) { return hotset_session_explain(handle(), b, c, l, e); });
   }
   void trace(const std::string& path) {
     detail::run([&](hotset_error* e) { return hotset_session_trace(handle(), path.empty() ? nullptr : path.c_str(), e); });
+  }
+  void trace_links(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_session_trace_links(handle(), path.empty() ? nullptr : path.c_str(), e); });
   }
   hotset_session* handle() const { return owned_.handle; }
 
@@ -365,5 +463,94 @@ class session {
   std::unique_ptr<routing_function> routing_;
   detail::owned<hotset_session, hotset_session_close> owned_;
 };
+
+// What a model writes, taken apart by the marks of its own template.
+class parser {
+ public:
+  using part_function = std::function<void(hotset_part part, std::string_view text)>;
+
+  // `prompt`: of apply_chat_template. `tools`: as a JSON array; empty: nothing is taken for a call.
+  parser(const engine& of, const std::string& prompt, const std::string& tools = {}) {
+    const char* offered = tools.empty() ? nullptr : tools.c_str();
+    detail::run([&](hotset_error* e) { return hotset_parser_open(of.handle(), prompt.c_str(), offered, &owned_.handle, e); });
+  }
+  void push(std::string_view text, const part_function& on_part) {
+    given to{on_part, {}};
+    detail::run([&](hotset_error* e) { return hotset_parser_push(owned_.handle, text.data(), text.size(), &given::take, &to, e); }, &to.thrown);
+  }
+  void finish(const part_function& on_part) {
+    given to{on_part, {}};
+    detail::run([&](hotset_error* e) { return hotset_parser_finish(owned_.handle, &given::take, &to, e); }, &to.thrown);
+  }
+  hotset_parser* handle() const { return owned_.handle; }
+
+ private:
+  struct given {
+    const part_function& call;
+    std::exception_ptr thrown;
+
+    static void take(void* user, hotset_part part, const char* text, size_t bytes) {
+      auto& to = *static_cast<given*>(user);
+      if (to.thrown) return;
+      try {
+        to.call(part, {text, bytes});
+      } catch (...) {
+        to.thrown = std::current_exception();
+      }
+    }
+  };
+  detail::owned<hotset_parser, hotset_parser_close> owned_;
+};
+
+// --- machine and files
+
+inline std::string devices_report(hotset_format format = HOTSET_TEXT) {
+  return detail::report([&](hotset_text_function write, void* to, hotset_error* e) { return hotset_report_devices(format, write, to, e); });
+}
+// An empty path: the model that ships with the library.
+inline std::string model_report(const std::string& model_path = {}, hotset_format format = HOTSET_TEXT) {
+  const char* path = model_path.empty() ? nullptr : model_path.c_str();
+  return detail::report([&](hotset_text_function write, void* to, hotset_error* e) { return hotset_report_model(path, format, write, to, e); });
+}
+inline std::string plan_report(const hotset_plan_params& params, hotset_format format = HOTSET_TEXT) {
+  return detail::report([&](hotset_text_function write, void* to, hotset_error* e) { return hotset_report_plan(&params, format, write, to, e); });
+}
+inline std::string known_report(hotset_format format = HOTSET_TEXT) {
+  return detail::report([&](hotset_text_function write, void* to, hotset_error* e) { return hotset_report_known(format, write, to, e); });
+}
+inline std::string simulation_report(const hotset_simulate_params& params, hotset_format format = HOTSET_TEXT) {
+  return detail::report([&](hotset_text_function write, void* to, hotset_error* e) { return hotset_report_simulation(&params, format, write, to, e); });
+}
+inline std::string draw_heatmap(const hotset_heatmap_params& params, hotset_format format = HOTSET_TEXT) {
+  return detail::report([&](hotset_text_function write, void* to, hotset_error* e) { return hotset_draw_heatmap(&params, format, write, to, e); });
+}
+
+// The progress of `params` is set here.
+inline hotset_pack_report pack(hotset_pack_params params, progress on_progress = {}) {
+  detail::progress_call going{std::move(on_progress), {}};
+  params.progress = going.call ? &detail::progress_call::run : nullptr;
+  params.progress_user = &going;
+  hotset_pack_report report = HOTSET_PACK_REPORT_INIT;
+  detail::run([&](hotset_error* e) { return hotset_pack(&params, &report, e); }, &going.thrown);
+  return report;
+}
+inline hotset_convert_report convert(hotset_convert_params params, progress on_progress = {}) {
+  detail::progress_call going{std::move(on_progress), {}};
+  params.progress = going.call ? &detail::progress_call::run : nullptr;
+  params.progress_user = &going;
+  hotset_convert_report report = HOTSET_CONVERT_REPORT_INIT;
+  detail::run([&](hotset_error* e) { return hotset_convert(&params, &report, e); }, &going.thrown);
+  return report;
+}
+inline std::vector<std::string> convert_types() {
+  std::vector<std::string> types;
+  while (const char* type = hotset_convert_type_at(types.size())) types.emplace_back(type);
+  return types;
+}
+inline void measure_links(const std::string& device, const std::string& disk_path, const std::string& out_path) {
+  detail::run([&](hotset_error* e) {
+    return hotset_measure_links(device.empty() ? nullptr : device.c_str(), disk_path.empty() ? nullptr : disk_path.c_str(), out_path.c_str(), e);
+  });
+}
 
 }  // namespace hotset::api

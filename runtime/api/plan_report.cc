@@ -1,11 +1,11 @@
-#include "runtime/app/plan_report.h"
+#include "runtime/api/plan_report.h"
 
 #include <cstdarg>
 #include <cstdio>
 
 #include "platform/bytes.h"
-#include "runtime/app/console.h"
-#include "runtime/app/parameter_count.h"
+#include "runtime/api/parameter_count.h"
+#include "runtime/api/report_text.h"
 
 namespace hotset {
 namespace {

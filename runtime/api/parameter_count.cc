@@ -1,4 +1,4 @@
-#include "runtime/app/parameter_count.h"
+#include "runtime/api/parameter_count.h"
 
 #include <cstdio>
 

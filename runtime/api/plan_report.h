@@ -1,4 +1,4 @@
-// What `hotset plan` found, and how it is shown.
+// What a plan found (plan.h), and how it is shown. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/app/json_writer.h"
+#include "runtime/api/report_text.h"
 #include "runtime/engine/placement.h"
 
 namespace hotset {
