@@ -6,6 +6,7 @@
 #include <hotset/hotset.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -33,6 +34,7 @@ struct OpenEngine {
 struct OpenSession {
   std::shared_ptr<OpenEngine> owner;
   std::unique_ptr<Session> session;  // destroyed before the engine that it holds
+  std::atomic<bool> in_call{false};
   std::vector<hotset_stretch> stretches;  // of the history that was asked for last
 };
 
@@ -79,13 +81,29 @@ hotset_code with_engine(hotset_engine* handle, hotset_error* error, Call call) {
   });
 }
 
+// Also while the session is in a call. `call`: Status(OpenSession&).
 template <class Call>
-hotset_code with_session(hotset_session* handle, hotset_error* error, Call call) {
+hotset_code with_session_any_time(hotset_session* handle, hotset_error* error, Call call) {
   return guarded(error, [&]() -> Status {
     const auto open = tables().sessions.find(handle);
     if (!open) return no_handle("session");
     const LogScope scope(open->owner->log, open->owner->log_level);
     return call(*open);
+  });
+}
+
+// One call of a session at a time: another thread's, or one below a callback, is refused.
+template <class Call>
+hotset_code with_session(hotset_session* handle, hotset_error* error, Call call) {
+  return with_session_any_time(handle, error, [&](OpenSession& open) -> Status {
+    if (open.in_call.exchange(true)) {
+      return hotset::error(Code::kInvalidArgument, "this session is in a call: that of another thread, or the one whose callback this is");
+    }
+    struct Leave {
+      std::atomic<bool>& in_call;
+      ~Leave() { in_call = false; }
+    } const leave{open.in_call};
+    return call(open);
   });
 }
 

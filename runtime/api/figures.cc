@@ -66,7 +66,7 @@ hotset_stats stats_of(const SessionStats& from) {
 extern "C" {
 
 hotset_code hotset_session_get_stats(hotset_session* session, hotset_stats* stats, hotset_error* error) {
-  return with_session(session, error, [&](OpenSession& open) { return fill(stats_of(open.session->stats()), stats, "stats"); });
+  return with_session_any_time(session, error, [&](OpenSession& open) { return fill(stats_of(open.session->stats()), stats, "stats"); });
 }
 
 hotset_code hotset_session_get_guesses(hotset_session* session, hotset_guesses* layers, size_t capacity, size_t* count, hotset_error* error) {

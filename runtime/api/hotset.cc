@@ -221,6 +221,15 @@ hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_messa
   });
 }
 
+hotset_code hotset_apply_chat_template_json(hotset_engine* engine, const char* messages, const char* tools, const char* variables, char* buffer, size_t capacity,
+                                            size_t* length, hotset_error* error) {
+  return with_engine(engine, error, [&](OpenEngine& open) -> Status {
+    if (messages == nullptr) return no_argument("messages");
+    HOTSET_ASSIGN(const std::string text, open.engine->apply_chat_template_json(messages, tools ? tools : "", variables ? variables : ""));
+    return write_text(text, buffer, capacity, length);
+  });
+}
+
 // --- session
 
 hotset_code hotset_session_open(hotset_engine* engine, const hotset_session_params* params, hotset_session** session, hotset_error* error) {
@@ -324,7 +333,7 @@ hotset_code hotset_session_position(hotset_session* session, uint32_t* position,
 }
 
 hotset_code hotset_session_stop(hotset_session* session) {
-  return with_session(session, nullptr, [&](OpenSession& open) {
+  return with_session_any_time(session, nullptr, [&](OpenSession& open) {
     open.session->request_stop();
     return ok_status();
   });

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "platform/status.h"
+#include "platform/vulkan/buffer_copies.h"
 #include "platform/vulkan/memory.h"
 #include "platform/vulkan/upload.h"
 #include "runtime/compute/ops.h"
@@ -30,6 +31,8 @@ class Backend {
   virtual std::unique_ptr<Ops> make_ops(uint64_t control) = 0;
   // A way of filling buffers while a model loads, in pieces of at most `most_bytes`.
   virtual std::unique_ptr<Uploader> make_uploader(DeviceMemory& memory, uint64_t most_bytes) = 0;
+  // A way of reading and changing what it works on, in pieces of `piece_bytes`.
+  virtual std::unique_ptr<BufferCopies> make_copies(DeviceMemory& memory, uint64_t piece_bytes) = 0;
   // Until all that was submitted is done, or the device is lost.
   virtual void wait_idle() = 0;
   virtual uint64_t submit_count() const = 0;

@@ -27,4 +27,8 @@ std::unique_ptr<Uploader> BackendCpu::make_uploader(DeviceMemory& memory, uint64
   return std::make_unique<Uploader>(memory, nullptr, most_bytes);
 }
 
+std::unique_ptr<BufferCopies> BackendCpu::make_copies(DeviceMemory& memory, uint64_t piece_bytes) {
+  return std::make_unique<BufferCopies>(memory, nullptr, piece_bytes);
+}
+
 }  // namespace hotset

@@ -18,6 +18,7 @@ class BackendCpu final : public Backend {
   void set_slice(uint64_t) override {}
   std::unique_ptr<Ops> make_ops(uint64_t control) override;
   std::unique_ptr<Uploader> make_uploader(DeviceMemory& memory, uint64_t most_bytes) override;
+  std::unique_ptr<BufferCopies> make_copies(DeviceMemory& memory, uint64_t piece_bytes) override;
   void wait_idle() override {}
   uint64_t submit_count() const override { return submits_; }
   void save_programs() override {}

@@ -23,6 +23,10 @@ std::unique_ptr<Uploader> BackendVulkan::make_uploader(DeviceMemory& memory, uin
   return std::make_unique<Uploader>(memory, &programs_->cache(), most_bytes);
 }
 
+std::unique_ptr<BufferCopies> BackendVulkan::make_copies(DeviceMemory& memory, uint64_t piece_bytes) {
+  return std::make_unique<BufferCopies>(memory, &programs_->cache(), piece_bytes);
+}
+
 void BackendVulkan::save_programs() {
   const Status saved = programs_->cache().save();
   if (!saved.ok()) log_line(LogLevel::kInfo, "pipelines were not kept: %s", saved.message().c_str());

@@ -42,6 +42,9 @@ class TextEngine : public Engine {
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const override {
     return without_exceptions([&] { return text_->apply_chat_template(messages, add_generation_prompt); });
   }
+  Result<std::string> apply_chat_template_json(std::string_view messages, std::string_view tools, std::string_view variables) const override {
+    return without_exceptions([&] { return text_->apply_chat_template(messages, tools, variables); });
+  }
   bool has_chat_template() const override { return text_->has_chat_template(); }
   std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools) const override {
     return text_->create_output_parser(prompt, tools);
@@ -95,7 +98,12 @@ class EngineImpl final : public TextEngine {
     return without_exceptions([&] { return loaded_->give_vram_back(bytes); });
   }
 
+  Status save_hot_set(const std::string& path) override {
+    return without_exceptions([&] { return loaded_->save_hot_set(path); });
+  }
+
   uint32_t vocab_size() const override { return loaded_->spec().vocab; }
+  uint32_t embedding_size() const override { return loaded_->spec().hidden.width; }
   uint32_t context_tokens() const override { return loaded_->plan().workspace.context_tokens; }
   const std::string& device_name() const override { return loaded_->backend().name(); }
   const std::string& model_name() const override { return loaded_->spec().config.name; }

@@ -199,6 +199,18 @@ using LogitsSink = std::function<void(uint32_t position, std::span<const float> 
 // Changes logits [vocab] before a token is picked from them.
 using LogitsFilter = std::function<void(std::span<float> logits)>;
 
+// What a layer of experts chose for a decoded token.
+struct LayerRouting {
+  uint32_t position = 0;
+  uint32_t layer = 0;                 // among those with experts
+  std::span<const uint16_t> experts;  // [top-k], the best first
+  std::span<const uint8_t> in_vram;   // [top-k]: 1 where VRAM held it already; on the CPU, RAM
+};
+using RoutingSink = std::function<void(const LayerRouting&)>;
+
+// What an embedding is made of: the last token's state, or the mean over all that were given.
+enum class Pooling { kLast, kMean };
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -206,6 +218,10 @@ class Session {
   // Appends tokens to the timeline: several as batched prefill, one as a decode step. With a sink, the logits of every
   // position are handed over in order. Errors: a token outside the vocabulary, context full, device lost, stop requested.
   virtual Status feed(std::span<const TokenId> tokens, const LogitsSink& sink = {}) = 0;
+
+  // Appends tokens as feed() does, and gives the state that the output matrix makes logits of, after its norm: float
+  // [Engine::embedding_size()]. Errors: as feed(); no tokens.
+  virtual Result<std::vector<float>> embed(std::span<const TokenId>, Pooling) { return no_state(); }
 
   // Logits after the last fed token, [vocab]; empty before the first. Valid until the next call.
   virtual std::span<const float> logits() const = 0;
@@ -229,6 +245,23 @@ class Session {
   virtual void rewind(uint32_t position) = 0;
   virtual uint32_t position() const = 0;
 
+  // The timeline: [position()], valid until the next call.
+  virtual std::span<const TokenId> tokens() const { return {}; }
+
+  // The timeline as bytes: what was fed, all that the model keeps of it, the last logits, and the sampler with its options. A session that
+  // loads them goes on as this one would: with the same options on the same device bit for bit, on another within rounding. They are bound to the
+  // model and the KV type; a context that is shorter than the timeline is refused. Filters, traces and figures are not part of it.
+  virtual Result<uint64_t> state_bytes() { return no_state(); }
+  // A file is there whole or not at all; a buffer has state_bytes(). Errors: what stands in the way of writing; the device's.
+  virtual Status save_state(const std::string&) { return no_state(); }
+  virtual Status save_state(std::span<std::byte>) { return no_state(); }
+  // In place of this timeline and its sampler. Errors: kCorrupt; kInvalidArgument, of another model, KV type or layout, or too long for the
+  // context; kUnsupported, of a newer build. With these the session stays as it was; where the device or the disk fails midway it is empty.
+  virtual Status load_state(const std::string&) { return no_state(); }
+  virtual Status load_state(std::span<const std::byte>) { return no_state(); }
+  // Another session that goes on from here by itself; without the filter and the trace. Error: as Engine::create_session.
+  virtual Result<std::unique_ptr<Session>> fork() { return no_state(); }
+
   // Makes a running feed or generate end soon. Safe in a signal handler.
   virtual void request_stop() = 0;
   // Forgets an earlier request_stop().
@@ -240,12 +273,17 @@ class Session {
   // kRoutingAndLinks when each expert crossed which link; an empty path ends it. A disk that fills up ends the file, not the run, and
   // what is lost is counted in the stats. Error: the file cannot be written.
   virtual Status trace_to(const std::string& path, TraceContent content) = 0;
+  // Is told of every token that is fed by itself from here on, layer by layer, when it is done; an empty one ends it.
+  virtual void set_routing_sink(RoutingSink) {}
   // Which experts the decoded tokens used, and how hits and links went over time.
   virtual const RunHistory& history() const = 0;
 
   // What goes where and why, how misses are served, the tokens a second that are expected of it and the link that limits them;
   // several lines.
   virtual std::string explain() const = 0;
+
+ private:
+  static Status no_state() { return error(Code::kUnsupported, "this session has no state"); }
 };
 
 class Engine {
@@ -268,7 +306,12 @@ class Engine {
   // Error: kUnsupported on the CPU.
   virtual Result<uint64_t> give_vram_back(uint64_t bytes) = 0;
 
+  // Writes which experts have been worth most so far, for EngineOptions::hot_set_path of a later engine. Errors: nothing was decoded yet,
+  // or the model has no experts; the file cannot be written.
+  virtual Status save_hot_set(const std::string&) { return error(Code::kUnsupported, "this engine has no hot set"); }
+
   virtual uint32_t vocab_size() const = 0;
+  virtual uint32_t embedding_size() const { return 0; }
   virtual uint32_t context_tokens() const = 0;
   virtual const std::string& device_name() const = 0;
   virtual const std::string& model_name() const = 0;
@@ -284,6 +327,12 @@ class Engine {
   // The messages through the model's own chat template, ready to tokenise with parse_special. Error: no template, or
   // one that this build cannot render.
   virtual Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const = 0;
+  // The same for whatever the template knows, as JSON: `messages` is an array of objects ("role", "content", "tool_calls"...), `tools` an
+  // array and `variables` an object ("enable_thinking": false), both empty where there are none. add_generation_prompt is true unless
+  // a variable says otherwise. Errors: as above; text that is not such JSON.
+  virtual Result<std::string> apply_chat_template_json(std::string_view, std::string_view, std::string_view) const {
+    return error(Code::kUnsupported, "this engine renders no JSON");
+  }
   virtual bool has_chat_template() const = 0;
   // Takes apart what the model writes after `prompt`, which apply_chat_template gave, by the marks of the model's template.
   // `tools`: the tools that were offered, as a JSON array; without any, nothing is taken for a call.

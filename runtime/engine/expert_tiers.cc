@@ -181,18 +181,30 @@ Status ExpertTiers::warm_ram() {
 void ExpertTiers::save_hot_set() const {
   const std::string& path = parts_.options.hot_set_path;
   if (path.empty()) return;
+  const std::vector<ExpertId> ranked = ranked_experts();
+  if (ranked.empty()) return;  // nothing was learned: an earlier file is better
+  const Status written = write_whole_file(path, write_hot_set(ranked, parts_.table));
+  if (!written.ok()) log_line(LogLevel::kWarn, "the hot set was not kept: %s", written.message().c_str());
+}
+
+Status ExpertTiers::save_hot_set(const std::string& path) const {
+  const std::vector<ExpertId> ranked = ranked_experts();
+  if (ranked.empty()) return error(Code::kInvalidArgument, "no experts were used yet: there is no hot set before tokens are generated");
+  return write_whole_file(path, write_hot_set(ranked, parts_.table));
+}
+
+// Those that have been of use, the worthiest first.
+std::vector<ExpertId> ExpertTiers::ranked_experts() const {
   std::vector<ExpertId> ranked;
   for (uint32_t layer = 0; layer < parts_.table.layers(); ++layer) {
     for (uint32_t expert = 0; expert < parts_.table.experts(layer); ++expert) {
       if (residency_->worth(layer, expert) > 0) ranked.push_back({static_cast<uint16_t>(layer), static_cast<uint16_t>(expert)});
     }
   }
-  if (ranked.empty()) return;  // nothing was learned: an earlier file is better
   std::stable_sort(ranked.begin(), ranked.end(), [&](ExpertId a, ExpertId b) {
     return residency_->worth(a.layer, a.expert) > residency_->worth(b.layer, b.expert);
   });
-  const Status written = write_whole_file(path, write_hot_set(ranked, parts_.table));
-  if (!written.ok()) log_line(LogLevel::kWarn, "the hot set was not kept: %s", written.message().c_str());
+  return ranked;
 }
 
 // Fills VRAM; RAM fills itself.

@@ -52,6 +52,8 @@ class ExpertTiers {
 
   // Writes EngineOptions::hot_set_path, where that is set; a failure is one log line.
   void save_hot_set() const;
+  // The same to a file of the caller's. Error: nothing was learned yet, or it cannot be written.
+  Status save_hot_set(const std::string& path) const;
 
   // Frees or takes VRAM slabs until what is in use fits `budget_bytes` as well as it can; no token may be under way. Contents
   // move nowhere: experts that lose their slot are served as misses. Error: kOverBudget, naming the least that works.
@@ -90,6 +92,7 @@ class ExpertTiers {
   const Prefetch* prefetch() const { return prefetch_.get(); }
 
  private:
+  std::vector<ExpertId> ranked_experts() const;
   explicit ExpertTiers(const Parts& parts) : parts_(parts) {}
   std::string_view policy_name() const;
   Status make_source();

@@ -73,6 +73,7 @@ Result<uint32_t> pick_context(uint32_t wanted_tokens, const ModelConfig& config)
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& options, const GgufFile& file) {
   std::unique_ptr<LoadedModel> loaded(new LoadedModel());
+  loaded->file_ = &file;
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
   const std::optional<LinkProbe> probe = loaded->memory_->of_host() ? loaded->probe_cpu() : loaded->probe_device(options);
@@ -143,6 +144,7 @@ std::optional<LinkProbe> LoadedModel::probe_device(const EngineOptions& options)
 }
 
 Status LoadedModel::allocate() {
+  copies_ = backend_->make_copies(*memory_, kStatePieceBytes);
   HOTSET_ASSIGN(workspace_, Workspace::create(*memory_, spec_, plan_.workspace));
   HOTSET_ASSIGN(device_table_, memory_->allocate(std::max<uint64_t>(experts_->entries(), 1) * sizeof(uint64_t), MemoryKind::kShared, "expert table"));
   if (memory_->of_host()) return ok_status();
@@ -229,6 +231,18 @@ void LoadedModel::judge_trial(const SessionStats& stats) const {
   for (const std::string& path : measured_paths_) {
     os::remove_file(path);  // or gone already
   }
+}
+
+Status LoadedModel::save_hot_set(const std::string& path) {
+  const std::lock_guard guard(lock_);
+  return tiers_->save_hot_set(path);
+}
+
+Result<StateOwner> LoadedModel::state_owner() {
+  const std::lock_guard guard(lock_);
+  if (state_owner_) return *state_owner_;
+  HOTSET_ASSIGN(state_owner_, identify_state_owner(*file_, *experts_, spec_, plan_.workspace));
+  return *state_owner_;
 }
 
 Status LoadedModel::set_vram_budget(uint64_t budget_bytes) {

@@ -14,6 +14,7 @@
 #include "runtime/engine/link_probe.h"
 #include "runtime/engine/memory_plan.h"
 #include "runtime/engine/serving_file.h"
+#include "runtime/engine/state_format.h"
 #include "runtime/model/model.h"
 
 namespace hotset {
@@ -42,11 +43,16 @@ class LoadedModel {
   Status set_ram_budget(uint64_t budget_bytes);
   // Lowers the budget below what is in use; what came free.
   Result<uint64_t> give_vram_back(uint64_t bytes);
+  Status save_hot_set(const std::string& path);
   // Gives VRAM back when the driver has less for this process than it uses, and takes it again up to the budget when it has more.
   // Under the lock.
   void follow_driver_budget();
   // A session ends: forgets what was measured of this machine where the session shows that it was busy at the time.
   void judge_trial(const SessionStats& stats) const;
+  // What saved states of this model are bound to, found out at the first call. Takes the lock. Error: the model's file cannot be read.
+  Result<StateOwner> state_owner();
+  // For states of workspaces. Under the lock.
+  BufferCopies& copies() { return *copies_; }
   ExpertTiers& tiers() { return *tiers_; }
   const ExpertTiers& tiers() const { return *tiers_; }
 
@@ -69,11 +75,13 @@ class LoadedModel {
   Result<ServingOwner> serving_owner(const EngineOptions& options, const GgufFile& file) const;
 
   // In the order in which they depend on each other; destroyed in reverse.
+  const GgufFile* file_ = nullptr;  // of the caller, which outlives this
   ModelSpec spec_;
   std::unique_ptr<ExpertTable> experts_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<DeviceMemory> memory_;
   MemoryPlan plan_;
+  std::unique_ptr<BufferCopies> copies_;
   std::unique_ptr<Workspace> workspace_;  // of the first session
   bool workspace_leased_ = false;
   std::vector<std::unique_ptr<Workspace>> more_workspaces_;  // of those beside it
@@ -83,6 +91,7 @@ class LoadedModel {
   std::unique_ptr<DenseWeights> weights_;
   std::unique_ptr<ExpertTiers> tiers_;
   std::recursive_mutex lock_;
+  std::optional<StateOwner> state_owner_;    // guarded by lock_
   std::vector<std::string> measured_paths_;  // what the choice among ways to serve misses stands in; empty: no choice
   size_t cut_short_ways_ = 0;                // of a trial that ended too soon; 0: it did not
   uint64_t vram_budget_bytes_ = 0;  // as asked for; guarded by lock_

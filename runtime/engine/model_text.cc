@@ -33,9 +33,18 @@ void ModelText::parse_template(const GgufFile& file) {
   else template_status_ = parsed.status();
 }
 
-Result<std::string> ModelText::apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const {
+Status ModelText::check_template() const {
   if (!has_template_) return error(Code::kUnsupported, "the model has no chat template: give a plain prompt with -p");
-  if (!template_) return template_status_.with_context("the model's chat template cannot be used");
+  return template_ ? ok_status() : template_status_.with_context("the model's chat template cannot be used");
+}
+
+Result<std::string> ModelText::apply_chat_template(std::string_view messages, std::string_view tools, std::string_view variables) const {
+  HOTSET_RETURN_IF_ERROR(check_template());
+  return template_->render_json(messages, tools, variables);
+}
+
+Result<std::string> ModelText::apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const {
+  HOTSET_RETURN_IF_ERROR(check_template());
   std::vector<ChatTurn> turns;
   for (const ChatMessage& message : messages) turns.push_back({message.role, message.content});
   return template_->render(turns, add_generation_prompt);

@@ -23,11 +23,13 @@ class ModelText {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   bool has_chat_template() const { return has_template_; }
   Result<std::string> apply_chat_template(std::span<const ChatMessage> messages, bool add_generation_prompt) const;
+  Result<std::string> apply_chat_template(std::string_view messages, std::string_view tools, std::string_view variables) const;
   std::unique_ptr<OutputParser> create_output_parser(std::string_view prompt, std::string_view tools) const;
 
  private:
   ModelText() = default;
   void parse_template(const GgufFile& file);
+  Status check_template() const;
 
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ChatTemplate> template_;

@@ -48,13 +48,18 @@ SessionImpl::SessionImpl(LoadedModel& loaded, const ModelText& text, uint64_t lo
 }
 
 Result<std::unique_ptr<Session>> SessionImpl::create(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) {
+  HOTSET_ASSIGN(auto session, make(loaded, text, load_ns));
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+Result<std::unique_ptr<SessionImpl>> SessionImpl::make(LoadedModel& loaded, const ModelText& text, uint64_t load_ns) {
   std::unique_ptr<SessionImpl> session(new SessionImpl(loaded, text, load_ns));
   const Turn turn(*session);
   HOTSET_ASSIGN(session->workspace_, loaded.lease_workspace());
   const Model model = loaded.model();
   HOTSET_ASSIGN(session->decode_, DecodePass::create(model, *session->workspace_));
   HOTSET_ASSIGN(session->prefill_, PrefillPass::create(model, *session->workspace_, session->stop_));
-  return std::unique_ptr<Session>(std::move(session));
+  return session;
 }
 
 SessionImpl::~SessionImpl() {
@@ -74,14 +79,14 @@ SessionImpl::~SessionImpl() {
 }
 
 Status SessionImpl::check(std::span<const TokenId> tokens) const {
-  const uint32_t vocab = loaded_.spec().vocab;
-  for (const TokenId token : tokens) {
-    if (token < 0 || static_cast<uint32_t>(token) >= vocab) return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
-  }
   const uint32_t context = loaded_.plan().workspace.context_tokens;
   if (tokens.size() > context - position_) {
     return error(Code::kInvalidArgument, "%zu tokens at position %u do not fit the context of %u: shorten the prompt or raise --ctx", tokens.size(), position_,
                  context);
+  }
+  const uint32_t vocab = loaded_.spec().vocab;
+  for (const TokenId token : tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= vocab) return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
   }
   return ok_status();
 }
@@ -90,14 +95,13 @@ Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink
   return without_exceptions([&] { return feed_checked(tokens, sink); });
 }
 
-Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink) {
+Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSink& sink, const ChunkFunction& read_hidden) {
   if (tokens.empty()) return ok_status();
   HOTSET_RETURN_IF_ERROR(check(tokens));
   HOTSET_RETURN_IF_ERROR(restore_state());
-  const Status fed = tokens.size() == 1 ? feed_one(tokens[0], sink) : feed_batch(tokens, sink);
-  if (!loaded_.spec().recurrent) return fed;
+  const Status fed = tokens.size() == 1 && !read_hidden ? feed_one(tokens[0], sink) : feed_batch(tokens, sink, read_hidden);
   if (fed.ok()) fed_.insert(fed_.end(), tokens.begin(), tokens.end());
-  else state_is_stale_ = true;
+  else state_is_stale_ = loaded_.spec().recurrent;
   return fed;
 }
 
@@ -127,6 +131,7 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   ++stats_.decode_tokens;
   note_history(token_ns);
   trace_decode();
+  if (routing_sink_) tell_routing();
   has_logits_ = true;
   hash_logits(first_logits());
   sampler_->accept(token);
@@ -135,7 +140,16 @@ Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
   return ok_status();
 }
 
-Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink) {
+// After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
+Status SessionImpl::feed_chunk(std::span<const TokenId> chunk, uint32_t position, bool last, const PrefillPass::LogitsFunction& each,
+                               const ChunkFunction& read_hidden) {
+  const Turn turn(*this);
+  HOTSET_RETURN_IF_ERROR(read_hidden ? prefill_->run_hidden(chunk, position, last) : prefill_->run(chunk, position, last, each));
+  trace_prompt(position, chunk.size());
+  return read_hidden ? read_hidden(chunk.size()) : ok_status();
+}
+
+Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink& sink, const ChunkFunction& read_hidden) {
   PrefillPass::LogitsFunction each;
   if (sink) {
     each = [&](uint32_t position, std::span<const float> logits) {
@@ -148,11 +162,7 @@ Status SessionImpl::feed_batch(std::span<const TokenId> tokens, const LogitsSink
   size_t done = 0;
   while (done < tokens.size()) {
     const auto chunk = tokens.subspan(done, std::min<size_t>(prefill_->chunk_tokens(), tokens.size() - done));
-    const bool last = done + chunk.size() == tokens.size();
-    // After an error the timeline stays where it was: what earlier chunks wrote behind it is never read.
-    const Turn turn(*this);
-    HOTSET_RETURN_IF_ERROR(prefill_->run(chunk, position_ + static_cast<uint32_t>(done), last, each));
-    trace_prompt(position_ + static_cast<uint32_t>(done), chunk.size());
+    HOTSET_RETURN_IF_ERROR(feed_chunk(chunk, position_ + static_cast<uint32_t>(done), done + chunk.size() == tokens.size(), each, read_hidden));
     done += chunk.size();
   }
   position_ += static_cast<uint32_t>(done);
@@ -191,6 +201,7 @@ Status SessionImpl::set_sampler(const SamplerOptions& options) {
   HOTSET_RETURN_IF_ERROR(check_sampler_options(options));
   return without_exceptions([&] {
     sampler_ = std::make_unique<Sampler>(options, loaded_.spec().vocab);
+    sampler_->restart(fed_);
     return ok_status();
   });
 }
@@ -282,6 +293,17 @@ void SessionImpl::trace_decode() {
   trace_links();
 }
 
+void SessionImpl::set_routing_sink(RoutingSink sink) {
+  routing_sink_ = std::move(sink);
+  decode_->watch_residents(static_cast<bool>(routing_sink_));
+}
+
+void SessionImpl::tell_routing() const {
+  for (uint32_t layer = 0; layer < loaded_.spec().moes.size(); ++layer) {
+    routing_sink_({position_, layer, decode_->chosen(layer), decode_->residents(layer)});
+  }
+}
+
 void SessionImpl::trace_links() {
   if (events_) events_->drain([this](const LinkEvent& event) { trace_->link(event); });
 }
@@ -315,9 +337,9 @@ void SessionImpl::rewind(uint32_t position) {
   if (trace_) trace_->next_sequence();
   position_ = position;
   has_logits_ = false;
-  if (!loaded_.spec().recurrent) return;
   fed_.resize(position);
-  state_is_stale_ = position != 0;  // at position 0 the state begins anew by itself
+  sampler_->restart(fed_);
+  state_is_stale_ = loaded_.spec().recurrent && position != 0;  // at position 0 the state begins anew by itself
 }
 
 // Also within a turn, for a sink that asks.

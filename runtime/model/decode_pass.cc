@@ -153,6 +153,7 @@ void DecodePass::end_pins() {
 Status DecodePass::serve(uint32_t layer) {
   const uint64_t start_ns = now_ns();
   const std::span<const uint16_t> ids = chosen(layer);
+  note_residents(layer, ids);
   HOTSET_RETURN_IF_ERROR(model_.residency.acquire(layer, ids, Access::kDecode).status());
   pinned_layer_ = layer;
   served_[layer] = true;
@@ -199,9 +200,17 @@ std::span<const uint32_t> DecodePass::guess_of(uint32_t layer) {
 
 void DecodePass::note_hits() {
   for (uint32_t layer = 0; layer < served_.size(); ++layer) {
-    if (!served_[layer]) model_.residency.touch(layer, chosen(layer));
+    if (served_[layer]) continue;
+    const std::span<const uint16_t> ids = chosen(layer);
+    note_residents(layer, ids);
+    model_.residency.touch(layer, ids);
   }
   model_.residency.end_token();
+}
+
+void DecodePass::note_residents(uint32_t layer, std::span<const uint16_t> ids) {
+  if (resident_.empty()) return;
+  for (size_t i = 0; i < ids.size(); ++i) resident_[layer * chosen_.size() + i] = model_.residency.resident(layer, ids[i]);
 }
 
 std::span<const uint16_t> DecodePass::chosen(uint32_t layer) {

@@ -37,6 +37,11 @@ class DecodePass {
   // The experts that layer `layer` of the last token chose, in the order of falling score.
   std::span<const uint16_t> chosen(uint32_t layer);
 
+  // From the next token on: notes which of the chosen experts were resident (Residency::resident) when they were chosen.
+  void watch_residents(bool watched) { resident_.assign(watched ? served_.size() * chosen_.size() : 0, 0); }
+  // Of layer `layer` of the last token: 1 for each of chosen(layer) that was.
+  std::span<const uint8_t> residents(uint32_t layer) const { return std::span(resident_).subspan(layer * chosen_.size(), chosen_.size()); }
+
   uint64_t stall_ns() const { return stall_ns_; }  // waited for experts
   uint64_t stops() const { return stops_; }        // times the device waited for the host
 
@@ -63,6 +68,7 @@ class DecodePass {
   void note_choices(uint32_t first_layer, uint32_t last_layer);
   std::span<const uint32_t> guess_of(uint32_t layer);
   bool guessing() const { return model_.prefetch != nullptr && model_.prefetch->active(); }
+  void note_residents(uint32_t layer, std::span<const uint16_t> ids);
   void end_pins();
   void note_hits();
 
@@ -82,6 +88,7 @@ class DecodePass {
   static constexpr uint32_t kNoLayer = UINT32_MAX;
   uint32_t pinned_layer_ = kNoLayer;         // whose experts are acquired and not retired
   std::vector<bool> served_;                 // [layers]: acquired in this token, so not to be touched again
+  std::vector<uint8_t> resident_;            // [layers][used] while they are watched, else empty
   uint32_t window_;                          // segments per submit
   uint64_t stall_ns_ = 0;
   uint64_t stops_ = 0;

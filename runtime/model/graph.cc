@@ -340,6 +340,8 @@ void Graph::begin_head(const Value& x) {
 
 Value Graph::output(const Value& x) {
   const char* part = has("output.weight") ? "output.weight" : "token_embd.weight";
+  spec_.hidden = x;
+  spec_.output_step = spec_.head.size();
   const Value logits = multiply(x, matrix(part, spec_.vocab, x.width));
   if (has("output.weight")) finish_linear("output", logits);
   spec_.logits = logits;

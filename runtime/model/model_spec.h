@@ -49,6 +49,8 @@ struct ModelSpec {
   std::vector<Step> steps;   // of all tokens, from their embedding on
   std::vector<Step> head;    // of the tokens whose logits are wanted: from head_input to logits
   Value head_input;          // rows of it are what `head` reads
+  Value hidden;              // what the output matrix makes logits of: the last normed state
+  size_t output_step = 0;    // of `head`: the product that does it
   Value logits;              // [vocab]
   std::vector<const TensorInfo*> tensors;  // all but the experts' pieces, each once, in the order of use
   bool recurrent = false;    // has fixed states, so that a timeline cannot be cut short without feeding it anew

@@ -72,7 +72,7 @@ Status PrefillPass::submit(RingEntry& entry) {
 }
 
 Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
-  Status fed = feed(tokens, position, last, each);
+  Status fed = feed(tokens, position, last, each, false);
   if (!fed.ok()) give_up();
   fit_chunk(static_cast<uint32_t>(tokens.size()));
   return fed;
@@ -88,7 +88,14 @@ void PrefillPass::fit_chunk(uint32_t n) {
   chunk_tokens_ = std::min(chunk_tokens_, most);
 }
 
-Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
+Status PrefillPass::run_hidden(std::span<const int32_t> tokens, uint32_t position, bool last) {
+  Status fed = feed(tokens, position, last, {}, true);
+  if (!fed.ok()) give_up();
+  fit_chunk(static_cast<uint32_t>(tokens.size()));
+  return fed;
+}
+
+Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each, bool hidden) {
   const uint32_t n = static_cast<uint32_t>(tokens.size());
   HOTSET_CHECK(n > 0 && n <= ws_.shape().batch_tokens);
   auto& control = ws_.host<shaders::Control>(ws_.control)[0];
@@ -101,7 +108,9 @@ Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, boo
   HOTSET_ASSIGN(RingEntry* entry, next_entry());
   if (layer_count != 0) steps_.combine(layer_count - 1, n);
   steps_.stretch(layer_count, n, Phase::kBatch);
-  if (last && !each) steps_.head(n - 1, 1, Phase::kBatch);
+  if (hidden) steps_.hidden(n, Phase::kBatch);
+  if (hidden && last) steps_.output(n - 1, Phase::kBatch);
+  if (!hidden && last && !each) steps_.head(n - 1, 1, Phase::kBatch);
   HOTSET_RETURN_IF_ERROR(submit(*entry));
   HOTSET_RETURN_IF_ERROR(drain_waves(0));
   HOTSET_RETURN_IF_ERROR(ops_->wait(entry->value));

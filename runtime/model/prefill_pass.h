@@ -34,6 +34,8 @@ class PrefillPass {
   // with `last`, leaves the last position's in row 0 of the workspace's logits. After an error the expert cache is
   // consistent and the chunk was not fed.
   Status run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each);
+  // The same, but without `each`, and leaves ModelSpec::hidden of all of them in the workspace.
+  Status run_hidden(std::span<const int32_t> tokens, uint32_t position, bool last);
 
   // The choices of a layer for the tokens of the chunk: ids [tokens][used], by falling score.
   using RouteFunction = std::function<void(uint32_t layer, std::span<const uint32_t> ids)>;
@@ -59,7 +61,7 @@ class PrefillPass {
   Result<RingEntry*> next_entry();
   // Ends and submits what was recorded since next_entry().
   Status submit(RingEntry& entry);
-  Status feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each);
+  Status feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each, bool hidden);
   Status layer(uint32_t layer, uint32_t n);
   Status expert_waves(uint32_t layer, uint32_t n);
   Status wave(uint32_t layer, std::span<const uint16_t> ids, uint32_t& tile_cursor);

@@ -121,15 +121,26 @@ void StepRecorder::stretch(uint32_t index, uint32_t n, Phase phase) {
   for (size_t i = index == 0 ? 0 : ends_[index - 1] + 1; i < ends_[index]; ++i) record(model_.spec.steps[i], n, phase);
 }
 
+void StepRecorder::head_steps(size_t first, size_t end, const Value& from, uint32_t first_row, uint32_t rows, Phase phase) {
+  first_value_ = from.id;
+  first_row_ = first_row;
+  for (size_t i = first; i < end; ++i) record(model_.spec.head[i], rows, phase);
+  first_value_ = Value::kNone;
+}
+
 void StepRecorder::head(uint32_t first_row, uint32_t n, Phase phase) {
-  head_row_ = first_row;
-  for (const Step& step : model_.spec.head) record(step, n, phase);
-  head_row_ = 0;
+  head_steps(0, model_.spec.head.size(), model_.spec.head_input, first_row, n, phase);
+}
+
+void StepRecorder::hidden(uint32_t rows, Phase phase) { head_steps(0, model_.spec.output_step, model_.spec.head_input, 0, rows, phase); }
+
+void StepRecorder::output(uint32_t row, Phase phase) {
+  head_steps(model_.spec.output_step, model_.spec.head.size(), model_.spec.hidden, row, 1, phase);
 }
 
 Rows StepRecorder::rows(const Value& value, uint32_t fold) const {
   const uint32_t width = model_.spec.values[value.id].width;
-  const uint64_t row = value.id == model_.spec.head_input.id ? head_row_ : 0;
+  const uint64_t row = value.id == first_value_ ? first_row_ : 0;
   return {ws_.value(value.id).address + (row * width + value.first) * sizeof(float), width / fold};
 }
 

@@ -23,6 +23,9 @@ class StepRecorder {
   void stretch(uint32_t index, uint32_t n, Phase phase);
   // logits[0..rows) = the head of the rows first_row.. of its input.
   void head(uint32_t first_row, uint32_t rows, Phase phase);
+  // The head in two: ModelSpec::hidden of all rows of its input, then logits[0] of one row of that.
+  void hidden(uint32_t rows, Phase phase);
+  void output(uint32_t row, Phase phase);
 
   // --- experts
   // scores = router of the layer. With `guess`, where there is a next layer, guess_scores = the next layer's router on the same input.
@@ -51,6 +54,8 @@ class StepRecorder {
  private:
   struct Record;
   void record(const Step& step, uint32_t n, Phase phase);
+  // The steps first..end-1 of the head, whose first value is read from a row on.
+  void head_steps(size_t first, size_t end, const Value& from, uint32_t first_row, uint32_t rows, Phase phase);
   bool can_guess(uint32_t moe) const;
   RouteInputs route_inputs(const MoeSpec& moe) const;
   Tensor tensor(const Value& value) const;
@@ -64,7 +69,8 @@ class StepRecorder {
   Ops& ops_;
   std::vector<size_t> ends_;                // [stretches]: index of the MoeStep, or of the end
   std::vector<ExpertShape> expert_shapes_;  // [moes], with record offsets
-  uint32_t head_row_ = 0;                   // of head_input, while the head is recorded
+  uint32_t first_value_ = Value::kNone;     // while the head is recorded: what it begins with,
+  uint32_t first_row_ = 0;                  // and from which row on
 };
 
 }  // namespace hotset

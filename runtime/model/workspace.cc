@@ -129,6 +129,12 @@ WorkspaceBytes Workspace::lay_out(const DeviceLimits* limits, const ModelSpec& s
   return bytes;
 }
 
+uint64_t used_state_bytes(const StateSpec& state, KvElement kv, uint32_t positions) {
+  if (positions == 0) return 0;
+  if (state.kind == StateKind::kFixed) return uint64_t{state.width} * sizeof(float);
+  return (uint64_t{positions} + state.every - 1) / state.every * state.width * kv_element_bytes(kv);
+}
+
 uint64_t WorkspaceBytes::all_states() const { return std::accumulate(states.begin(), states.end(), uint64_t{0}); }
 
 WorkspaceBytes Workspace::plan(const DeviceLimits* limits, const ModelSpec& spec, const WorkspaceShape& shape) {

@@ -32,6 +32,9 @@ struct WorkspaceBytes {
   uint64_t all_states() const;
 };
 
+// Bytes at the beginning of a state that hold all that later positions read of the first `positions`.
+uint64_t used_state_bytes(const StateSpec& state, KvElement kv, uint32_t positions);
+
 class Workspace {
  public:
   // Without limits, what only the device knows (a few KiB of attention scratch) is left out.
@@ -42,6 +45,8 @@ class Workspace {
   // Where a state begins.
   uint64_t state(StateId id) const { return states_[id].address(); }
   uint64_t state_bytes() const;
+  const Buffer& state_buffer(StateId id) const { return states_[id]; }
+  const Buffer& scratch_buffer() const { return scratch_; }  // that values lie in
   // Float [batch][width] of a value; of the logits [logit_rows][vocab]. What shares its memory is never alive at the same time.
   const Tensor& value(uint32_t id) const { return values_[id]; }
   const Tensor& rope(uint32_t table) const { return ropes_[table]; }                           // float [batch][dim/2][2]

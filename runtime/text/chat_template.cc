@@ -2,6 +2,7 @@
 
 #include "platform/local_time.h"
 #include "runtime/text/jinja_parser.h"
+#include "runtime/text/json_values.h"
 
 namespace hotset {
 
@@ -36,6 +37,24 @@ Result<std::string> ChatTemplate::render(std::span<const ChatTurn> turns, bool a
       {"add_generation_prompt", jinja::Value::boolean(add_generation_prompt)},
   };
   return render(variables, arena, local_time_now());
+}
+
+Result<std::string> ChatTemplate::render_json(std::string_view messages, std::string_view tools, std::string_view variables) const {
+  jinja::ValueArena arena;
+  HOTSET_ASSIGN(const jinja::Value turns, json_value(messages, "the messages", arena));
+  if (!turns.is(jinja::Kind::kList)) return error(Code::kInvalidArgument, "the messages are no JSON array");
+  HOTSET_ASSIGN(const jinja::Value more, json_value(variables.empty() ? "{}" : variables, "the variables", arena));
+  if (!more.is(jinja::Kind::kDict)) return error(Code::kInvalidArgument, "the variables are no JSON object");
+  jinja::Variables all;
+  for (const auto& [name, value] : more.as_dict().entries) all.emplace_back(name.as_text(), value);
+  if (more.as_dict().find("add_generation_prompt") == nullptr) all.emplace_back("add_generation_prompt", jinja::Value::boolean(true));
+  if (!tools.empty()) {
+    HOTSET_ASSIGN(const jinja::Value offered, json_value(tools, "the tools", arena));
+    if (!offered.is(jinja::Kind::kList)) return error(Code::kInvalidArgument, "the tools are no JSON array");
+    all.emplace_back("tools", offered);
+  }
+  all.emplace_back("messages", turns);
+  return render(all, arena, local_time_now());
 }
 
 Result<std::string> ChatTemplate::render(const jinja::Variables& variables, jinja::ValueArena& arena,

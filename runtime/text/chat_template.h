@@ -30,6 +30,10 @@ class ChatTemplate {
   // something that is not supported, or a bound exceeded; each with the template's line.
   Result<std::string> render(std::span<const ChatTurn> turns, bool add_generation_prompt) const;
 
+  // The same for JSON: `messages` an array of objects; `tools` an array, `variables` an object, or nothing. add_generation_prompt is true
+  // unless a variable says otherwise. Error also: no such JSON.
+  Result<std::string> render_json(std::string_view messages, std::string_view tools, std::string_view variables) const;
+
   // The same for any variables; bos_token and eos_token are added. Values of the input must outlive the call. `now` is what
   // the template's clock shows.
   Result<std::string> render(const jinja::Variables& variables, jinja::ValueArena& arena, const std::tm& now) const;

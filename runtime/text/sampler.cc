@@ -29,6 +29,11 @@ uint64_t system_seed() {
   return seed == 0 ? 1 : seed;
 }
 
+SamplerState first_state(const SamplerOptions& options) {
+  const uint64_t seed = options.seed != 0 ? options.seed : system_seed();
+  return {options, seed, seed};
+}
+
 }  // namespace
 
 Status check_sampler_options(const SamplerOptions& o) {
@@ -44,12 +49,14 @@ Status check_sampler_options(const SamplerOptions& o) {
   return ok_status();
 }
 
-Sampler::Sampler(const SamplerOptions& options, uint32_t vocab_size)
-    : options_(options), seed_(options.seed != 0 ? options.seed : system_seed()), logits_(vocab_size), random_state_(seed_) {
-  HOTSET_CHECK(check_sampler_options(options).ok());
+Sampler::Sampler(const SamplerOptions& options, uint32_t vocab_size) : Sampler(first_state(options), vocab_size) {}
+
+Sampler::Sampler(const SamplerState& state, uint32_t vocab_size)
+    : options_(state.options), seed_(state.seed), logits_(vocab_size), random_state_(state.random_state) {
+  HOTSET_CHECK(check_sampler_options(options_).ok());
   HOTSET_CHECK(vocab_size > 0);
   candidates_.reserve(vocab_size);
-  recent_.reserve(options.repeat_last_n);
+  recent_.reserve(options_.repeat_last_n);
   penalised_.resize(vocab_size);
 }
 
@@ -75,6 +82,12 @@ void Sampler::accept(TokenId id) {
   }
   recent_[recent_next_] = id;
   recent_next_ = (recent_next_ + 1) % recent_.size();
+}
+
+void Sampler::restart(std::span<const TokenId> ids) {
+  recent_.clear();
+  recent_next_ = 0;
+  for (const TokenId id : ids.last(std::min<size_t>(ids.size(), options_.repeat_last_n))) accept(id);
 }
 
 void Sampler::copy_logits(std::span<const float> logits) {

@@ -27,10 +27,19 @@ struct SamplerOptions {
 // Error: a number that is not finite or outside what its field can be; says which.
 Status check_sampler_options(const SamplerOptions& options);
 
+// What a sampler's picks follow from, but for the recent tokens.
+struct SamplerState {
+  SamplerOptions options;
+  uint64_t seed = 0;          // in use
+  uint64_t random_state = 0;
+};
+
 class Sampler {
  public:
   // `options` as check_sampler_options takes them; others are a bug.
   Sampler(const SamplerOptions& options, uint32_t vocab_size);
+  // Goes on where another one is. Its options likewise.
+  Sampler(const SamplerState& state, uint32_t vocab_size);
 
   // An id within `logits` [vocab_size]. NaN counts as minus infinity; of equal best logits the lowest id is best; when no
   // logit is above minus infinity, id 0.
@@ -38,9 +47,12 @@ class Sampler {
 
   // Remembers `id` for the repeat penalty: call it for prompt tokens and for sampled ones.
   void accept(TokenId id);
+  // Forgets what was accepted, and accepts these in its place.
+  void restart(std::span<const TokenId> ids);
 
   // The seed in use, also when it came from the system's entropy.
   uint64_t seed() const { return seed_; }
+  SamplerState state() const { return {options_, seed_, random_state_}; }
 
  private:
   struct Candidate {

@@ -64,6 +64,17 @@ std::vector<hotset_code> call_all(hotset_engine* engine, hotset_session* session
           hotset_session_get_stats(session, &stats, nullptr),
           hotset_session_explain(session, text, sizeof text, nullptr, nullptr),
           hotset_session_trace(session, nullptr, nullptr),
+          hotset_session_tokens(session, &token, 1, &count, nullptr),
+          hotset_session_fork(session, &made, nullptr),
+          hotset_session_embed(session, &token, 1, HOTSET_POOL_LAST, nullptr, 0, nullptr),
+          hotset_session_set_routing_function(session, nullptr, nullptr, nullptr),
+          hotset_engine_embedding_size(engine, &count, nullptr),
+          hotset_engine_save_hot_set(engine, nullptr, nullptr),
+          hotset_apply_chat_template_json(engine, "[]", nullptr, nullptr, text, sizeof text, nullptr, nullptr),
+          hotset_session_save(session, "", nullptr),
+          hotset_session_load(session, "", nullptr),
+          hotset_session_save_bytes(session, text, sizeof text, &count, nullptr),
+          hotset_session_load_bytes(session, text, sizeof text, nullptr),
           hotset_session_close(session),
           hotset_engine_close(engine)};
 }
@@ -174,6 +185,39 @@ TEST_CASE("bad use: structs of programs that are older or newer than the library
   CHECK(hotset_session_feed(nullptr, nullptr, 0, &small) == HOTSET_INVALID_HANDLE);
   CHECK(std::strlen(small.message) == 7);
   CHECK(small.message[8] == 'x');
+  CHECK(hotset_engine_close(engine) == HOTSET_OK);
+}
+
+TEST_CASE("bad use: a session is in one call at a time, below a callback too") {
+  hotset_engine* engine = open_small();
+  hotset_session* session = nullptr;
+  REQUIRE(hotset_session_open(engine, nullptr, &session, nullptr) == HOTSET_OK);
+  struct Inner {
+    hotset_session* session;
+    hotset_code feed, rewind, stats, stop;
+  } inner = {session, -1, -1, -1, -1};
+  const hotset_token prompt[] = {1, 2, 3};
+  hotset_generate_params params = HOTSET_GENERATE_PARAMS_INIT;
+  params.prompt = prompt;
+  params.prompt_count = 3;
+  params.text_user = &inner;
+  params.text = [](void* user, const char*, size_t) -> int32_t {
+    auto& of = *static_cast<Inner*>(user);
+    hotset_stats stats = HOTSET_STATS_INIT;
+    of.feed = hotset_session_feed(of.session, nullptr, 0, nullptr);
+    of.rewind = hotset_session_rewind(of.session, 0, nullptr);
+    of.stats = hotset_session_get_stats(of.session, &stats, nullptr);
+    of.stop = hotset_session_stop(of.session);
+    return 1;
+  };
+  hotset_stop_reason reason = 0;
+  CHECK(hotset_session_generate(session, &params, &reason, nullptr) == HOTSET_OK);
+  CHECK(reason == HOTSET_STOP_REQUESTED);
+  CHECK(inner.feed == HOTSET_INVALID_ARGUMENT);
+  CHECK(inner.rewind == HOTSET_INVALID_ARGUMENT);
+  CHECK(inner.stats == HOTSET_OK);
+  CHECK(inner.stop == HOTSET_OK);
+  CHECK(hotset_session_rewind(session, 0, nullptr) == HOTSET_OK);
   CHECK(hotset_engine_close(engine) == HOTSET_OK);
 }
 

@@ -1,16 +1,14 @@
-// Several sessions on one engine, in one thread and in two; budgets that change meanwhile; engines opened over and over.
+// Several sessions on one engine, in one thread and in two; budgets that change meanwhile; sessions that are saved and forked.
 #include <doctest/doctest.h>
 
 #include <hotset/hotset.hpp>
 
 #include <atomic>
-#include <fstream>
+#include <filesystem>
 #include <thread>
 
-#include "platform/host_memory.h"
 #include "runtime/engine/engine.h"
 #include "tests/engine/model_rig.h"
-#include "tests/process_limits.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
@@ -34,6 +32,15 @@ std::vector<hotset_token> told(api::session& session, std::vector<hotset_token> 
     const hotset_token token = session.sample();
     ids.push_back(token);
     session.feed({&token, 1});
+  }
+  return ids;
+}
+
+std::vector<hotset_token> go_on(api::session& session, int tokens) {
+  std::vector<hotset_token> ids;
+  for (int i = 0; i < tokens; ++i) {
+    ids.push_back(session.sample());
+    session.feed({&ids.back(), 1});
   }
   return ids;
 }
@@ -153,20 +160,41 @@ TEST_CASE("sessions: under memory pressure VRAM comes back at once, down to the 
   CHECK_THROWS_AS(api::engine({}, small("cpu")).give_vram_back(1), api::error);
 }
 
-TEST_CASE("sessions: an engine that is opened and closed over and over leaves nothing behind") {
-  if (hotset::test::sanitized()) HOTSET_SKIP("sanitizers keep memory that was freed");
-  const auto open_and_close = [] {
-    const api::engine engine({}, small("cpu").set("threads", "2"));
-    api::session session(engine);
-    session.feed(engine.tokenize(kStarts[0]));
-  };
-  const auto resident_bytes = [] {
-    uint64_t pages = 0, resident = 0;
-    std::ifstream("/proc/self/statm") >> pages >> resident;
-    return resident * 4096;
-  };
-  for (int i = 0; i < 3; ++i) open_and_close();
-  const uint64_t before = resident_bytes();
-  for (int i = 0; i < 20; ++i) open_and_close();
-  CHECK(resident_bytes() < before + (8u << 20));
+TEST_CASE("sessions: a saved one goes on in another engine, and a fork by itself") {
+  const std::string path = (std::filesystem::temp_directory_path() / "hotset_session_state").string();
+  std::vector<hotset_token> expected;
+  std::vector<std::byte> bytes;
+  {
+    const api::engine engine({}, small("cpu"));
+    api::session session(engine, small("cpu").set("temp", "0.8").set("seed", "5"));
+    const auto prompt = engine.tokenize(kStarts[0]);
+    session.feed(prompt);
+    CHECK(session.tokens() == prompt);
+    session.save(path);
+    bytes = session.save_bytes();
+    CHECK(bytes.size() == std::filesystem::file_size(path));
+    api::session fork = session.fork();
+    expected = go_on(session, 12);
+    CHECK(go_on(fork, 12) == expected);
+    CHECK(session.position() == prompt.size() + 12);
+  }
+  const api::engine engine({}, small("cpu"));
+  api::session session(engine);
+  session.load(path);
+  CHECK(go_on(session, 12) == expected);
+  session.load_bytes(bytes);
+  CHECK(go_on(session, 12) == expected);
+  std::filesystem::remove(path);
+  bytes.resize(bytes.size() / 2);
+  CHECK_THROWS_AS(session.load_bytes(bytes), api::error);
+  CHECK(session.position() > 0);
+  const api::engine other({}, small("cpu").set("kv-type", "f32"));
+  api::session refuses(other);
+  try {
+    refuses.load_bytes(session.save_bytes());
+    FAIL_CHECK("a state of another KV type was loaded");
+  } catch (const api::error& error) {
+    CHECK(error.code() == HOTSET_INVALID_ARGUMENT);
+    CHECK(std::string(error.what()).find("--kv-type f16") != std::string::npos);
+  }
 }

@@ -290,3 +290,34 @@ TEST_CASE("a namespace may hold itself") {
   CHECK(render("{% set n = namespace() %}{% set n.me = n %}{{ n.me.me.me == n }}").value() == "True");
   CHECK_FALSE(render("{% set n = namespace() %}{% set n.me = [n] %}{{ n.me }}").ok());
 }
+
+TEST_CASE("chat templates take JSON: messages with calls, tools, variables") {
+  const std::string source =
+      "{% for t in tools %}<{{ t.function.name }}>{% endfor %}{% for m in messages %}[{{ m.role }}:{{ m.content }}"
+      "{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %}]{% endfor %}"
+      "{% if add_generation_prompt %}A{% endif %}{% if thinking is defined %}{{ thinking }}{% endif %}";
+  const auto chat = ChatTemplate::parse(source, "", "");
+  REQUIRE_MESSAGE(chat.ok(), chat.status().message());
+  const auto rendered = [&](std::string_view messages, std::string_view tools, std::string_view variables) {
+    const auto text = (*chat)->render_json(messages, tools, variables);
+    REQUIRE_MESSAGE(text.ok(), text.status().message());
+    return *text;
+  };
+  const char* const call = R"([{"role": "assistant", "content": null, "tool_calls": [{"function": {"arguments": {"z": 1, "a": [2.5, true]}}}]}])";
+  CHECK(rendered(R"([{"role": "user", "content": "h\u00e4"}])", "", "") == "[user:h\u00e4]A");
+  CHECK(rendered(call, "", R"({"add_generation_prompt": false})") == R"([assistant:None{"z": 1, "a": [2.5, true]}])");
+  CHECK(rendered("[]", R"([{"function": {"name": "f"}}, {"function": {"name": "g"}}])", R"({"thinking": 18446744073709551615})") ==
+        "<f><g>A1.8446744073709552e+19");
+  struct Bad {
+    const char *messages, *tools, *variables, *said;
+  };
+  const std::string deep = std::string(300, '[') + std::string(300, ']');
+  for (const Bad& bad : {Bad{"", "", "", "messages"}, {"{}", "", "", "messages"}, {"[", "", "", "messages"}, {"[]", "{}", "", "tools"}, {"[]", "nothing", "", "tools"},
+                         {"[]", "", "[]", "variables"}, {"[]", "", "\"x\"", "variables"}, {deep.c_str(), "", "", "nested"}, {"[\"\xff\"]", "", "", "messages"}}) {
+    const auto text = (*chat)->render_json(bad.messages, bad.tools, bad.variables);
+    REQUIRE_FALSE(text.ok());
+    CAPTURE(bad.messages);
+    CHECK(text.status().code() == Code::kInvalidArgument);
+    CHECK(text.status().message().find(bad.said) != std::string::npos);
+  }
+}

@@ -11,6 +11,8 @@
  *   added. Fields that are 0 mean the default.
  * - Text is UTF-8. Text goes out to `buffer` [capacity] with a zero after it, and its length without the zero to *length (may be NULL).
  *   With too little room it is HOTSET_TOO_SMALL and *length says what is needed: call with capacity 0 to ask.
+ * - A session is in one call at a time: a second one, of another thread or below a callback, is HOTSET_INVALID_ARGUMENT, but for what is
+ *   marked "from callbacks".
  * - Nothing is printed, no signal is handled, the process is never ended, no exception comes out. Callbacks run in the thread that called, or
  *   in the one that the function says; they may call what is marked "from callbacks". An exception must not leave them.
  * - Sizes are bytes, times nanoseconds, but where a name says otherwise.
@@ -172,6 +174,12 @@ typedef struct hotset_message {
 HOTSET_API hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_message* messages, size_t count, char* buffer,
                                                   size_t capacity, size_t* length, hotset_error* error);
 
+/* The same for all that the template knows, as JSON: `messages` is an array of objects ("role", "content", "tool_calls"...), `tools` an array of
+ * those that the model may call, `variables` an object of what the template asks for besides ("enable_thinking": false, or
+ * "add_generation_prompt": false); NULL: none. */
+HOTSET_API hotset_code hotset_apply_chat_template_json(hotset_engine* engine, const char* messages, const char* tools, const char* variables,
+                                                       char* buffer, size_t capacity, size_t* length, hotset_error* error);
+
 /* --- session: a timeline of tokens --------------------------------------------------------------------------------------------------- */
 
 typedef struct hotset_session hotset_session;
@@ -235,6 +243,59 @@ HOTSET_API hotset_code hotset_session_position(hotset_session* session, uint32_t
 /* Makes a call under way end soon with HOTSET_CANCELLED or HOTSET_STOP_REQUESTED. From any thread and from callbacks; not from signal
  * handlers, which may wake a thread that calls it. */
 HOTSET_API hotset_code hotset_session_stop(hotset_session* session);
+
+/* --- state: a timeline that outlives its session ------------------------------------------------------------------------------------------ */
+
+/* The tokens of the timeline, to `tokens` [capacity] and *count. HOTSET_TOO_SMALL writes *count and no token. */
+HOTSET_API hotset_code hotset_session_tokens(hotset_session* session, hotset_token* tokens, size_t capacity, size_t* count, hotset_error* error);
+
+/* Another session that goes on from here by itself: with a copy of the context, the sampler and the last logits; without the logits function
+ * and the trace. Of the caller, who closes it. Error: HOTSET_OVER_BUDGET, as hotset_session_open. */
+HOTSET_API hotset_code hotset_session_fork(hotset_session* session, hotset_session** fork, hotset_error* error);
+
+/* A state is what the model keeps of the tokens so far, the tokens, the last logits, and the sampler with its options. A session that
+ * loads it goes on as this one would have: bit for bit with the same options on the same device, within rounding on another. It has about
+ * the size of the context that is in use. It is bound to the model and to the option "kv-type".
+ *
+ * To a file, which is there whole or not at all. Error: HOTSET_IO, no room or no right to write. */
+HOTSET_API hotset_code hotset_session_save(hotset_session* session, const char* path, hotset_error* error);
+/* In place of this session's timeline and sampler. Errors: HOTSET_CORRUPT, damaged, cut off, or no state; HOTSET_INVALID_ARGUMENT, of another
+ * model or KV type, or longer than the context here; HOTSET_UNSUPPORTED, of a newer version. With these the session is as before; when the
+ * disk or the device fails midway it is empty. */
+HOTSET_API hotset_code hotset_session_load(hotset_session* session, const char* path, hotset_error* error);
+/* The same with a buffer of the caller's: to `buffer` [capacity] bytes and *size (may be NULL). HOTSET_TOO_SMALL writes *size: call with
+ * capacity 0 to ask. */
+HOTSET_API hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, size_t capacity, size_t* size, hotset_error* error);
+HOTSET_API hotset_code hotset_session_load_bytes(hotset_session* session, const void* buffer, size_t size, hotset_error* error);
+
+/* --- insight: what the model makes of tokens, and which experts ------------------------------------------------------------------------- */
+
+/* The numbers of an embedding. */
+HOTSET_API hotset_code hotset_engine_embedding_size(hotset_engine* engine, size_t* count, hotset_error* error);
+
+typedef int32_t hotset_pooling;
+enum {
+  HOTSET_POOL_LAST = 0, /* of the last token, which has seen all others */
+  HOTSET_POOL_MEAN = 1  /* the mean over `tokens` */
+};
+/* Appends tokens as hotset_session_feed does, logits and all, and writes the model's last hidden state, normed, as the output matrix reads it:
+ * float [hotset_engine_embedding_size] to `values` [capacity]. It is not scaled to length 1. For a text by itself: rewind to 0 first. */
+HOTSET_API hotset_code hotset_session_embed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_pooling pooling,
+                                            float* values, size_t capacity, hotset_error* error);
+
+/* Is told which experts each token that is fed by itself chose, layer by layer: experts [count], the best first, and whether each was in VRAM
+ * when it was asked for (on the CPU: in RAM). `layer` counts those with experts. Valid during the call, which is within that of the
+ * feeding function. NULL ends it. */
+typedef void (*hotset_routing_function)(void* user, uint32_t position, uint32_t layer, const uint16_t* experts, const uint8_t* in_vram,
+                                        size_t count);
+HOTSET_API hotset_code hotset_session_set_routing_function(hotset_session* session, hotset_routing_function function, void* user,
+                                                           hotset_error* error);
+
+/* Writes which experts have been worth most so far: an engine with the option "hot-set" of that path begins with them. Any thread. Error:
+ * HOTSET_INVALID_ARGUMENT, nothing was generated yet. */
+HOTSET_API hotset_code hotset_engine_save_hot_set(hotset_engine* engine, const char* path, hotset_error* error);
+
+/* --- figures --------------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct hotset_stats {
   size_t size;

@@ -6,6 +6,7 @@
 
 #include <hotset/hotset.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -220,6 +221,21 @@ class engine {
       return hotset_apply_chat_template(handle(), plain.data(), plain.size(), b, c, l, e);
     });
   }
+  // JSON: an array; an array or nothing; an object or nothing.
+  std::string apply_chat_template(const std::string& messages, const std::string& tools, const std::string& variables = {}) const {
+    return detail::text([&](char* b, size_t c, size_t* l, hotset_error* e) {
+      return hotset_apply_chat_template_json(handle(), messages.c_str(), tools.empty() ? nullptr : tools.c_str(),
+                                             variables.empty() ? nullptr : variables.c_str(), b, c, l, e);
+    });
+  }
+  size_t embedding_size() const {
+    size_t count = 0;
+    detail::run([&](hotset_error* e) { return hotset_engine_embedding_size(handle(), &count, e); });
+    return count;
+  }
+  void save_hot_set(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_engine_save_hot_set(handle(), path.c_str(), e); });
+  }
   hotset_engine* handle() const { return owned_.handle; }
 
  private:
@@ -249,6 +265,7 @@ class session {
  public:
   using logits_function = std::function<void(std::span<float> logits)>;
   using text_function = std::function<bool(std::string_view text)>;
+  using routing_function = std::function<void(uint32_t position, uint32_t layer, std::span<const uint16_t> experts, std::span<const uint8_t> in_vram)>;
   using position_function = std::function<void(uint32_t position, std::span<const float> logits)>;
 
   explicit session(const engine& of) {
@@ -340,6 +357,51 @@ class session {
     detail::run([&](hotset_error* e) { return hotset_session_position(handle(), &position, e); });
     return position;
   }
+  // `values`: engine::embedding_size() of them.
+  void embed(std::span<const hotset_token> tokens, hotset_pooling pooling, std::span<float> values) {
+    detail::run([&](hotset_error* e) {
+      return hotset_session_embed(handle(), tokens.data(), tokens.size(), pooling, values.data(), values.size(), e);
+    });
+  }
+  // Must not throw.
+  void set_routing_function(routing_function function) {
+    auto kept = std::make_unique<routing_function>(std::move(function));
+    detail::run([&](hotset_error* e) {
+      return hotset_session_set_routing_function(handle(), *kept ? &session::call_routing : nullptr, kept.get(), e);
+    });
+    routing_ = std::move(kept);
+  }
+
+  std::vector<hotset_token> tokens() const {
+    std::vector<hotset_token> tokens(position());
+    detail::run([&](hotset_error* e) { return hotset_session_tokens(handle(), tokens.data(), tokens.size(), nullptr, e); });
+    return tokens;
+  }
+
+  session fork() {
+    session made;
+    detail::run([&](hotset_error* e) { return hotset_session_fork(handle(), &made.owned_.handle, e); });
+    return made;
+  }
+  void save(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_session_save(handle(), path.c_str(), e); });
+  }
+  void load(const std::string& path) {
+    detail::run([&](hotset_error* e) { return hotset_session_load(handle(), path.c_str(), e); });
+  }
+  std::vector<std::byte> save_bytes() {
+    size_t size = 0;
+    hotset_error said = HOTSET_ERROR_INIT;
+    const hotset_code code = hotset_session_save_bytes(handle(), nullptr, 0, &size, &said);
+    if (code != HOTSET_TOO_SMALL) throw error(code, said.message);
+    std::vector<std::byte> bytes(size);
+    detail::run([&](hotset_error* e) { return hotset_session_save_bytes(handle(), bytes.data(), bytes.size(), &size, e); });
+    return bytes;
+  }
+  void load_bytes(std::span<const std::byte> bytes) {
+    detail::run([&](hotset_error* e) { return hotset_session_load_bytes(handle(), bytes.data(), bytes.size(), e); });
+  }
+
   void stop() { hotset_session_stop(handle()); }
   hotset_stats stats() const {
     hotset_stats stats = HOTSET_STATS_INIT;
@@ -377,6 +439,7 @@ class session {
   hotset_session* handle() const { return owned_.handle; }
 
  private:
+  session() = default;
   struct filter {
     logits_function call;
     std::exception_ptr thrown;
@@ -389,11 +452,15 @@ class session {
       from.thrown = std::current_exception();
     }
   }
+  static void call_routing(void* user, uint32_t position, uint32_t layer, const uint16_t* experts, const uint8_t* in_vram, size_t count) {
+    (*static_cast<routing_function*>(user))(position, layer, {experts, count}, {in_vram, count});
+  }
   void rethrow_of_filter() {
     if (filter_ && filter_->thrown) std::rethrow_exception(std::exchange(filter_->thrown, nullptr));
   }
 
   std::unique_ptr<filter> filter_;  // where the library calls it
+  std::unique_ptr<routing_function> routing_;
   detail::owned<hotset_session, hotset_session_close> owned_;
 };
 
