@@ -35,6 +35,15 @@ hotset_code hotset_session_load(hotset_session* session, const char* path, hotse
   return with_session(session, error, [&](OpenSession& open) { return path ? open.session->load_state(path) : no_argument("path"); });
 }
 
+hotset_code hotset_session_set_sampler(hotset_session* session, const hotset_options* options, hotset_error* error) {
+  return with_session(session, error, [&](OpenSession& open) -> Status {
+    if (options == nullptr) return ok_status();
+    OptionSet set;
+    HOTSET_RETURN_IF_ERROR(options_of(options, set));
+    return open.session->set_sampler(set.sampler);
+  });
+}
+
 hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, size_t capacity, size_t* size, hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) -> Status {
     HOTSET_ASSIGN(const uint64_t bytes, open.session->state_bytes());

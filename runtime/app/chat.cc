@@ -40,7 +40,7 @@ hotset_stop_reason SessionChatModel::generate(const std::string& prompt, std::sp
 }
 
 Chat::Chat(ChatModel& model, const std::string& system, uint32_t max_tokens)
-    : model_(model), max_tokens_(max_tokens), kept_messages_(system.empty() ? 0 : 1) {
+    : model_(model), max_tokens_(max_tokens), kept_messages_(system.empty() ? 0 : 1), prompt_(model.timeline()) {
   if (!system.empty()) messages_.push_back({"system", system});
 }
 

@@ -28,6 +28,8 @@ class ChatModel {
   // The messages through the template, up to where the answer begins.
   virtual std::string prompt(std::span<const api::message> messages) const = 0;
   virtual std::vector<hotset_token> tokens(const std::string& prompt) const = 0;
+  // What lies on the timeline before the chat begins.
+  virtual std::vector<hotset_token> timeline() const { return {}; }
   virtual uint32_t position() const = 0;
   virtual void rewind(uint32_t position) = 0;
   // Feeds the `rest` of a prompt that is not on the timeline yet, and hands on what the model writes, taken apart.
@@ -42,6 +44,7 @@ class SessionChatModel final : public ChatModel {
   uint32_t context_tokens() const override { return context_tokens_; }
   std::string prompt(std::span<const api::message> messages) const override { return engine_.apply_chat_template(messages); }
   std::vector<hotset_token> tokens(const std::string& prompt) const override;
+  std::vector<hotset_token> timeline() const override { return session_.tokens(); }
   uint32_t position() const override { return session_.position(); }
   void rewind(uint32_t position) override { session_.rewind(position); }
   hotset_stop_reason generate(const std::string& prompt, std::span<const hotset_token> rest, uint32_t max_tokens, const PartSink& sink) override;

@@ -35,6 +35,14 @@ class RunCommand : public Command {
         ->type_name("FILE");
     app.add_flag("--trace-links", trace_links_,
                  wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
+    app.add_option("--save-state", save_state_,
+                   wrap_help("Keep the timeline in a file at the end, so that another run with --load-state goes on from there: a long "
+                             "system message or text is then read once (with -n 1)."))
+        ->type_name("FILE");
+    app.add_option("--load-state", load_state_,
+                   wrap_help("Begin with the timeline of such a file. A plain prompt goes on after it; a chat goes on from what it has in "
+                             "common with it. Of the same model and --kv-type."))
+        ->type_name("FILE");
     app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
     app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
     add_options(app, FlagGroup::kSampler, flags_.options);
@@ -63,14 +71,27 @@ class RunCommand : public Command {
     // Drawn here rather than in the library, so that the figures can name it and the run can be had again.
     if (flags_.options.get("seed") == "0") flags_.options.set("seed", std::to_string(std::random_device{}()));
     api::session session(engine, flags_.options);
+    if (load_state_) {
+      session.load(*load_state_);
+      session.set_sampler(flags_.options);  // those of this run
+    }
     if (trace_) trace_links_ ? session.trace_links(*trace_) : session.trace(*trace_);
     if (explain_) console.draw(session.explain());
-    if (!interactive) return write_once(engine, session, prompt, console, interrupt);
+    if (!interactive) {
+      HOTSET_RETURN_IF_ERROR(write_once(engine, session, prompt, console, interrupt));
+      return save(session);
+    }
     SessionChatModel model(engine, session);
     Chat chat(model, system_, max_tokens_.value_or(0));
     const Status status = chat_on_terminal(chat, session, console, interrupt);
     show_figures(console, session);
-    return status;
+    if (!status.ok()) return status;
+    return save(session);
+  }
+
+  Status save(api::session& session) const {
+    if (save_state_) session.save(*save_state_);
+    return ok_status();
   }
 
   Result<std::string> load_prompt() const {
@@ -107,8 +128,9 @@ class RunCommand : public Command {
       SessionChatModel model(engine, session);
       return Chat(model, system_, max_tokens_.value_or(0)).answer(prompt, sink);
     }
-    const auto tokens = engine.tokenize(prompt);
-    if (tokens.empty()) return error(Code::kInvalidArgument, "the prompt is empty: give a text to continue");
+    const bool begins = session.position() == 0;
+    const auto tokens = engine.tokenize(prompt, begins ? HOTSET_ADD_SPECIAL : 0);
+    if (tokens.empty() && begins) return error(Code::kInvalidArgument, "the prompt is empty: give a text to continue");
     return session.generate(tokens, max_tokens_.value_or(kPlainTokens), sink);
   }
 
@@ -129,6 +151,8 @@ class RunCommand : public Command {
   std::string system_;
   std::optional<uint32_t> max_tokens_;
   std::optional<std::string> trace_;
+  std::optional<std::string> save_state_;
+  std::optional<std::string> load_state_;
   bool chat_ = false;
   bool trace_links_ = false;
   bool explain_ = false;

@@ -67,6 +67,7 @@ std::vector<hotset_code> call_all(hotset_engine* engine, hotset_session* session
           hotset_session_tokens(session, &token, 1, &count, nullptr),
           hotset_session_fork(session, &made, nullptr),
           hotset_session_embed(session, &token, 1, HOTSET_POOL_LAST, nullptr, 0, nullptr),
+          hotset_session_set_sampler(session, nullptr, nullptr),
           hotset_session_set_routing_function(session, nullptr, nullptr, nullptr),
           hotset_engine_embedding_size(engine, &count, nullptr),
           hotset_engine_save_hot_set(engine, nullptr, nullptr),

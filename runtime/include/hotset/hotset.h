@@ -267,6 +267,9 @@ HOTSET_API hotset_code hotset_session_load(hotset_session* session, const char* 
  * capacity 0 to ask. */
 HOTSET_API hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, size_t capacity, size_t* size, hotset_error* error);
 HOTSET_API hotset_code hotset_session_load_bytes(hotset_session* session, const void* buffer, size_t size, hotset_error* error);
+/* Other options of the sampler from here on, in place of those that it was opened or loaded with; a NULL `options` changes nothing. What
+ * the repeat penalty looks back on stays. */
+HOTSET_API hotset_code hotset_session_set_sampler(hotset_session* session, const hotset_options* options, hotset_error* error);
 
 /* --- insight: what the model makes of tokens, and which experts ------------------------------------------------------------------------- */
 

@@ -398,6 +398,9 @@ class session {
     detail::run([&](hotset_error* e) { return hotset_session_save_bytes(handle(), bytes.data(), bytes.size(), &size, e); });
     return bytes;
   }
+  void set_sampler(const options& sampler) {
+    detail::run([&](hotset_error* e) { return hotset_session_set_sampler(handle(), sampler.handle(), e); });
+  }
   void load_bytes(std::span<const std::byte> bytes) {
     detail::run([&](hotset_error* e) { return hotset_session_load_bytes(handle(), bytes.data(), bytes.size(), e); });
   }
