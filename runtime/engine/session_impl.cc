@@ -81,12 +81,13 @@ SessionImpl::~SessionImpl() {
 Status SessionImpl::check(std::span<const TokenId> tokens) const {
   const uint32_t context = loaded_.plan().workspace.context_tokens;
   if (tokens.size() > context - position_) {
-    return error(Code::kInvalidArgument, "%zu tokens at position %u do not fit the context of %u: shorten the prompt or raise --ctx", tokens.size(), position_,
-                 context);
+    return error(Code::kInvalidArgument, "%zu tokens at position %u do not fit the context of %u: shorten the prompt or raise --ctx",
+                 tokens.size(), position_, context);
   }
   const uint32_t vocab = loaded_.spec().vocab;
   for (const TokenId token : tokens) {
-    if (token < 0 || static_cast<uint32_t>(token) >= vocab) return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
+    if (token >= 0 && static_cast<uint32_t>(token) < vocab) continue;
+    return error(Code::kInvalidArgument, "token %d is outside the vocabulary of %u", token, vocab);
   }
   return ok_status();
 }

@@ -118,7 +118,8 @@ typedef struct hotset_engine_params {
 } hotset_engine_params;
 #define HOTSET_ENGINE_PARAMS_INIT {sizeof(hotset_engine_params), 0, 0, 0, 0, 0, 0, HOTSET_LOG_INFO, 0}
 
-/* Opens a model, on a device of Hotset's own; on one of the program's: hotset_vulkan.h. Seconds for one that has to be read. Errors: what is wrong with the file, the device, or a budget. */
+/* Opens a model on a device of Hotset's own; on one of the program's: hotset_vulkan.h. Seconds for one that has to be read. Errors: what is
+ * wrong with the file, the device, or a budget. */
 HOTSET_API hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine** engine, hotset_error* error);
 /* Closes its sessions too. Calls under way in other threads are asked to end, and memory and threads are given back when the last has. */
 HOTSET_API hotset_code hotset_engine_close(hotset_engine* engine);
