@@ -272,7 +272,7 @@ void AbiInterpreter::feed() {
   hotset_session* const of = session();
   hotset_token tokens[40];
   for (hotset_token& token : tokens) token = static_cast<hotset_token>(number(200));
-  if (one_in(16)) tokens[0] = static_cast<hotset_token>(number(60000)) * 40000;
+  if (one_in(16)) tokens[0] = static_cast<hotset_token>(uint32_t{number(60000)} * 40000);
   answered("session_feed", is_open(of), hotset_session_feed(of, one_in(24) ? nullptr : tokens, one_in(2) ? 1 : number(41), error()));
 }
 
