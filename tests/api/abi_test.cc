@@ -4,13 +4,14 @@
 #include <filesystem>
 #include <random>
 
+#include "platform/os_file.h"
 #include "tests/api/abi_interpreter.h"
 #include "tests/test_support.h"
 
 using hotset::test::AbiInterpreter;
 
 TEST_CASE("abi: calls in any order, with any handles, sizes and states, are answered rightly") {
-  const auto folder = std::filesystem::temp_directory_path() / "hotset_abi_test";
+  const auto folder = std::filesystem::temp_directory_path() / ("hotset_abi_test" + std::to_string(hotset::os::process_id()));
   std::filesystem::create_directories(folder);
   uint64_t calls = 0, good_calls = 0;
   for (uint32_t seed = 1; seed <= 12; ++seed) {

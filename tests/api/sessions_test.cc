@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "platform/os_file.h"
 #include "runtime/engine/engine.h"
 #include "tests/engine/model_rig.h"
 #include "tests/test_support.h"
@@ -161,7 +162,7 @@ TEST_CASE("sessions: under memory pressure VRAM comes back at once, down to the 
 }
 
 TEST_CASE("sessions: a saved one goes on in another engine, and a fork by itself") {
-  const std::string path = (std::filesystem::temp_directory_path() / "hotset_session_state").string();
+  const std::string path = (std::filesystem::temp_directory_path() / ("hotset_session_state" + std::to_string(hotset::os::process_id()))).string();
   std::vector<hotset_token> expected;
   std::vector<std::byte> bytes;
   {

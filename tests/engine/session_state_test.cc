@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "platform/crc32c.h"
+#include "platform/os_file.h"
 #include "runtime/engine/state_format.h"
 #include "tests/engine/fixture_run.h"
 #include "tests/engine/model_rig.h"
@@ -75,7 +76,7 @@ std::unique_ptr<Session> drawing_session(Engine& engine) {
 
 struct TempFile {
   std::string path;
-  explicit TempFile(const std::string& name) : path((fs::temp_directory_path() / name).string()) {}
+  explicit TempFile(const std::string& name) : path((fs::temp_directory_path() / (name + std::to_string(os::process_id()))).string()) {}
   ~TempFile() { fs::remove(path); }
 };
 
