@@ -72,9 +72,16 @@ Status PrefillPass::submit(RingEntry& entry) {
 }
 
 Status PrefillPass::run(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each) {
-  Status fed = feed(tokens, position, last, each, false);
+  return settle(feed(tokens, position, last, each, false), static_cast<uint32_t>(tokens.size()));
+}
+
+Status PrefillPass::run_hidden(std::span<const int32_t> tokens, uint32_t position, bool last) {
+  return settle(feed(tokens, position, last, {}, true), static_cast<uint32_t>(tokens.size()));
+}
+
+Status PrefillPass::settle(Status fed, uint32_t n) {
   if (!fed.ok()) give_up();
-  fit_chunk(static_cast<uint32_t>(tokens.size()));
+  fit_chunk(n);
   return fed;
 }
 
@@ -86,13 +93,6 @@ void PrefillPass::fit_chunk(uint32_t n) {
   if (*slices > 1) chunk_tokens_ = std::max(kLeastSlicedTokens, static_cast<uint32_t>(n / *slices));
   else if (*slices < 0.5 && n == chunk_tokens_) chunk_tokens_ *= 2;
   chunk_tokens_ = std::min(chunk_tokens_, most);
-}
-
-Status PrefillPass::run_hidden(std::span<const int32_t> tokens, uint32_t position, bool last) {
-  Status fed = feed(tokens, position, last, {}, true);
-  if (!fed.ok()) give_up();
-  fit_chunk(static_cast<uint32_t>(tokens.size()));
-  return fed;
 }
 
 Status PrefillPass::feed(std::span<const int32_t> tokens, uint32_t position, bool last, const LogitsFunction& each, bool hidden) {

@@ -69,6 +69,8 @@ class PrefillPass {
   Status drain_waves(uint32_t waves);
   // After a run of `n` tokens.
   void fit_chunk(uint32_t n);
+  // After feed() of n tokens: gives up what an error left under way, and fits the next chunk.
+  Status settle(Status fed, uint32_t n);
   // After an error: until nothing is in flight and nothing is pinned.
   void give_up();
   Status read_logits(uint32_t n, uint32_t position, const LogitsFunction& each);
