@@ -9,12 +9,14 @@
 #include <thread>
 
 #include "runtime/engine/engine.h"
+#include "tests/api/tokens.h"
 #include "tests/engine/model_rig.h"
 #include "tests/process_limits.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
 using hotset::test::has_device;
+using hotset::test::told;
 
 namespace {
 
@@ -56,18 +58,6 @@ void check_open_and_close(const char* device, int rounds, uint64_t most_bytes) {
   CHECK(after.descriptors == before.descriptors);
   CHECK(after.threads == before.threads);
   if (!hotset::test::sanitized()) CHECK(after.resident_bytes < before.resident_bytes + most_bytes);
-}
-
-std::vector<hotset_token> told(api::session& session, std::span<const hotset_token> prompt, int tokens) {
-  session.rewind(0);
-  session.feed(prompt);
-  std::vector<hotset_token> ids;
-  for (int i = 0; i < tokens; ++i) {
-    const hotset_token token = session.sample();
-    ids.push_back(token);
-    session.feed({&token, 1});
-  }
-  return ids;
 }
 
 // The least RAM for experts that the options' engine names.

@@ -7,13 +7,16 @@
 #include <filesystem>
 #include <thread>
 
-#include "platform/os_file.h"
 #include "runtime/engine/engine.h"
+#include "tests/api/tokens.h"
 #include "tests/engine/model_rig.h"
+#include "tests/temp_folder.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
+using hotset::test::go_on;
 using hotset::test::has_device;
+using hotset::test::told;
 
 namespace {
 
@@ -23,27 +26,6 @@ api::options small(const char* device) {
   api::options options;
   options.set("device", device).set("ctx", "64").set("batch", "16").set("temp", "0").set("miss", "gpu");
   return options;
-}
-
-std::vector<hotset_token> told(api::session& session, std::vector<hotset_token> prompt, int tokens) {
-  session.rewind(0);
-  session.feed(prompt);
-  std::vector<hotset_token> ids;
-  for (int i = 0; i < tokens; ++i) {
-    const hotset_token token = session.sample();
-    ids.push_back(token);
-    session.feed({&token, 1});
-  }
-  return ids;
-}
-
-std::vector<hotset_token> go_on(api::session& session, int tokens) {
-  std::vector<hotset_token> ids;
-  for (int i = 0; i < tokens; ++i) {
-    ids.push_back(session.sample());
-    session.feed({&ids.back(), 1});
-  }
-  return ids;
 }
 
 // The least VRAM that the shipped model opens with, and some more.
@@ -162,7 +144,8 @@ TEST_CASE("sessions: under memory pressure VRAM comes back at once, down to the 
 }
 
 TEST_CASE("sessions: a saved one goes on in another engine, and a fork by itself") {
-  const std::string path = (std::filesystem::temp_directory_path() / ("hotset_session_state" + std::to_string(hotset::os::process_id()))).string();
+  const hotset::test::TempFolder folder;
+  const std::string path = folder.file("state");
   std::vector<hotset_token> expected;
   std::vector<std::byte> bytes;
   {
@@ -185,7 +168,6 @@ TEST_CASE("sessions: a saved one goes on in another engine, and a fork by itself
   CHECK(go_on(session, 12) == expected);
   session.load_bytes(bytes);
   CHECK(go_on(session, 12) == expected);
-  std::filesystem::remove(path);
   bytes.resize(bytes.size() / 2);
   CHECK_THROWS_AS(session.load_bytes(bytes), api::error);
   CHECK(session.position() > 0);

@@ -5,10 +5,12 @@
 #include <hotset/hotset.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/temp_folder.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
 namespace fs = std::filesystem;
+using hotset::test::TempFolder;
 using nlohmann::json;
 
 namespace {
@@ -17,12 +19,6 @@ int32_t append(void* user, const char* text, size_t bytes) {
   static_cast<std::string*>(user)->append(text, bytes);
   return 1;
 }
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("hotset-tools-" + std::to_string(reinterpret_cast<uintptr_t>(this)));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
 
 hotset_plan_params usual_plan() {
   hotset_plan_params params = HOTSET_PLAN_PARAMS_INIT;
@@ -99,8 +95,8 @@ TEST_CASE("tools: a report needs a reader and a form, and may be refused") {
 }
 
 TEST_CASE("tools: what a session traces is simulated and drawn") {
-  const Folder folder;
-  const std::string trace = folder.path / "run.trace", picture = folder.path / "run.png";
+  const TempFolder folder;
+  const std::string trace = folder.file("run.trace"), picture = folder.file("run.png");
   {
     const api::engine engine({}, api::options().set("device", "cpu").set("ctx", "128").set("temp", "0"));
     api::session session(engine);
@@ -134,8 +130,8 @@ TEST_CASE("tools: what a session traces is simulated and drawn") {
 }
 
 TEST_CASE("tools: a pack is written, checked, and told from others") {
-  const Folder folder;
-  const std::string model = hotset::test::model_path("storyteller-35m-q4_k_m.gguf"), out = folder.path / "model.pack";
+  const TempFolder folder;
+  const std::string model = hotset::test::model_path("storyteller-35m-q4_k_m.gguf"), out = folder.file("model.pack");
   hotset_pack_params params = HOTSET_PACK_PARAMS_INIT;
   params.model_path = model.c_str();
   params.pack_path = out.c_str();
@@ -161,8 +157,8 @@ TEST_CASE("tools: a pack is written, checked, and told from others") {
 TEST_CASE("tools: conversions name their types, and say what a folder lacks") {
   const auto types = api::convert_types();
   CHECK(std::find(types.begin(), types.end(), "Q8_0") != types.end());
-  const Folder folder;
-  const std::string from = folder.path, out = folder.path / "model.gguf";
+  const TempFolder folder;
+  const std::string from = folder.path(), out = folder.file("model.gguf");
   hotset_convert_params params = HOTSET_CONVERT_PARAMS_INIT;
   params.folder = from.c_str();
   CHECK_THROWS_AS(api::convert(params), api::error);

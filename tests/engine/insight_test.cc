@@ -8,6 +8,7 @@
 #include "runtime/format/quant.h"
 #include "tests/engine/fixture_run.h"
 #include "tests/engine/model_rig.h"
+#include "tests/temp_folder.h"
 
 using namespace hotset;
 using namespace hotset::test;
@@ -137,9 +138,9 @@ TEST_CASE("insight: a sink is told of every layer's experts, and which of them V
   }
 }
 
-TEST_CASE("insight: the hot set is written when asked for, and a later engine begins with it") {
-  const std::string path = (std::filesystem::temp_directory_path() / "hotset_insight_hot_set").string();
-  std::filesystem::remove(path);
+TEST_CASE("insight: the hot set is written when asked for") {
+  const TempFolder folder;
+  const std::string path = folder.file("hot-set");
   const auto fixture = load_model_fixture(data_path("models/qwen3moe"));
   REQUIRE_MESSAGE(fixture.ok(), fixture.status().message());
   const EngineOptions options = fixture_options(*fixture, "cpu");
@@ -152,5 +153,4 @@ TEST_CASE("insight: the hot set is written when asked for, and a later engine be
   REQUIRE(text.ok());
   CHECK(text->starts_with("HOTSET-EXPERTS 1 "));
   CHECK(engine->save_hot_set("/nonexistent/file").code() != Code::kOk);
-  std::filesystem::remove(path);
 }

@@ -5,10 +5,10 @@
 #include <filesystem>
 
 #include "platform/crc32c.h"
-#include "platform/os_file.h"
 #include "runtime/engine/state_format.h"
 #include "tests/engine/fixture_run.h"
 #include "tests/engine/model_rig.h"
+#include "tests/temp_folder.h"
 
 using namespace hotset;
 using namespace hotset::test;
@@ -74,12 +74,6 @@ std::unique_ptr<Session> drawing_session(Engine& engine) {
   return session;
 }
 
-struct TempFile {
-  std::string path;
-  explicit TempFile(const std::string& name) : path((fs::temp_directory_path() / (name + std::to_string(os::process_id()))).string()) {}
-  ~TempFile() { fs::remove(path); }
-};
-
 // Half of the prompt, a piece and single tokens, with a draw so that the sampler is under way.
 void feed_half(Session& session, std::span<const TokenId> half) {
   feed(session, half.first(half.size() - 2));
@@ -97,8 +91,9 @@ void check_goes_on(const ModelFixture& fixture, const std::string& device, bool 
   feed_half(*first, prompt.first(middle));
   const std::vector<std::byte> state = saved(*first);
   CHECK(saved(*first) == state);
-  const TempFile file("hotset_state_" + device);
-  REQUIRE(first->save_state(file.path).ok());
+  const TempFolder folder;
+  const std::string path = folder.file("state");
+  REQUIRE(first->save_state(path).ok());
   std::unique_ptr<Session> forked;
   if (forks) {
     auto made = first->fork();
@@ -124,7 +119,7 @@ void check_goes_on(const ModelFixture& fixture, const std::string& device, bool 
   if (!new_engine) return;
   const auto second_engine = open_engine(options);
   const auto third = open_session(*second_engine);
-  const Status from_file = third->load_state(file.path);
+  const Status from_file = third->load_state(path);
   REQUIRE_MESSAGE(from_file.ok(), from_file.message());
   CHECK(course(*third, prompt.subspan(middle)) == expected);
 }

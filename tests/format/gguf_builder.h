@@ -1,10 +1,8 @@
 // Builds GGUF files byte by byte, right ones and wrong ones, for tests. Every count and offset can be overridden.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -13,37 +11,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "platform/os_file.h"
+#include "tests/temp_folder.h"
 
 namespace hotset::test {
-
-// A folder that is gone, with what lies in it, when the test is over.
-class TempFolder {
- public:
-  TempFolder() {
-    static std::atomic<uint32_t> count{0};
-    const std::string name = "hotset-test-" + std::to_string(os::process_id()) + "-" + std::to_string(count++);
-    const std::filesystem::path folder = std::filesystem::temp_directory_path() / name;
-    std::filesystem::remove_all(folder);  // of an earlier process with that number
-    if (std::filesystem::create_directory(folder)) path_ = folder.string();
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // Writes a file and returns its path.
-  std::string write(const std::string& name, std::string_view bytes) const {
-    std::ofstream(file(name), std::ios::binary) << bytes;
-    return file(name);
-  }
-
- private:
-  std::string path_;
-};
 
 template <class T>
 void append_number(std::string& out, T value) {
