@@ -71,7 +71,11 @@ Status ExpertTiers::make_host() {
   options.top_k = largest_top_k(parts_.spec);
   options.policy = policy_name();
   // What VRAM holds for good passes through RAM a layer at a time.
-  if (!all_in_vram()) options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
+  if (!all_in_vram()) {
+    options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
+    const bool none_fit = options.budget_bytes == 0 && parts_.table.total_bytes() > 0;  // to the tier a 0 is no bound
+    if (none_fit) return error(Code::kOverBudget, "a RAM budget of 0 holds no expert: raise --ram");
+  }
   HOTSET_ASSIGN(host_, HostTier::create(parts_.table, *source_, options));
   if (!host_->holds_all()) {
     log_line(LogLevel::kInfo, "RAM holds %s of %s of experts; the others are read from disk", format_bytes(options.budget_bytes).c_str(),
