@@ -1,6 +1,7 @@
 // The C functions that take a model's output apart.
 #include "runtime/api/calls.h"
 #include "runtime/api/report_text.h"
+#include "runtime/format/json_document.h"
 
 namespace {
 
@@ -26,6 +27,12 @@ struct PartSink {
     for (const ToolCall& call : news.tool_calls) give(HOTSET_TOOL_CALL, call_text(call));
   }
 };
+
+Status check_tools(const char* tools) {
+  if (tools == nullptr || *tools == '\0') return ok_status();
+  const auto offered = parse_json(tools);
+  return offered.ok() && offered->is_array() ? ok_status() : error(Code::kInvalidArgument, "the tools are no JSON array");
+}
 
 // `call`: what an open parser makes of more output.
 template <class Call>
@@ -55,10 +62,10 @@ hotset_code hotset_parser_open(hotset_engine* engine, const char* prompt, const 
   return with_engine(engine, error, [&](OpenEngine& open) -> Status {
     if (prompt == nullptr) return no_argument("prompt");
     if (parser == nullptr) return no_argument("parser");
+    HOTSET_RETURN_IF_ERROR(check_tools(tools));
     const auto opened = std::make_shared<OpenParser>();
     opened->parser = open.engine->create_output_parser(prompt, tools ? tools : "");
-    *parser = static_cast<hotset_parser*>(tables().parsers.add(opened));
-    return ok_status();
+    return hand_out(tables().parsers, opened, parser);
   });
 }
 
