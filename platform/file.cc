@@ -123,6 +123,7 @@ Result<std::string> read_whole_file(const std::string& path, uint64_t limit_byte
 }
 
 Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, uint64_t size_bytes) {
+  if (path.empty()) return errno_error("write", path, ENOENT);
   os::FileFacts facts;
   if (os::look_at(path, facts) == 0 && facts.kind != os::FileKind::kRegular) {
     if (facts.kind == os::FileKind::kFolder) return errno_error("write", path, EISDIR);

@@ -132,10 +132,11 @@ TEST_CASE("model: caller's device: with slices no submit copies more than fits o
   const hotset::test::TempFolder folder;
   const CacheFolder cache(folder.path());  // what is measured here is not a card's
   VulkanRig rig(true);
-  const auto options = [](const char* slice) { return small().set("miss", "wait").set("vram", "14M").set("slice", slice); };
   const auto most_copied = [&](const char* slice, std::vector<Told>& told) {
     rig.seen.most_copied_bytes = 0;
-    const api::engine engine = rig.open(rig.given(), options(slice));
+    api::options options = small();
+    options.set("miss", "wait").set("vram", "14M").set("slice", slice);
+    const api::engine engine = rig.open(rig.given(), options);
     told.push_back(tell(engine));
     api::session session(engine);
     session.feed(engine.tokenize("Once upon a time there was a dog"));
