@@ -13,6 +13,7 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kIdleShare = 0.5;          // of idle link time that promotions may fill: demand copies must not queue behind them
 constexpr double kSerialPromotions = 0.05;  // of a token, where each copy holds up compute
+constexpr uint64_t kLeastSubmitBytes = 256u << 10;  // 10 to 80 us on PCIe, as long as the submit takes
 constexpr uint32_t kMostExactTopK = 64;     // beyond it the spread about the mean no longer matters, and the sum over outcomes is long
 
 // Time of `bytes` at a rate; no bytes take no time, bytes without a path take for ever.
@@ -316,6 +317,12 @@ MissPlan best_plan(const LinkRates& rates, const TokenWork& work, const MissPath
     if (possible.wait) weigh({MissMode::kWait, false, use_cache});
   }
   return best;
+}
+
+uint64_t slice_bytes(const LinkRates& rates, uint64_t slice_ns) {
+  if (slice_ns == 0) return 0;
+  const double copy_ns = over_ns(static_cast<double>(slice_ns), static_cast<double>(rates.copy_ns));
+  return std::max(kLeastSubmitBytes, static_cast<uint64_t>(copy_ns * 1e-9 * rates.copy_bytes_per_s));
 }
 
 MissMode best_mode(const LinkRates& rates, uint64_t record_bytes, uint32_t top_k, double misses, const MissPaths& possible) {

@@ -143,6 +143,10 @@ void set_read_ahead(const ReadAhead& counted, TokenWork& work);
 // experts (ram_hit_share 1).
 MissPlan best_plan(const LinkRates& rates, const TokenWork& work, const MissPaths& possible);
 
+// Most bytes of a submit of copies that should take `slice_ns` of the link; at least so many that the submit itself does not weigh, also where
+// the link was not measured. 0, no bound, where there is no slice.
+uint64_t slice_bytes(const LinkRates& rates, uint64_t slice_ns);
+
 // The cheapest mode for layers of `top_k` experts of which `misses` are expected to miss, all in RAM.
 MissMode best_mode(const LinkRates& rates, uint64_t record_bytes, uint32_t top_k, double misses, const MissPaths& possible);
 

@@ -38,7 +38,7 @@ const char* copy_path_name(CopyPath path) {
 }
 
 Result<std::unique_ptr<LinkVulkan>> LinkVulkan::create(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options) {
-  std::unique_ptr<LinkVulkan> link(new LinkVulkan(memory, slabs, options.staging_bytes));
+  std::unique_ptr<LinkVulkan> link(new LinkVulkan(memory, slabs, options));
   for (Flight& flight : link->flights_) {
     HOTSET_ASSIGN(flight.commands, link->pool_.allocate());
   }
@@ -50,11 +50,12 @@ Result<std::unique_ptr<LinkVulkan>> LinkVulkan::create(DeviceMemory& memory, std
   return link;
 }
 
-LinkVulkan::LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, uint64_t staging_bytes)
+LinkVulkan::LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options)
     : device_(memory.device()),
       memory_(memory),
       slabs_(slabs),
-      segment_bytes_(staging_bytes / kSegments),
+      segment_bytes_(options.staging_bytes / kSegments),
+      submit_bytes_(options.submit_bytes == 0 ? UINT64_MAX : options.submit_bytes),
       pool_(device_, device_.transfer().family()) {}
 
 LinkVulkan::~LinkVulkan() {
@@ -134,16 +135,24 @@ Status LinkVulkan::next_segment() {
   return ok_status();
 }
 
-Status LinkVulkan::add(const Region& region) {
-  if (regions_.size() == kMaxRegions) HOTSET_RETURN_IF_ERROR(flush());
-  regions_.push_back(region);
+Status LinkVulkan::add(Region region) {
+  while (region.copy.size > 0) {
+    if (regions_.size() == kMaxRegions || pending_bytes_ == submit_bytes_) HOTSET_RETURN_IF_ERROR(flush());
+    Region now = region;
+    now.copy.size = std::min(region.copy.size, submit_bytes_ - pending_bytes_);
+    regions_.push_back(now);
+    pending_bytes_ += now.copy.size;
+    region.copy.srcOffset += now.copy.size;
+    region.copy.dstOffset += now.copy.size;
+    region.copy.size -= now.copy.size;
+  }
   return ok_status();
 }
 
 // Submits what is enqueued.
 Status LinkVulkan::flush() {
   Flight& flight = flights_[flight_];
-  HOTSET_RETURN_IF_ERROR(wait(flight.value));
+  HOTSET_RETURN_IF_ERROR(wait(submit_bytes_ == UINT64_MAX ? flight.value : last_value_));
   HOTSET_RETURN_IF_ERROR(record(flight.commands));
   HOTSET_ASSIGN(const TimelinePoint point, device_.transfer().submit(std::span(&flight.commands, 1)));
   timeline_ = point.semaphore;
@@ -151,6 +160,7 @@ Status LinkVulkan::flush() {
   if (segment_pending_) segments_[segment_].value = point.value;
   segment_pending_ = false;
   regions_.clear();
+  pending_bytes_ = 0;
   flight_ = (flight_ + 1) % kFlights;
   return ok_status();
 }
@@ -188,6 +198,7 @@ Result<uint64_t> LinkVulkan::submit() {
 void LinkVulkan::discard() {
   batch_value_ = 0;
   regions_.clear();
+  pending_bytes_ = 0;
   segment_pending_ = false;
 }
 

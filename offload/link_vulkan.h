@@ -34,6 +34,9 @@ struct LinkVulkanOptions {
   std::optional<CopyPath> path;
   const HostImport* import = nullptr;      // what copies may read directly; outlives the link. nullptr: nothing
   uint64_t staging_bytes = 32ull << 20;    // all segments together; taken only when some slab is not mapped, or staging is asked for
+  // Most that one submit copies; the next then goes in when it is done, so that what others submit to the queue gets its turn. 0: a batch is
+  // one submit, and several may be under way.
+  uint64_t submit_bytes = 0;
 };
 
 class LinkVulkan final : public DeviceLink {
@@ -83,14 +86,14 @@ class LinkVulkan final : public DeviceLink {
     VkBufferCopy copy = {};
   };
 
-  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, uint64_t staging_bytes);
+  LinkVulkan(DeviceMemory& memory, std::span<const Buffer> slabs, const LinkVulkanOptions& options);
   Status create_staging();
   CopyPath path_of(std::span<const std::byte> from, const Buffer& target) const;
   Status write_in_place(std::span<const std::byte> from, const Buffer& target, uint64_t offset_bytes);
   Status copy_direct(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes);
   Status stage(std::span<const std::byte> from, SlabId slab, uint64_t offset_bytes);
   Status next_segment();
-  Status add(const Region& region);
+  Status add(Region region);
   Status flush();
   Status record(VkCommandBuffer commands);
   void start_busy();
@@ -100,6 +103,7 @@ class LinkVulkan final : public DeviceLink {
   DeviceMemory& memory_;
   const std::span<const Buffer> slabs_;
   const uint64_t segment_bytes_;
+  const uint64_t submit_bytes_;
   Buffer staging_;  // [kSegments][segment_bytes_]
   CommandPool pool_;
 
@@ -110,6 +114,7 @@ class LinkVulkan final : public DeviceLink {
   uint32_t segment_ = 0;                    // the one that fills
   uint32_t flight_ = 0;                     // the next to record
   std::vector<Region> regions_;             // enqueued, not submitted; capacity kMaxRegions
+  uint64_t pending_bytes_ = 0;              // of regions_; at most submit_bytes_
   std::vector<VkBufferCopy> run_;           // scratch of record(); capacity kMaxRegions
   bool segment_pending_ = false;            // some of regions_ read the segment that fills
   VkSemaphore timeline_ = VK_NULL_HANDLE;   // known from the first submit on

@@ -17,6 +17,25 @@ Status errno_error(const char* what, const std::string& path, int err) {
   return error(code, "cannot %s '%s': %s", what, path.c_str(), std::strerror(err));
 }
 
+constexpr int kMostNames = 1000;  // tried for one file; a name is taken where a process of the same number was killed, or writes on another machine
+
+// A new file beside `path` that nobody else writes.
+struct Partial {
+  std::string path;
+  os::OpenedFile file;
+};
+
+Partial open_partial(const std::string& path) {
+  static std::atomic<uint32_t> count{0};
+  Partial partial;
+  for (int i = 0; i < kMostNames; ++i) {
+    partial.path = path + ".partial." + std::to_string(os::process_id()) + "." + std::to_string(count++);
+    partial.file = os::open_new_to_write(partial.path);
+    if (partial.file.error != EEXIST) break;
+  }
+  return partial;
+}
+
 std::string folder_of(const std::string& path) { return utf8_text(native_path(path).parent_path()); }
 
 Result<std::string> made_folder(const std::string& folder, const char* purpose) {
@@ -104,11 +123,16 @@ Result<std::string> read_whole_file(const std::string& path, uint64_t limit_byte
 }
 
 Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, uint64_t size_bytes) {
-  const std::string partial = path + ".partial";
-  const os::OpenedFile opened = os::open_to_write(partial, true);
-  if (opened.error != 0) return errno_error("write", partial, opened.error);
-  std::unique_ptr<FileWriter> writer(new FileWriter(path, opened.handle));
-  if (size_bytes > 0 && os::is_no_room(os::set_aside(opened.handle, size_bytes))) {
+  if (path.empty()) return errno_error("write", path, ENOENT);
+  os::FileFacts facts;
+  if (os::look_at(path, facts) == 0 && facts.kind != os::FileKind::kRegular) {
+    if (facts.kind == os::FileKind::kFolder) return errno_error("write", path, EISDIR);
+    return error(Code::kIo, "cannot write '%s': it is there and no regular file", path.c_str());
+  }
+  const Partial partial = open_partial(path);
+  if (partial.file.error != 0) return errno_error("write", path, partial.file.error);
+  std::unique_ptr<FileWriter> writer(new FileWriter(path, partial.path, partial.file.handle));
+  if (size_bytes > 0 && os::is_no_room(os::set_aside(partial.file.handle, size_bytes))) {
     return error(Code::kIo, "cannot write '%s': no room for its %s", path.c_str(), format_bytes(size_bytes).c_str());
   }
   return writer;
@@ -116,7 +140,7 @@ Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, 
 
 FileWriter::~FileWriter() {
   os::close(handle_);
-  if (!committed_) os::remove_file(partial());
+  if (!committed_) os::remove_file(partial_);
 }
 
 Status FileWriter::write(uint64_t offset_bytes, std::span<const std::byte> bytes) {
@@ -125,8 +149,12 @@ Status FileWriter::write(uint64_t offset_bytes, std::span<const std::byte> bytes
 }
 
 Status FileWriter::commit() {
-  int refused = os::bring_to_disk(handle_);
-  if (refused == 0) refused = os::replace_file(partial(), path_);
+  const int refused = os::bring_to_disk(handle_);
+  return refused == 0 ? commit_unsynced() : errno_error("write", path_, refused);
+}
+
+Status FileWriter::commit_unsynced() {
+  const int refused = os::replace_file(partial_, path_);
   committed_ = refused == 0;
   return committed_ ? ok_status() : errno_error("write", path_, refused);
 }
@@ -137,16 +165,9 @@ bool same_file(const std::string& a, const std::string& b) {
 }
 
 Status write_whole_file(const std::string& path, std::string_view content) {
-  static std::atomic<uint32_t> count{0};  // several threads may write at once
-  const std::string partial = path + ".partial." + std::to_string(os::process_id()) + "." + std::to_string(count++);
-  const os::OpenedFile opened = os::open_to_write(partial, true);
-  if (opened.error != 0) return errno_error("write", path, opened.error);
-  int refused = os::write_all_at(opened.handle, 0, std::as_bytes(std::span(content.data(), content.size()))).error;
-  os::close(opened.handle);
-  if (refused == 0) refused = os::replace_file(partial, path);
-  if (refused == 0) return ok_status();
-  os::remove_file(partial);
-  return errno_error("write", path, refused);
+  HOTSET_ASSIGN(const auto file, FileWriter::create(path, 0));
+  HOTSET_RETURN_IF_ERROR(file->write(0, std::as_bytes(std::span(content.data(), content.size()))));
+  return file->commit_unsynced();
 }
 
 Result<std::string> cache_directory() { return made_folder(os::cache_folder("hotset"), "cache"); }

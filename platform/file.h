@@ -61,12 +61,16 @@ class File {
 // The whole file as bytes. Error: larger than `limit_bytes`, or what File::open and File::read say.
 Result<std::string> read_whole_file(const std::string& path, uint64_t limit_bytes);
 
-// A new file that is there as a whole or not at all: it is written as PATH.partial beside it, and takes the name in commit().
-// Without that the destructor removes it. One owner.
+// A new file that is there as a whole or not at all: it is written beside PATH, under a name that no other writer has, and takes PATH's in
+// commit(). Without that the destructor removes it, and what was at PATH stays. Of several writers of one path, in this process or others,
+// the last commit stands. Who is killed while writing leaves a PATH.partial.N.N behind. One owner.
 class FileWriter {
  public:
-  // Sets aside `size_bytes` at once where the file system can. Errors: no right to write, no room (and how much is needed).
+  // Sets aside `size_bytes` at once where the file system can. Errors: no right to write, no room (and how much is needed), or `path` is
+  // there and no regular file.
   static Result<std::unique_ptr<FileWriter>> create(const std::string& path, uint64_t size_bytes);
+  // Whether create() would work now; nothing stays behind.
+  static Status check(const std::string& path) { return create(path, 0).status(); }
   ~FileWriter();
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
@@ -74,12 +78,15 @@ class FileWriter {
   Status write(uint64_t offset_bytes, std::span<const std::byte> bytes);
   // Brings everything to the disk and renames.
   Status commit();
+  // Only renames: for what can be made again after a power cut.
+  Status commit_unsynced();
 
  private:
-  FileWriter(std::string path, os::FileHandle handle) : path_(std::move(path)), handle_(handle) {}
-  std::string partial() const { return path_ + ".partial"; }
+  FileWriter(std::string path, std::string partial, os::FileHandle handle)
+      : path_(std::move(path)), partial_(std::move(partial)), handle_(handle) {}
 
   const std::string path_;
+  const std::string partial_;  // where it is written until then
   const os::FileHandle handle_;
   bool committed_ = false;
 };
@@ -87,7 +94,7 @@ class FileWriter {
 // Whether both name one file, by whatever way; false when one is missing.
 bool same_file(const std::string& a, const std::string& b);
 
-// Replaces `path` with `content` so that a reader sees the old or the new file, never half of one.
+// Replaces `path` with `content` so that a reader sees the old or the new file, never half of one. Errors: as FileWriter.
 Status write_whole_file(const std::string& path, std::string_view content);
 
 // Hotset's folder for what can be made again, and for what it remembers between runs (os_file.h says where), made on first use. Error:

@@ -39,6 +39,8 @@ struct FileFacts {
 OpenedFile open_to_read(const std::string& path, bool direct = false);
 // Makes the file where there is none; what is in it goes when it is `emptied`.
 OpenedFile open_to_write(const std::string& path, bool emptied);
+// EEXIST where the name is taken, also by a link.
+OpenedFile open_new_to_write(const std::string& path);
 OpenedFile duplicate(FileHandle file);
 void close(FileHandle file);
 

@@ -40,4 +40,13 @@ class TempFolder {
   std::string path_;
 };
 
+// Whether a file that a FileWriter has not finished lies beside `path`.
+inline bool has_partial(const std::string& path) {
+  const std::filesystem::path whole = std::filesystem::absolute(path);
+  for (const auto& entry : std::filesystem::directory_iterator(whole.parent_path())) {
+    if (entry.path().filename().string().starts_with(whole.filename().string() + ".partial")) return true;
+  }
+  return false;
+}
+
 }  // namespace hotset::test

@@ -54,6 +54,8 @@ OpenedFile open_to_write(const std::string& path, bool emptied) {
   return opened(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (emptied ? O_TRUNC : 0), 0666));
 }
 
+OpenedFile open_new_to_write(const std::string& path) { return opened(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)); }
+
 OpenedFile duplicate(FileHandle file) { return opened(::fcntl(descriptor_of(file), F_DUPFD_CLOEXEC, 0)); }
 
 void close(FileHandle file) { ::close(descriptor_of(file)); }

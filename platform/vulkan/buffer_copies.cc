@@ -5,8 +5,12 @@
 
 namespace hotset {
 
-BufferCopies::BufferCopies(DeviceMemory& memory, const ProgramCache* programs, uint64_t piece_bytes, bool force_staging)
-    : memory_(memory), programs_(programs), piece_bytes_(piece_bytes), force_staging_(force_staging) {
+BufferCopies::BufferCopies(DeviceMemory& memory, const ProgramCache* programs, uint64_t piece_bytes, bool force_staging, uint64_t submit_bytes)
+    : memory_(memory),
+      programs_(programs),
+      piece_bytes_(submit_bytes == 0 ? piece_bytes : std::min(piece_bytes, submit_bytes)),
+      force_staging_(force_staging),
+      submit_bytes_(submit_bytes == 0 ? UINT64_MAX : submit_bytes) {
   HOTSET_CHECK(piece_bytes > 0);
 }
 
@@ -73,9 +77,15 @@ Status BufferCopies::write(const Buffer& to, uint64_t offset_bytes, std::span<co
 
 Status BufferCopies::copy(const Buffer& from, const Buffer& to, uint64_t size_bytes) {
   HOTSET_CHECK(size_bytes <= from.size_bytes() && size_bytes <= to.size_bytes());
-  if (size_bytes == 0) return ok_status();
-  if (!in_place(from) || !in_place(to)) return run(from, 0, to, 0, size_bytes);
-  std::memcpy(to.mapped().data(), from.mapped().data(), size_bytes);
+  if (in_place(from) && in_place(to)) {
+    if (size_bytes != 0) std::memcpy(to.mapped().data(), from.mapped().data(), size_bytes);
+    return ok_status();
+  }
+  for (uint64_t done = 0; done < size_bytes;) {
+    const uint64_t now = std::min(submit_bytes_, size_bytes - done);
+    HOTSET_RETURN_IF_ERROR(run(from, done, to, done, now));
+    done += now;
+  }
   return ok_status();
 }
 

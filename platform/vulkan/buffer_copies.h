@@ -18,8 +18,9 @@ namespace hotset {
 class BufferCopies {
  public:
   // `piece_bytes`: what goes at once; allocated when the first buffer that is not mapped comes. `force_staging` takes that way for mapped
-  // buffers as well, for tests on devices that map everything. `programs` may be nullptr where all memory is the host's.
-  BufferCopies(DeviceMemory& memory, const ProgramCache* programs, uint64_t piece_bytes, bool force_staging = false);
+  // buffers as well, for tests on devices that map everything. `programs` may be nullptr where all memory is the host's. `submit_bytes`: most
+  // that one submit copies; 0: a piece, or all from buffer to buffer.
+  BufferCopies(DeviceMemory& memory, const ProgramCache* programs, uint64_t piece_bytes, bool force_staging = false, uint64_t submit_bytes = 0);
 
   // Ranges lie within the buffers. Errors: the device's.
   Status read(const Buffer& from, uint64_t offset_bytes, std::span<std::byte> out);
@@ -38,6 +39,7 @@ class BufferCopies {
   const ProgramCache* const programs_;
   const uint64_t piece_bytes_;
   const bool force_staging_;
+  const uint64_t submit_bytes_;
   std::optional<CommandPool> pool_;  // these and the piece from the first copy by the device on
   std::optional<Recorder> recorder_;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;

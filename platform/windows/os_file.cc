@@ -104,6 +104,10 @@ OpenedFile open_to_write(const std::string& path, bool emptied) {
   return open_path(path, GENERIC_WRITE | FILE_READ_ATTRIBUTES, emptied ? CREATE_ALWAYS : OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL);
 }
 
+OpenedFile open_new_to_write(const std::string& path) {
+  return open_path(path, GENERIC_WRITE | FILE_READ_ATTRIBUTES, CREATE_NEW, FILE_ATTRIBUTE_NORMAL);
+}
+
 OpenedFile duplicate(FileHandle file) {
   HANDLE twin = INVALID_HANDLE_VALUE;
   const HANDLE process = ::GetCurrentProcess();

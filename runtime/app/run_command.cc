@@ -1,7 +1,9 @@
 // `hotset run`: continues a prompt, answers it, or chats.
+#include <algorithm>
 #include <random>
 
 #include "platform/clock.h"
+#include "platform/file.h"
 #include "runtime/app/chat.h"
 #include "runtime/app/command.h"
 #include "runtime/app/figures.h"
@@ -37,15 +39,18 @@ class RunCommand : public Command {
                  wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
     app.add_option("--save-state", save_state_,
                    wrap_help("Keep the timeline in a file at the end, so that another run with --load-state goes on from there: a long "
-                             "system message or text is then read once (with -n 1)."))
+                             "system message or text is then read once (with -n 1). Ctrl-C keeps what was written so far. An earlier file "
+                             "stays until the new one is whole, and when Ctrl-C comes before the first word or the run fails."))
         ->type_name("FILE");
     app.add_option("--load-state", load_state_,
-                   wrap_help("Begin with the timeline of such a file. A plain prompt goes on after it; a chat goes on from what it has in "
-                             "common with it. Of the same model and --kv-type."))
+                   wrap_help("Begin with the timeline of such a file. A plain prompt goes on after it, and -p '' as if there had been no "
+                             "break; a chat goes on from what it has in common with it. Of the same model and --kv-type. Sampling goes on "
+                             "as it was saved, or anew as any sampling flags of this run say."))
         ->type_name("FILE");
     app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
     app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
     add_options(app, FlagGroup::kSampler, flags_.options);
+    app_ = &app;
     add_json_flag(app, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
   }
 
@@ -62,6 +67,7 @@ class RunCommand : public Command {
 
  private:
   Status run(Console& console, Interrupt& interrupt) {
+    HOTSET_RETURN_IF_ERROR(check_state_files());
     const bool interactive = !prompt_ && !file_ && console.input_is_terminal() && !flags_.json;
     HOTSET_ASSIGN(const std::string prompt, interactive ? std::string() : load_prompt());
     const api::engine engine = open_engine(flags_, console, interrupt);
@@ -71,26 +77,67 @@ class RunCommand : public Command {
     // Drawn here rather than in the library, so that the figures can name it and the run can be had again.
     if (flags_.options.get("seed") == "0") flags_.options.set("seed", std::to_string(std::random_device{}()));
     api::session session(engine, flags_.options);
-    if (load_state_) {
-      session.load(*load_state_);
-      session.set_sampler(flags_.options);  // those of this run
-    }
+    if (load_state_) HOTSET_RETURN_IF_ERROR(load(session));
     if (trace_) trace_links_ ? session.trace_links(*trace_) : session.trace(*trace_);
     if (explain_) console.draw(session.explain());
-    if (!interactive) {
-      HOTSET_RETURN_IF_ERROR(write_once(engine, session, prompt, console, interrupt));
-      return save(session);
-    }
+    const Status told = interactive ? chat(engine, session, console, interrupt) : write_once(engine, session, prompt, console, interrupt);
+    if (!told.ok() && told.code() != Code::kCancelled) return told;
+    HOTSET_RETURN_IF_ERROR(save(session, console, interrupt));
+    return told;
+  }
+
+  Status chat(const api::engine& engine, api::session& session, Console& console, Interrupt& interrupt) {
     SessionChatModel model(engine, session);
     Chat chat(model, system_, max_tokens_.value_or(0));
     const Status status = chat_on_terminal(chat, session, console, interrupt);
+    has_told_ = true;  // between two answers the timeline is whole
     show_figures(console, session);
-    if (!status.ok()) return status;
-    return save(session);
+    return status;
   }
 
-  Status save(api::session& session) const {
-    if (save_state_) session.save(*save_state_);
+  // What can be known before the model is opened, let alone told a story.
+  Status check_state_files() const {
+    if (load_state_) {
+      const Status found = File::open(*load_state_).status();
+      if (!found.ok()) return error(found.code(), "%s; --load-state goes on from a file that --save-state made", found.message().c_str());
+    }
+    if (!save_state_) return ok_status();
+    if (!flags_.model.empty() && same_file(*save_state_, flags_.model)) {
+      return error(Code::kInvalidArgument, "'%s' is the model itself: name another file for --save-state", save_state_->c_str());
+    }
+    const Status found = FileWriter::check(*save_state_);
+    if (found.ok()) return found;
+    return error(found.code(), "%s; give --save-state a file in a folder that can be written", found.message().c_str());
+  }
+
+  Status load(api::session& session) {
+    try {
+      session.load(*load_state_);
+    } catch (const api::error& failed) {
+      const auto code = static_cast<Code>(failed.code());
+      const char* advice = code == Code::kCorrupt ? "; make it anew with --save-state" : "";
+      return error(code, "%s%s", failed.what(), advice);
+    }
+    sampling_is_loaded_ = !sampling_is_given();
+    if (!sampling_is_loaded_) session.set_sampler(flags_.options);
+    return ok_status();
+  }
+
+  bool sampling_is_given() const {
+    return std::ranges::any_of(api::option_list(), [&](const hotset_option_info& info) {
+      return info.is_sampler_option != 0 && app_->count(std::string("--") + info.name) > 0;
+    });
+  }
+
+  // After Ctrl-C an error would be taken for its work, and is told here.
+  Status save(api::session& session, const Console& console, const Interrupt& interrupt) const {
+    if (!save_state_ || session.position() == 0 || (interrupt.pressed() && !has_told_)) return ok_status();
+    try {
+      session.save(*save_state_);
+    } catch (const api::error& failed) {
+      if (!interrupt.pressed()) throw;
+      console.note(std::string("hotset: ") + failed.what());
+    }
     return ok_status();
   }
 
@@ -102,6 +149,7 @@ class RunCommand : public Command {
   Status write_once(const api::engine& engine, api::session& session, const std::string& prompt, Console& console, Interrupt& interrupt) {
     std::string text;
     HOTSET_ASSIGN(const hotset_stop_reason stop, generate(engine, session, prompt, interrupt, [&](std::string_view piece) {
+      has_told_ = true;
       show_progress(console, session);
       if (!flags_.json) return console.write(piece);
       text += piece;
@@ -113,7 +161,7 @@ class RunCommand : public Command {
                                {"device", engine.device_name()},
                                {"text", text},
                                {"stop", stop_reason_name(stop)},
-                               {"seed", std::stoull(flags_.options.get("seed"))},
+                               {"seed", sampling_is_loaded_ ? Json() : Json(std::stoull(flags_.options.get("seed")))},
                                {"figures", figures_json(session)},
                                {"history", history_json(session.history())}}));
     }
@@ -142,7 +190,8 @@ class RunCommand : public Command {
 
   void show_figures(const Console& console, const api::session& session) const {
     if (flags_.json || !(console.watched() || flags_.verbose)) return;
-    console.draw("\n" + figures_text(session.stats()) + "seed     " + flags_.options.get("seed") + "\n");
+    console.draw("\n" + figures_text(session.stats()) + "seed     " +
+                 (sampling_is_loaded_ ? "that of the state" : flags_.options.get("seed")) + "\n");
   }
 
   ModelFlags flags_;
@@ -157,6 +206,9 @@ class RunCommand : public Command {
   bool trace_links_ = false;
   bool explain_ = false;
   bool watch_ = false;
+  const CLI::App* app_ = nullptr;  // knows which flags were given
+  bool sampling_is_loaded_ = false;
+  bool has_told_ = false;
   uint64_t watched_ns_ = 0;
 };
 

@@ -25,8 +25,11 @@ class Backend {
   // Memory for this backend under a hard budget.
   virtual std::unique_ptr<DeviceMemory> make_memory(uint64_t budget_bytes) = 0;
   // Most device time of a submit of the Ops made from now on, but for operations that take longer alone; 0, as at first: submits are as
-  // long as they come. Nothing on the CPU.
-  virtual void set_slice(uint64_t slice_ns) = 0;
+  // long as they come. `copy_bytes`: what a submit of copies may move in it, for those on the queue that computes (slice_bytes of link_model.h),
+  // of the uploaders and copies made from now on. Nothing on the CPU.
+  virtual void set_slice(uint64_t slice_ns, uint64_t copy_bytes) = 0;
+  // Most bytes of a submit of copies to VRAM; 0: no bound, for there is no slice, or copies have a queue of their own.
+  virtual uint64_t upload_submit_bytes() const = 0;
   // `control`: address of a shaders::Control that the host fills before each submit.
   virtual std::unique_ptr<Ops> make_ops(uint64_t control) = 0;
   // A way of filling buffers while a model loads, in pieces of at most `most_bytes`.

@@ -15,7 +15,8 @@ class BackendCpu final : public Backend {
   const DeviceLimits& limits() const override { return host_limits(); }
   DeviceBudget budget() const override;
   std::unique_ptr<DeviceMemory> make_memory(uint64_t budget_bytes) override { return std::make_unique<DeviceMemory>(budget_bytes); }
-  void set_slice(uint64_t) override {}
+  void set_slice(uint64_t, uint64_t) override {}
+  uint64_t upload_submit_bytes() const override { return 0; }
   std::unique_ptr<Ops> make_ops(uint64_t control) override;
   std::unique_ptr<Uploader> make_uploader(DeviceMemory& memory, uint64_t most_bytes) override;
   std::unique_ptr<BufferCopies> make_copies(DeviceMemory& memory, uint64_t piece_bytes) override;

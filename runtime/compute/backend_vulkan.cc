@@ -20,11 +20,11 @@ std::unique_ptr<DeviceMemory> BackendVulkan::make_memory(uint64_t budget_bytes) 
 std::unique_ptr<Ops> BackendVulkan::make_ops(uint64_t control) { return std::make_unique<OpsVulkan>(*device_, *programs_, control, slice_ns_); }
 
 std::unique_ptr<Uploader> BackendVulkan::make_uploader(DeviceMemory& memory, uint64_t most_bytes) {
-  return std::make_unique<Uploader>(memory, &programs_->cache(), most_bytes);
+  return std::make_unique<Uploader>(memory, &programs_->cache(), most_bytes, false, upload_submit_bytes());
 }
 
 std::unique_ptr<BufferCopies> BackendVulkan::make_copies(DeviceMemory& memory, uint64_t piece_bytes) {
-  return std::make_unique<BufferCopies>(memory, &programs_->cache(), piece_bytes);
+  return std::make_unique<BufferCopies>(memory, &programs_->cache(), piece_bytes, false, copy_bytes_);
 }
 
 void BackendVulkan::save_programs() {

@@ -101,7 +101,7 @@ Status ExpertTiers::make_residency() {
     cpu_window_ = std::make_unique<CpuWindow>(parts_.table);
     made.window = cpu_window_.get();
   } else {
-    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {.path = parts_.copy_path}));
+    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {.path = parts_.copy_path, .submit_bytes = parts_.backend.upload_submit_bytes()}));
     made.link = link_.get();
     made.window = &import_window_;
   }

@@ -77,10 +77,11 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const EngineOptions& opti
   HOTSET_RETURN_IF_ERROR(loaded->describe(options, file));
   HOTSET_RETURN_IF_ERROR(loaded->plan_budget(options));
   const std::optional<LinkProbe> probe = loaded->memory_->of_host() ? loaded->probe_cpu() : loaded->probe_device(options);
-  loaded->backend_->set_slice(static_cast<uint64_t>(options.slice_ms * 1e6f));  // not of what was measured
+  const LinkRates rates = probe ? probe->rates : LinkRates{};
+  const auto slice_ns = static_cast<uint64_t>(options.slice_ms * 1e6f);
+  loaded->backend_->set_slice(slice_ns, slice_bytes(rates, slice_ns));  // not of what was measured
   HOTSET_RETURN_IF_ERROR(loaded->allocate());
   HOTSET_RETURN_IF_ERROR(loaded->load_dense(options, file));
-  const LinkRates rates = probe ? probe->rates : LinkRates{};
   const std::optional<CopyPath> copy_path = probe && !loaded->memory_->of_host() ? std::optional(probe->copy_path) : std::nullopt;
   HOTSET_ASSIGN(loaded->tiers_, ExpertTiers::create({options, file, loaded->spec_, *loaded->experts_, *loaded->backend_, *loaded->memory_, loaded->plan_,
                                                      loaded->slabs_, loaded->slab_plan_, rates, copy_path, loaded->device_table_}));

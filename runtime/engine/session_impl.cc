@@ -94,6 +94,7 @@ Status SessionImpl::check(std::span<const TokenId> tokens) const {
 }
 
 Status SessionImpl::feed(std::span<const TokenId> tokens, const LogitsSink& sink) {
+  if (stop_ && !tokens.empty()) return error(Code::kCancelled, "stopped on request");
   return without_exceptions([&] { return feed_checked(tokens, sink); });
 }
 
@@ -121,7 +122,6 @@ Status SessionImpl::restore_state() {
 }
 
 Status SessionImpl::feed_one(TokenId token, const LogitsSink& sink) {
-  if (stop_) return error(Code::kCancelled, "stopped on request");
   const Turn turn(*this);
   if (stats_.decode_tokens % kBudgetLooks == 0) loaded_.follow_driver_budget();
   const uint64_t start_ns = now_ns();
@@ -222,6 +222,10 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
   StreamDecoder text(text_.tokenizer(), show_special_);
   StopReason reason = StopReason::kLength;
   for (uint32_t count = 0; max_tokens == 0 || count < max_tokens; ++count) {
+    if (stop_) {
+      reason = StopReason::kRequested;
+      break;
+    }
     const TokenId token = sample();
     if (token == kNoToken) return no_token_left();
     if (text_.tokenizer().is_end_of_generation(token)) {
@@ -229,18 +233,17 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
       break;
     }
     const std::string_view piece = text.next(token);
-    if (stop_ || (!piece.empty() && sink && !sink(piece))) {
+    const bool wanted = piece.empty() || !sink || sink(piece);
+    if (position_ >= loaded_.plan().workspace.context_tokens) {
+      if (count + 1 != max_tokens) reason = wanted ? StopReason::kContextFull : StopReason::kRequested;
+      break;
+    }
+    // Whoever goes on from here goes on after what was told: the last token is fed as well, and also when a stop was asked for meanwhile.
+    HOTSET_RETURN_IF_ERROR(feed_checked({&token, 1}, {}));
+    if (!wanted) {
       reason = StopReason::kRequested;
       break;
     }
-    if (position_ >= loaded_.plan().workspace.context_tokens) {
-      reason = StopReason::kContextFull;
-      break;
-    }
-    if (max_tokens != 0 && count + 1 == max_tokens) break;  // the last token's successor is not asked for
-    const Status next = feed({&token, 1}, {});
-    if (next.code() == Code::kCancelled) return StopReason::kRequested;
-    HOTSET_RETURN_IF_ERROR(next);
   }
   const std::string_view rest = text.finish();
   if (!rest.empty() && sink) sink(rest);

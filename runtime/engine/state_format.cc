@@ -107,7 +107,7 @@ Status check_raw(const Raw& raw) {
 
 Status check_owner(const StateHeader& header, const StateOwner& owner, uint32_t context_tokens) {
   if (!(header.owner.model == owner.model) || header.owner.dense_crc != owner.dense_crc || header.owner.vocab != owner.vocab) {
-    return error(Code::kInvalidArgument, "this state was saved with another model");
+    return error(Code::kInvalidArgument, "this state was saved with another model: a timeline goes on only with its own");
   }
   if (header.owner.kv != owner.kv) {
     return error(Code::kInvalidArgument, "this state has a KV cache of %s, and this engine one of %s: open it with --kv-type %s", name_of(header.owner.kv),

@@ -71,8 +71,8 @@ TEST_CASE("c api: a story, its tokens, its logits") {
   api::session session(engine);
   const std::string told = story(session, prompt, 16);
   CHECK(told.size() > 16);
-  CHECK(session.position() == prompt.size() + 15);
-  CHECK(session.stats().decode_tokens == 15);
+  CHECK(session.position() == prompt.size() + 16);
+  CHECK(session.stats().decode_tokens == 16);
   CHECK(session.explain().size() > 20);
 
   // The same by hand.

@@ -1,11 +1,14 @@
 // Engines on a Vulkan device of the program's own: the same tokens, nothing done that the program does not allow, errors that say what lacks.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
 #include "tests/api/vulkan_rig.h"
 #include "tests/engine/model_rig.h"
+#include "tests/temp_folder.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
@@ -37,6 +40,23 @@ Told tell(const api::engine& engine, const char* start = "Once upon a time", int
   told.logits.assign(session.logits().begin(), session.logits().end());
   return told;
 }
+
+// Where Hotset keeps what it measured, for as long as it lives.
+class CacheFolder {
+ public:
+  explicit CacheFolder(const std::string& path) : before_(std::getenv("XDG_CACHE_HOME") ? std::getenv("XDG_CACHE_HOME") : "") {
+    ::setenv("XDG_CACHE_HOME", path.c_str(), 1);
+  }
+  ~CacheFolder() {
+    if (before_.empty()) ::unsetenv("XDG_CACHE_HOME");
+    else ::setenv("XDG_CACHE_HOME", before_.c_str(), 1);
+  }
+  CacheFolder(const CacheFolder&) = delete;
+  CacheFolder& operator=(const CacheFolder&) = delete;
+
+ private:
+  const std::string before_;
+};
 
 std::string refusal(const hotset_vulkan_device* device, hotset_code expected, const api::options& options = small()) {
   hotset_engine_params params = HOTSET_ENGINE_PARAMS_INIT;
@@ -104,6 +124,36 @@ TEST_CASE("model: caller's device: slices cut submits and change no bit") {
   CHECK(submits_cut_fine > 3 * submits_cut);
   CHECK(cut == whole);
   CHECK(cut_fine == whole);
+}
+
+TEST_CASE("model: caller's device: with slices no submit copies more than fits one, and no bit changes") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  constexpr uint64_t kLeastBytes = 256u << 10;  // of slice_bytes in offload/link_model.h, which a microsecond comes to
+  const hotset::test::TempFolder folder;
+  const CacheFolder cache(folder.path());  // what is measured here is not a card's
+  VulkanRig rig(true);
+  const auto most_copied = [&](const char* slice, std::vector<Told>& told) {
+    rig.seen.most_copied_bytes = 0;
+    api::options options = small();
+    options.set("miss", "wait").set("vram", "14M").set("slice", slice);
+    const api::engine engine = rig.open(rig.given(), options);
+    told.push_back(tell(engine));
+    api::session session(engine);
+    session.feed(engine.tokenize("Once upon a time there was a dog"));
+    api::session fork = session.fork();
+    const auto state = session.save_bytes();
+    session.rewind(0);
+    session.load_bytes(state);
+    CHECK(std::ranges::equal(session.logits(), fork.logits()));
+    CHECK(fork.save_bytes() == state);
+    return rig.seen.most_copied_bytes.load();
+  };
+  std::vector<Told> told;
+  CHECK(most_copied("0", told) > 4 * kLeastBytes);  // and measures the links, which the next finds measured
+  const uint64_t submits = rig.seen.submits;
+  CHECK(most_copied("0.001", told) <= kLeastBytes);
+  CHECK(rig.seen.submits > submits);
+  CHECK(told[0] == told[1]);
 }
 
 TEST_CASE("caller's device: one that is lost says so until another engine is opened") {

@@ -11,7 +11,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <span>
 
 #include "platform/vulkan/functions.h"
 
@@ -28,9 +30,11 @@ class VulkanRig {
     std::atomic<uint64_t> unlocks{0};
     std::atomic<uint64_t> allocations{0};
     std::atomic<int64_t> allocated{0};    // and not freed
+    std::atomic<uint64_t> most_copied_bytes{0};  // by one submit
   };
 
-  VulkanRig() {
+  // `as_card`: a device whose memory is all of one kind looks like a card with memory of its own, which the host does not see.
+  explicit VulkanRig(bool as_card = false) : as_card_(as_card) {
     REQUIRE(active_ == nullptr);
     active_ = this;
     auto loader = load_vulkan();
@@ -139,6 +143,10 @@ class VulkanRig {
   static PFN_vkVoidFunction VKAPI_CALL get_instance_function(VkInstance instance, const char* name) {
     if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&get_device_function);
     if (std::strcmp(name, "vkDestroyInstance") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&destroy_instance);
+    if (active_->as_card_) {
+      const PFN_vkVoidFunction of_card = card_instance_function(name);
+      if (of_card) return of_card;
+    }
     return active_->get_(instance, name);
   }
   static PFN_vkVoidFunction VKAPI_CALL get_device_function(VkDevice, const char* name) {
@@ -147,11 +155,19 @@ class VulkanRig {
       return reinterpret_cast<PFN_vkVoidFunction>(&wait_idle);
     }
     if (std::strcmp(name, "vkDestroyDevice") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&destroy_device);
+    if (std::strcmp(name, "vkBeginCommandBuffer") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&begin);
+    if (std::strcmp(name, "vkCmdCopyBuffer") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&copy);
+    if (active_->as_card_ && std::strcmp(name, "vkGetBufferMemoryRequirements") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&buffer_needs);
+    if (active_->as_card_ && std::strcmp(name, "vkGetDeviceBufferMemoryRequirements") == 0) {
+      return reinterpret_cast<PFN_vkVoidFunction>(&device_buffer_needs);
+    }
+    if (active_->as_card_ && std::strcmp(name, "vkAllocateMemory") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&allocate_memory);
     return active_->call<PFN_vkVoidFunction>(name);
   }
   static VkResult VKAPI_CALL submit(VkQueue queue, uint32_t count, const VkSubmitInfo2* info, VkFence fence) {
     ++active_->seen.submits;
     if (!active_->held_) ++active_->seen.unguarded;
+    active_->note_copies({info, count});
     int left = active_->submits_until_lost;
     if (left == 0) return VK_ERROR_DEVICE_LOST;
     if (left > 0) active_->submits_until_lost = left - 1;
@@ -163,6 +179,83 @@ class VulkanRig {
   }
   static void VKAPI_CALL destroy_device(VkDevice, const VkAllocationCallbacks*) { ++active_->seen.destroyed; }
   static void VKAPI_CALL destroy_instance(VkInstance, const VkAllocationCallbacks*) { ++active_->seen.destroyed; }
+
+  // --- copies, by command buffer
+
+  static VkResult VKAPI_CALL begin(VkCommandBuffer commands, const VkCommandBufferBeginInfo* info) {
+    const std::lock_guard guard(active_->copies_mutex_);
+    active_->copied_bytes_[commands] = 0;
+    return active_->call<PFN_vkBeginCommandBuffer>("vkBeginCommandBuffer")(commands, info);
+  }
+  static void VKAPI_CALL copy(VkCommandBuffer commands, VkBuffer from, VkBuffer to, uint32_t count, const VkBufferCopy* regions) {
+    const std::lock_guard guard(active_->copies_mutex_);
+    for (uint32_t i = 0; i < count; ++i) active_->copied_bytes_[commands] += regions[i].size;
+    active_->call<PFN_vkCmdCopyBuffer>("vkCmdCopyBuffer")(commands, from, to, count, regions);
+  }
+  void note_copies(std::span<const VkSubmitInfo2> submits) {
+    const std::lock_guard guard(copies_mutex_);
+    uint64_t bytes = 0;
+    for (const VkSubmitInfo2& submit : submits) {
+      for (uint32_t i = 0; i < submit.commandBufferInfoCount; ++i) bytes += copied_bytes_[submit.pCommandBufferInfos[i].commandBuffer];
+    }
+    seen.most_copied_bytes = std::max<uint64_t>(seen.most_copied_bytes, bytes);
+  }
+
+  // --- a card: type 0 is its memory, type 1 the host's; both are the one that there is
+
+  template <class Function>
+  Function instance_call(const char* name) const {
+    return reinterpret_cast<Function>(get_(instance_, name));
+  }
+  static PFN_vkVoidFunction card_instance_function(const char* name) {
+    if (std::strcmp(name, "vkGetPhysicalDeviceProperties") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&properties);
+    if (std::strcmp(name, "vkGetPhysicalDeviceProperties2") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&properties2);
+    if (std::strcmp(name, "vkGetPhysicalDeviceMemoryProperties") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&memory_properties);
+    if (std::strcmp(name, "vkGetPhysicalDeviceMemoryProperties2") == 0) return reinterpret_cast<PFN_vkVoidFunction>(&memory_properties2);
+    return nullptr;
+  }
+  static void VKAPI_CALL properties(VkPhysicalDevice device, VkPhysicalDeviceProperties* out) {
+    active_->instance_call<PFN_vkGetPhysicalDeviceProperties>("vkGetPhysicalDeviceProperties")(device, out);
+    out->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+  }
+  static void VKAPI_CALL properties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* out) {
+    active_->instance_call<PFN_vkGetPhysicalDeviceProperties2>("vkGetPhysicalDeviceProperties2")(device, out);
+    out->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+  }
+  static void make_card(VkPhysicalDeviceMemoryProperties& memory) {
+    if (memory.memoryTypeCount != 1) return;
+    memory.memoryTypeCount = memory.memoryHeapCount = 2;
+    memory.memoryTypes[0] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
+    memory.memoryTypes[1] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 1};
+    memory.memoryHeaps[1] = {memory.memoryHeaps[0].size, 0};
+  }
+  static void VKAPI_CALL memory_properties(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties* out) {
+    active_->instance_call<PFN_vkGetPhysicalDeviceMemoryProperties>("vkGetPhysicalDeviceMemoryProperties")(device, out);
+    active_->has_one_type_ = out->memoryTypeCount == 1;
+    make_card(*out);
+  }
+  static void VKAPI_CALL memory_properties2(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2* out) {
+    active_->instance_call<PFN_vkGetPhysicalDeviceMemoryProperties2>("vkGetPhysicalDeviceMemoryProperties2")(device, out);
+    make_card(out->memoryProperties);
+    auto* budget = static_cast<VkPhysicalDeviceMemoryBudgetPropertiesEXT*>(out->pNext);
+    if (budget && budget->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT && active_->has_one_type_) {
+      budget->heapBudget[1] = budget->heapBudget[0];
+    }
+  }
+  static void VKAPI_CALL buffer_needs(VkDevice device, VkBuffer buffer, VkMemoryRequirements* out) {
+    active_->call<PFN_vkGetBufferMemoryRequirements>("vkGetBufferMemoryRequirements")(device, buffer, out);
+    if (active_->has_one_type_) out->memoryTypeBits = 3;
+  }
+  static void VKAPI_CALL device_buffer_needs(VkDevice device, const VkDeviceBufferMemoryRequirements* info, VkMemoryRequirements2* out) {
+    active_->call<PFN_vkGetDeviceBufferMemoryRequirements>("vkGetDeviceBufferMemoryRequirements")(device, info, out);
+    if (active_->has_one_type_) out->memoryRequirements.memoryTypeBits = 3;
+  }
+  static VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* allocator,
+                                             VkDeviceMemory* memory) {
+    VkMemoryAllocateInfo real = *info;
+    if (active_->has_one_type_) real.memoryTypeIndex = 0;
+    return active_->call<PFN_vkAllocateMemory>("vkAllocateMemory")(device, &real, allocator, memory);
+  }
 
   // A header before each block says where the block began and how long it is.
   struct Header {
@@ -193,6 +286,10 @@ class VulkanRig {
   }
 
   inline static VulkanRig* active_ = nullptr;
+  const bool as_card_;
+  bool has_one_type_ = false;
+  std::mutex copies_mutex_;
+  std::map<VkCommandBuffer, uint64_t> copied_bytes_;  // recorded, guarded by copies_mutex_
   PFN_vkGetInstanceProcAddr get_ = nullptr;
   VkInstance instance_ = VK_NULL_HANDLE;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;

@@ -6,6 +6,7 @@
 
 #include "tests/app/program.h"
 #include "tests/format/gguf_builder.h"
+#include "tests/temp_folder.h"
 #include "tests/test_support.h"
 
 namespace {
@@ -29,7 +30,7 @@ TEST_CASE("program: pack writes a side file and checks it") {
   CHECK(object["experts"] == 32);
   CHECK(object["file_bytes"].get<uint64_t>() == std::filesystem::file_size(out));
   CHECK(object["file_bytes"].get<uint64_t>() > object["expert_bytes"].get<uint64_t>());
-  CHECK_FALSE(std::filesystem::exists(out + ".partial"));
+  CHECK_FALSE(hotset::test::has_partial(out));
   const auto checked = run_hotset({"pack", model(), out, "--check"});
   CHECK(checked.exit_code == 0);
   CHECK(checked.out.find("whole") != std::string::npos);

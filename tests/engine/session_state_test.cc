@@ -1,13 +1,16 @@
 // A session's timeline that is saved, loaded or forked goes on as the one it came from, bit for bit; and what is no such state is refused.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "platform/crc32c.h"
 #include "runtime/engine/state_format.h"
 #include "tests/engine/fixture_run.h"
 #include "tests/engine/model_rig.h"
+#include "tests/process_limits.h"
 #include "tests/temp_folder.h"
 
 using namespace hotset;
@@ -301,6 +304,61 @@ TEST_CASE("session state: another model, KV type or a shorter context is refused
   CHECK(session->position() == 20);
   const TokenId token = 1;
   CHECK(session->feed({&token, 1}).code() == Code::kInvalidArgument);  // full
+}
+
+TEST_CASE("session state: two sessions that save to one path at once leave one of the two whole") {
+  const auto engine = open_engine(small_cpu());
+  const std::vector<TokenId> prompt = fixture_named("qwen3moe").prompt;
+  const TempFolder folder;
+  const std::string path = folder.file("state");
+  std::unique_ptr<Session> sessions[2];
+  std::vector<std::byte> states[2];
+  for (size_t i = 0; i < 2; ++i) {
+    sessions[i] = drawing_session(*engine);
+    feed(*sessions[i], std::span(prompt).first(5 + i * 3));
+    states[i] = saved(*sessions[i]);
+  }
+  REQUIRE(sessions[0]->save_state(path).ok());
+  Status done[2];
+  std::atomic<int> running{2};
+  const auto save = [&](size_t i) {
+    for (int times = 0; times < 50 && done[i].ok(); ++times) done[i] = sessions[i]->save_state(path);
+    --running;
+  };
+  std::thread threads[] = {std::thread(save, 0), std::thread(save, 1)};
+  const auto reader = open_session(*engine);
+  const auto check = [&] {
+    const Status loaded = reader->load_state(path);
+    REQUIRE_MESSAGE(loaded.ok(), loaded.message());
+    const std::vector<std::byte> state = saved(*reader);
+    CHECK((state == states[0] || state == states[1]));
+  };
+  while (running > 0) check();
+  for (std::thread& thread : threads) thread.join();
+  check();
+  for (const Status& status : done) CHECK_MESSAGE(status.ok(), status.message());
+  CHECK_FALSE(has_partial(path));
+}
+
+TEST_CASE("session state: a disk without room is an error, and the former file stays") {
+  const auto engine = open_engine(small_cpu());
+  const auto session = drawing_session(*engine);
+  feed(*session, {{1, 2, 3}});
+  const std::vector<std::byte> before = saved(*session);
+  const TempFolder folder;
+  const std::string path = folder.file("state");
+  REQUIRE(session->save_state(path).ok());
+  feed(*session, {{4, 5, 6}});
+  Status refused;
+  {
+    const FullDisk full(before.size() / 2);
+    refused = session->save_state(path);
+  }
+  CHECK(refused.code() == Code::kIo);
+  CHECK_MESSAGE(refused.message().starts_with("cannot write '" + path + "': "), refused.message());
+  CHECK_FALSE(has_partial(path));
+  REQUIRE(session->load_state(path).ok());
+  CHECK(saved(*session) == before);
 }
 
 TEST_CASE("session state: a fork takes its context out of the VRAM budget, or is refused") {

@@ -415,3 +415,19 @@ TEST_CASE("link model: hit rates where none were measured") {
   const double vram = modelled_hit_rate(0.2), both = modelled_hit_rate(0.5);
   CHECK(modelled_ram_hit_share(0.2, 0.3) == doctest::Approx((both - vram) / (1 - vram)));
 }
+
+TEST_CASE("link model: a submit of copies fits a slice, and is worth its submit") {
+  LinkRates rates;
+  constexpr uint64_t kLeast = 256u << 10;
+  CHECK(slice_bytes(rates, 0) == 0);
+  CHECK(slice_bytes(rates, 2'000'000) == kLeast);  // not measured
+  rates.copy_bytes_per_s = 10e9;
+  CHECK(slice_bytes(rates, 0) == 0);
+  CHECK(slice_bytes(rates, 2'000'000) == 20'000'000);
+  rates.copy_ns = 500'000;
+  CHECK(slice_bytes(rates, 2'000'000) == 15'000'000);
+  CHECK(slice_bytes(rates, 500'000) == kLeast);
+  CHECK(slice_bytes(rates, 1) == kLeast);
+  rates.copy_bytes_per_s = 1e12;
+  CHECK(slice_bytes(rates, 10'000'000'000) > 9'000'000'000'000);
+}

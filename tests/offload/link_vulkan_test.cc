@@ -393,3 +393,29 @@ TEST_CASE("vulkan link: a slab that is opened after the link gets its bytes too"
     std::swap(slabs[1], gpu.slabs[0]);
   }
 }
+
+TEST_CASE("vulkan link: submits of so many bytes and no more, one at a time, with the same result") {
+  Gpu gpu;
+  if (!gpu.open(2, kSlabBytes)) HOTSET_SKIP("no Vulkan device");
+  const Source source(*gpu.device);
+  for (const CopyPath path : {CopyPath::kDirect, CopyPath::kStaging}) {
+    if (!possible(path, gpu, source)) continue;
+    for (const uint64_t submit_bytes : {uint64_t{0}, uint64_t{30'000}, uint64_t{1} << 30}) {
+      LinkVulkanOptions options = {path, source.import.get(), LinkVulkan::kSegments * 300'000};
+      options.submit_bytes = submit_bytes;
+      auto made = LinkVulkan::create(*gpu.memory, gpu.slabs, options);
+      REQUIRE_MESSAGE(made.ok(), made.status().message());
+      LinkVulkan& link = **made;
+      const auto large = source.bytes(5000 + submit_bytes % 1000, 200'000), small = source.bytes(300'000, 10'001);
+      const uint64_t submits = gpu.device->transfer().submit_count();
+      REQUIRE(link.copy(large, SlabId{0}, 7).ok());
+      REQUIRE(link.copy(small, SlabId{1}, 3).ok());
+      if (submit_bytes == 30'000) CHECK(link.completed() + 1 >= gpu.device->transfer().last_point().value);  // at most one is under way
+      const auto value = link.submit();
+      REQUIRE(value.ok());
+      CHECK(gpu.device->transfer().submit_count() - submits == (submit_bytes == 30'000 ? 8 : 1));  // 210'001 bytes
+      CHECK(holds(gpu.read_back(0, link, *value), 7, large));
+      CHECK(holds(gpu.read_back(1, link, *value), 3, small));
+    }
+  }
+}

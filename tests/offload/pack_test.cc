@@ -6,6 +6,7 @@
 #include "offload/pack_file.h"
 #include "offload/pack_writer.h"
 #include "tests/offload/disk_rig.h"
+#include "tests/temp_folder.h"
 
 using namespace hotset;
 using test::DiskRig;
@@ -54,7 +55,7 @@ TEST_CASE("pack: a tier that reads from it holds the same bytes in one part each
     return true;
   }).ok());
   CHECK(told_bytes == rig.table.total_bytes());
-  CHECK_FALSE(file_exists(rig.path + ".partial"));
+  CHECK_FALSE(test::has_partial(rig.path));
   CHECK(is_pack_file(rig.path));
   auto pack = rig.open_pack();
   REQUIRE_MESSAGE(pack.ok(), pack.status().message());
@@ -144,7 +145,7 @@ TEST_CASE("pack: stopped or failed, it leaves neither half a file nor harm") {
   PackRig rig;
   CHECK(rig.write([](uint64_t, uint64_t) { return false; }).code() == Code::kCancelled);
   CHECK_FALSE(file_exists(rig.path));
-  CHECK_FALSE(file_exists(rig.path + ".partial"));
+  CHECK_FALSE(test::has_partial(rig.path));
   REQUIRE(rig.write().ok());
   const std::string good = rig.content();
   CHECK(rig.write([](uint64_t, uint64_t) { return false; }).code() == Code::kCancelled);
@@ -156,7 +157,7 @@ TEST_CASE("pack: stopped or failed, it leaves neither half a file nor harm") {
   fs::resize_file(rig.file->path(), 5000);  // the model is cut while it is read
   CHECK(rig.write().code() == Code::kIo);
   CHECK(rig.content() == good);
-  CHECK_FALSE(file_exists(rig.path + ".partial"));
+  CHECK_FALSE(test::has_partial(rig.path));
 }
 
 TEST_CASE("pack: never over the model or a stranger's file") {

@@ -1,7 +1,9 @@
 // Bytes to a device's buffers and back, in place and in pieces through the queue.
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <numeric>
+#include <tuple>
 
 #include "platform/vulkan/buffer_copies.h"
 #include "tests/test_support.h"
@@ -15,8 +17,10 @@ TEST_CASE("buffer copies: reads and writes in pieces of any size, and from buffe
   REQUIRE(programs.ok());
   DeviceMemory memory(**device, 64u << 20);
   constexpr size_t kSize = 10'000;
-  for (const bool staged : {false, true}) {
-    BufferCopies copies(memory, programs->get(), 1024, staged);
+  for (const auto& [staged, submit_bytes, expected_submits] : std::initializer_list<std::tuple<bool, uint64_t, uint64_t>>{
+           {false, 0, 0}, {true, 0, 10 + 2 + 10 + 2 + 10 + 1 + 10}, {true, 500, 20 + 3 + 20 + 5 + 20 + 10 + 20}, {true, 1'000'000, 10 + 2 + 10 + 2 + 10 + 1 + 10}}) {
+    BufferCopies copies(memory, programs->get(), 1024, staged, submit_bytes);
+    const uint64_t submits = (*device)->compute().submit_count();
     Buffer first = std::move(memory.allocate(kSize, MemoryKind::kDevice, "first")).value();
     Buffer second = std::move(memory.allocate(kSize, MemoryKind::kDevice, "second")).value();
     std::vector<std::byte> bytes(kSize);
@@ -37,5 +41,6 @@ TEST_CASE("buffer copies: reads and writes in pieces of any size, and from buffe
     REQUIRE(copies.read(second, 0, back).ok());
     CHECK(std::equal(back.begin(), back.begin() + 5000, bytes.begin()));
     CHECK(back[5000] == std::byte{1});
+    if (staged) CHECK((*device)->compute().submit_count() - submits == expected_submits);
   }
 }

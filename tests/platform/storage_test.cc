@@ -1,14 +1,17 @@
 // Checksums, files that are written as a whole or not at all, and memory that comes and goes.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include "platform/crc32c.h"
 #include "platform/file.h"
 #include "platform/host_memory.h"
 #include "tests/format/gguf_builder.h"
+#include "tests/temp_folder.h"
 
 using namespace hotset;
 namespace fs = std::filesystem;
@@ -64,13 +67,72 @@ TEST_CASE("file writer: the file is there after commit, and nothing before or wi
     auto writer = FileWriter::create(path, 0);
     REQUIRE(writer.ok());
     CHECK((*writer)->write(0, bytes_of("new")).ok());
-    CHECK(file_exists(path + ".partial"));
+    CHECK(test::has_partial(path));
   }
-  CHECK_FALSE(file_exists(path + ".partial"));
+  CHECK_FALSE(test::has_partial(path));
   CHECK(read_whole_file(path, 1 << 20).value() == content);
   CHECK(FileWriter::create(folder.file("none/out"), 1).status().code() == Code::kNotFound);
   CHECK(same_file(path, folder.file("./out")));
   CHECK_FALSE(same_file(path, folder.file("none")));
+}
+
+TEST_CASE("file writer: several write one path at once, and the last to commit stands whole") {
+  const test::TempFolder folder;
+  const std::string path = folder.file("out");
+  constexpr size_t kBytes = 300'000;
+  const auto write = [&](char fill) {
+    const std::string content(kBytes, fill);
+    for (int i = 0; i < 50; ++i) {
+      const auto writer = FileWriter::create(path, kBytes);
+      if (!writer.ok()) return writer.status();
+      for (size_t at = 0; at < kBytes; at += kBytes / 10) {
+        HOTSET_RETURN_IF_ERROR((*writer)->write(at, bytes_of(content).subspan(at, kBytes / 10)));
+      }
+      HOTSET_RETURN_IF_ERROR((*writer)->commit_unsynced());
+    }
+    return ok_status();
+  };
+  REQUIRE(write_whole_file(path, std::string(kBytes, 'a')).ok());
+  Status done[2];
+  std::atomic<bool> ended{false};
+  std::thread writers[] = {std::thread([&] { done[0] = write('a'); }), std::thread([&] { done[1] = write('b'); })};
+  std::string bad;
+  std::thread reader([&] {
+    while (!ended) {
+      const auto content = read_whole_file(path, 1 << 20);
+      if (!content.ok()) bad = content.status().message();
+      else if (*content != std::string(kBytes, content->front())) bad = "half of each";
+    }
+  });
+  for (std::thread& writer : writers) writer.join();
+  ended = true;
+  reader.join();
+  for (const Status& status : done) CHECK_MESSAGE(status.ok(), status.message());
+  CHECK(bad.empty());
+  CHECK_FALSE(test::has_partial(path));
+  auto early = FileWriter::create(path, 0), late = FileWriter::create(path, 0);
+  REQUIRE((*early)->write(0, bytes_of("early")).ok());
+  REQUIRE((*late)->write(0, bytes_of("late")).ok());
+  REQUIRE((*early)->commit().ok());
+  CHECK(read_whole_file(path, 100).value() == "early");
+  REQUIRE((*late)->commit().ok());
+  CHECK(read_whole_file(path, 100).value() == "late");
+}
+
+TEST_CASE("file writer: what cannot be replaced is told before a byte is written") {
+  const test::TempFolder folder;
+  const std::string file = folder.write("file", "kept");
+  CHECK(FileWriter::check(folder.file("new")).ok());
+  CHECK(FileWriter::check(file).ok());
+  CHECK_FALSE(file_exists(folder.file("new")));
+  CHECK(FileWriter::check(folder.path()).message() == "cannot write '" + folder.path() + "': Is a directory");
+  CHECK(FileWriter::check(folder.file("none/out")).message().ends_with("No such file or directory"));
+#ifndef _WIN32
+  CHECK(FileWriter::check(file + "/out").message().ends_with("Not a directory"));
+  CHECK(FileWriter::check("/dev/null").message() == "cannot write '/dev/null': it is there and no regular file");
+#endif
+  CHECK(read_whole_file(file, 100).value() == "kept");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
 }
 
 TEST_CASE("host arena: reserved memory is there once it is committed, and zero each time") {

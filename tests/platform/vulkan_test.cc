@@ -278,7 +278,8 @@ TEST_CASE("vulkan upload: in place and through staging the same bytes arrive") {
   constexpr uint64_t kSize = 300'000;
   const auto large = pattern(100'000, 1), small = pattern(77, 2);
   std::vector<std::vector<std::byte>> results;
-  for (const bool force_staging : {false, true}) {
+  for (const uint64_t submit_bytes : {UINT64_MAX, uint64_t{0}, uint64_t{30'000}}) {
+    const bool force_staging = submit_bytes != UINT64_MAX;
     CAPTURE(force_staging);
     DeviceMemory memory(*device, 1 << 24);
     const Buffer start = make_filled(memory, kSize, 0xee);
@@ -287,13 +288,15 @@ TEST_CASE("vulkan upload: in place and through staging the same bytes arrive") {
     CommandPool pool(*device, device->compute().family());
     for (const bool reading : {false, true}) {
       if (reading) {
-        Uploader uploader(memory, programs.get(), 100'000, force_staging);
+        Uploader uploader(memory, programs.get(), 100'000, force_staging, submit_bytes);
+        const uint64_t submits = device->transfer().submit_count();
         REQUIRE(uploader.upload(target, 0, large.size(), fill_with(large)).ok());
         REQUIRE(uploader.upload(target, 200'000, large.size(), fill_with(large)).ok());  // to the last byte
         REQUIRE(uploader.upload(target, 99'999, small.size(), fill_with(small)).ok());
         const Status failed = uploader.upload(target, 150'000, 10, [](std::span<std::byte>) { return error(Code::kIo, "no bytes"); });
         CHECK(failed.message() == "no bytes");
         REQUIRE(uploader.upload(target, 150'001, small.size(), fill_with(small)).ok());
+        if (force_staging) CHECK(device->transfer().submit_count() - submits == (submit_bytes == 0 ? 4 : 4 + 4 + 2));
       }
       const VkCommandBuffer copy = record_copy(*device, pool, *programs, reading ? target : start, reading ? back : target);
       const auto done = device->compute().submit(std::span(&copy, 1));
@@ -303,6 +306,7 @@ TEST_CASE("vulkan upload: in place and through staging the same bytes arrive") {
     results.emplace_back(back.mapped().begin(), back.mapped().end());
   }
   CHECK(results[0] == results[1]);
+  CHECK(results[0] == results[2]);
   std::vector<std::byte> expected(kSize, std::byte{0xee});
   std::copy(large.begin(), large.end(), expected.begin());
   std::copy(large.begin(), large.end(), expected.begin() + 200'000);

@@ -244,7 +244,8 @@ typedef struct hotset_generate_params {
 } hotset_generate_params;
 #define HOTSET_GENERATE_PARAMS_INIT {sizeof(hotset_generate_params), 0, 0, 0, 0, 0}
 
-/* Feeds the prompt, then picks and feeds tokens. What was generated stays on the timeline. `reason` may be NULL. */
+/* Feeds the prompt, then picks and feeds tokens. What was generated stays on the timeline, to the last token: another call without a prompt
+ * goes on as if there had been no end. Only where the context has no room the last token is handed over and not fed. `reason` may be NULL. */
 HOTSET_API hotset_code hotset_session_generate(hotset_session* session, const hotset_generate_params* params, hotset_stop_reason* reason,
                                                hotset_error* error);
 
@@ -270,7 +271,9 @@ HOTSET_API hotset_code hotset_session_fork(hotset_session* session, hotset_sessi
  * loads it goes on as this one would have: bit for bit with the same options on the same device, within rounding on another. It has about
  * the size of the context that is in use. It is bound to the model and to the option "kv-type".
  *
- * To a file, which is there whole or not at all. Error: HOTSET_IO, no room or no right to write. */
+ * To a file, which is there whole or not at all: it is written beside `path` under a name of its own, so what was at `path` stays until then,
+ * and after an error. Of several sessions or programs that save to one path, the last stands. Errors: HOTSET_IO, no room, no right to
+ * write, or `path` is no regular file; HOTSET_NOT_FOUND, no such folder. */
 HOTSET_API hotset_code hotset_session_save(hotset_session* session, const char* path, hotset_error* error);
 /* In place of this session's timeline and sampler. Errors: HOTSET_CORRUPT, damaged, cut off, or no state; HOTSET_INVALID_ARGUMENT, of another
  * model or KV type, or longer than the context here; HOTSET_UNSUPPORTED, of a newer version. With these the session is as before; when the

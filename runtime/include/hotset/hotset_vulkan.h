@@ -11,8 +11,9 @@
  *   waits for timeline semaphores of its own. So it neither stops the program's frames nor is confused by them.
  * - With the option "slice" ("2": two milliseconds) submits of a session are cut so that none takes longer than that on the device, as
  *   far as what was measured before tells, and the next is handed in when the one before is done: the program's own submits get their
- *   turn in between. A single kernel is not cut; prompts go in smaller chunks until theirs fit. Opening measures and fills memory in
- *   larger steps. Copies to VRAM are not cut: give a transfer queue where the device has one of its own.
+ *   turn in between. A single kernel is not cut; prompts go in smaller chunks until theirs fit. Copies on the compute queue are cut too, to
+ *   what the measured link carries in a slice and at least 256 KiB; on a transfer queue of their own they are not: give one where the
+ *   device has it. The first engine on a machine measures the links in larger steps.
  * - `allocator` is handed to every call that makes or destroys an object of the device.
  * - VRAM is taken under the engine's budget (option "vram"), as always.
  * - A device that is lost makes calls fail with HOTSET_DEVICE from then on: close the engine, make another device, open another engine.
