@@ -7,16 +7,20 @@ Tables& tables() {
   return *all;
 }
 
-hotset_code tell(const Status& status, hotset_error* error) {
-  const auto code = static_cast<hotset_code>(status.code());
+hotset_code tell(Code status, std::string_view message, hotset_error* error) {
+  const auto code = static_cast<hotset_code>(status);
   if (error == nullptr || error->size < offsetof(hotset_error, message) + 1) return code;
   error->code = code;
   const size_t room = std::min(error->size, sizeof(hotset_error)) - offsetof(hotset_error, message) - 1;
-  const size_t length = std::min(room, status.message().size());
-  std::memcpy(error->message, status.message().data(), length);
+  const size_t length = std::min(room, message.size());
+  // One line, whatever names and paths are in it.
+  std::transform(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(length), error->message,
+                 [](char c) { return static_cast<unsigned char>(c) < ' ' ? '?' : c; });
   error->message[length] = '\0';
   return code;
 }
+
+hotset_code tell(const Status& status, hotset_error* error) { return tell(status.code(), status.message(), error); }
 
 Status no_handle(const char* kind) { return error(kInvalidHandle, "this is not an open %s: it is NULL, closed, or of another kind", kind); }
 Status no_argument(const char* name) { return error(Code::kInvalidArgument, "%s is NULL: pass where it is", name); }

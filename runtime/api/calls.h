@@ -55,15 +55,16 @@ Tables& tables();
 
 // Writes what fits of a Status into the caller's struct, which may be older or newer than this library.
 hotset_code tell(const Status& status, hotset_error* error);
+hotset_code tell(Code code, std::string_view message, hotset_error* error);
 
 template <class Call>
 hotset_code guarded(hotset_error* error, Call call) {
   try {
     return tell(call(), error);
   } catch (const std::bad_alloc&) {
-    return tell(Status(Code::kOutOfMemory, {}), error);
+    return tell(Code::kOutOfMemory, "the system refused memory", error);
   } catch (...) {
-    return tell(Status(Code::kInvalidArgument, {}), error);  // a callback threw
+    return tell(Code::kInvalidArgument, "a callback threw an exception: none may leave it", error);
   }
 }
 
@@ -109,11 +110,18 @@ hotset_code with_session(hotset_session* handle, hotset_error* error, Call call)
 
 Status write_text(std::string_view text, char* buffer, size_t capacity, size_t* length);
 
+// Of a struct of the caller's, before long work whose result it is to hold.
+template <class Struct>
+Status check_size(const Struct& of, const char* name) {
+  if (of.size >= sizeof(size_t)) return ok_status();
+  return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, of.size);
+}
+
 // A struct of the caller's that is to be filled: of its size no more than both sides know.
 template <class Struct>
 Status fill(Struct values, Struct* out, const char* name) {
   if (out == nullptr) return no_argument(name);
-  if (out->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, out->size);
+  HOTSET_RETURN_IF_ERROR(check_size(*out, name));
   values.size = out->size;
   std::memcpy(out, &values, std::min(out->size, sizeof(Struct)));
   return ok_status();
@@ -124,7 +132,7 @@ template <class Struct>
 Status take(const Struct* in, Struct& values, const char* name) {
   values = {};
   if (in == nullptr) return no_argument(name);
-  if (in->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, in->size);
+  HOTSET_RETURN_IF_ERROR(check_size(*in, name));
   std::memcpy(&values, in, std::min(in->size, sizeof(Struct)));
   return ok_status();
 }
