@@ -52,5 +52,4 @@ TEST_CASE("abi: calls of every function in any order, with any handles, sizes an
     all.good += tally.good;
   }
   CHECK(all.good > all.calls / 4);
-  if (std::getenv("HOTSET_ABI_TALLIES")) for (auto& [n, t] : tallies) std::printf("TALLY %s %lu %lu\n", n.c_str(), t.calls, t.good);
 }

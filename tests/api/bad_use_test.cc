@@ -73,7 +73,7 @@ std::set<std::string> functions_with_sized_structs() {
   constexpr std::string_view kStruct = "typedef struct ", kFunction = "\nHOTSET_API ";
   for (size_t at = headers.find(kStruct); at != headers.npos; at = headers.find(kStruct, at + 1)) {
     const std::string name = after(at, kStruct, ' ');
-    if (name != "hotset_error" && headers.compare(headers.find('{', at), 15, "{\n  size_t size") == 0) pointers.push_back(name + "*");
+    if (name != "hotset_error" && headers.compare(at + kStruct.size() + name.size(), 16, " {\n  size_t size") == 0) pointers.push_back(name + "*");
   }
   std::set<std::string> functions;
   for (size_t at = headers.find(kFunction); at != headers.npos; at = headers.find(kFunction, at + 1)) {
