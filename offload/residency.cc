@@ -63,6 +63,8 @@ Residency::Residency(const ResidencyParts& parts, ExpertCache cache)
       device_table_(parts.device_table),
       top_k_(parts.top_k),
       cache_(std::move(cache)),
+      kept_(parts.table.classes()),
+      widest_wave_(parts.table.classes()),
       addresses_(parts.table.entries(), 0),
       host_pins_(parts.table.entries(), 0),
       marks_(parts.table.experts(), 0) {
@@ -399,20 +401,34 @@ void Residency::count(const Acquired& acquired, Access access) {
 
 // --- shape
 
-// Layers keep what leaves any one of them room for all that it uses at once: top_k where there are as many slots for each, else less.
+// Layers keep top_k where there are as many slots for each, else what leaves any one of them room for two waves of a scan.
 void Residency::fit_floor() {
-  uint32_t floor = top_k_;
+  floor_ = top_k_;
   for (uint32_t c = 0; c < table_.classes(); ++c) {
     const SizeClassId id{c};
-    const uint32_t slots = cache_.open_slots(id), others = table_.class_layers(id) - 1;
-    if (others > 0) floor = std::min(floor, (slots - std::min(slots, top_k_)) / others);
+    const uint32_t slots = cache_.open_slots(id), layers = table_.class_layers(id);
+    if (layers > 1 && slots / layers < top_k_) floor_ = std::min(floor_, (slots - std::min(slots, 2 * top_k_)) / (layers - 1));
   }
-  cache_.set_floor(floor);
+  cache_.set_floor(floor_);
+  std::fill(kept_.begin(), kept_.end(), 0);
+  std::fill(widest_wave_.begin(), widest_wave_.end(), 0);
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) kept_[index_of(table_.size_class(layer))] += std::min(floor_, table_.experts(layer));
+  for (uint32_t layer = 0; layer < table_.layers(); ++layer) {
+    uint32_t& widest = widest_wave_[index_of(table_.size_class(layer))];
+    widest = std::max(widest, max_load_wave(layer));
+  }
+}
+
+// Slots that a scan of the layer can take, because the others of its class keep no more than their floors.
+uint32_t Residency::scan_slots(uint32_t layer) const {
+  const SizeClassId id = table_.size_class(layer);
+  const uint32_t kept = kept_[index_of(id)] - std::min(floor_, table_.experts(layer)), open = cache_.open_slots(id);
+  return open - std::min(open, kept);
 }
 
 uint32_t Residency::max_load_wave(uint32_t layer) const {
   // Half of the fair share lets one wave load while another computes; top_k is what even the smallest budget holds.
-  return std::min(table_.experts(layer), std::max(top_k_, cache_.fair_share(layer) / 2));
+  return std::min(table_.experts(layer), std::max(top_k_, std::min(cache_.fair_share(layer) / 2, scan_slots(layer))));
 }
 
 uint32_t Residency::max_scan_wave(uint32_t layer) const {
@@ -424,7 +440,7 @@ uint32_t Residency::max_scan_wave(uint32_t layer) const {
 uint32_t Residency::scan_depth(uint32_t layer) const {
   const uint32_t wave = max_scan_wave(layer);
   if (mode_of(Access::kScan) == MissMode::kInPlace) return host_.holds_all() || 2 * wave <= host_.max_batch() ? 2 : 1;
-  return 2 * wave <= cache_.fair_share(layer) ? 2 : 1;
+  return wave + widest_wave_[index_of(table_.size_class(layer))] <= scan_slots(layer) ? 2 : 1;
 }
 
 bool Residency::resident(uint32_t layer, uint32_t expert) const {

@@ -205,6 +205,7 @@ class Residency {
   void discard_copies();
   Status collect_distinct(uint32_t layer, std::span<const uint16_t> ids);
   void fit_floor();
+  uint32_t scan_slots(uint32_t layer) const;
   void next_mark();
   void pin_present(uint32_t layer, Access access);
   Status serve_missing(uint32_t layer, Access access);
@@ -244,6 +245,9 @@ class Residency {
   LinkEvents* events_ = nullptr;
 
   ExpertCache cache_;
+  uint32_t floor_ = 0;                   // experts that each layer keeps; see Policy
+  std::vector<uint32_t> kept_;           // [classes] by the floors of all its layers
+  std::vector<uint32_t> widest_wave_;    // [classes] of its layers' loads and scans into slots
   std::vector<uint64_t> addresses_;      // [layers][experts]
   std::vector<uint16_t> host_pins_;      // [layers][experts] acquires that use the bytes in RAM
   uint64_t visible_value_ = 0;           // of the link: the last copy whose bytes the table leads to
