@@ -114,11 +114,18 @@ hotset_code with_session(hotset_session* handle, hotset_error* error, Call call)
 
 Status write_text(std::string_view text, char* buffer, size_t capacity, size_t* length);
 
+// Of a struct of the caller's, before long work whose result it is to hold.
+template <class Struct>
+Status check_size(const Struct& of, const char* name) {
+  if (of.size >= sizeof(size_t)) return ok_status();
+  return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, of.size);
+}
+
 // A struct of the caller's that is to be filled: of its size no more than both sides know.
 template <class Struct>
 Status fill(Struct values, Struct* out, const char* name) {
   if (out == nullptr) return no_argument(name);
-  if (out->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, out->size);
+  HOTSET_RETURN_IF_ERROR(check_size(*out, name));
   values.size = out->size;
   std::memcpy(out, &values, std::min(out->size, sizeof(Struct)));
   return ok_status();
@@ -129,7 +136,7 @@ template <class Struct>
 Status take(const Struct* in, Struct& values, const char* name) {
   values = {};
   if (in == nullptr) return no_argument(name);
-  if (in->size < sizeof(size_t)) return error(Code::kInvalidArgument, "%s.size is %zu: set it to sizeof", name, in->size);
+  HOTSET_RETURN_IF_ERROR(check_size(*in, name));
   std::memcpy(&values, in, std::min(in->size, sizeof(Struct)));
   return ok_status();
 }

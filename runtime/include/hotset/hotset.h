@@ -200,6 +200,7 @@ typedef struct hotset_session_params {
 /* A session with an empty context; `params` may be NULL. Error: HOTSET_OVER_BUDGET, the VRAM budget has no room for another context. */
 HOTSET_API hotset_code hotset_session_open(hotset_engine* engine, const hotset_session_params* params, hotset_session** session,
                                            hotset_error* error);
+/* A call under way in another thread is asked to end, and memory is given back when it has. From callbacks too. */
 HOTSET_API hotset_code hotset_session_close(hotset_session* session);
 
 /* Appends tokens: several as a prompt, one as a decode step; none changes nothing. After an error the timeline is as before, and the call may be
