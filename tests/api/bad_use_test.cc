@@ -3,6 +3,7 @@
 
 #include <hotset/hotset.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <stdexcept>
