@@ -81,8 +81,8 @@ TEST_CASE("sampler: the repeat penalty looks back on tokens that were fed before
 TEST_CASE("sampler: settings that cannot be are refused, and those before go on") {
   api::options options = drawn("9");
   CHECK(hotset_options_set(options.handle(), "temp", "-1", nullptr) == HOTSET_INVALID_ARGUMENT);
-  CHECK(hotset_options_set(options.handle(), "top-p", "1.5", nullptr) == HOTSET_INVALID_ARGUMENT);
-  CHECK(hotset_options_set(options.handle(), "top-p", "0", nullptr) == HOTSET_INVALID_ARGUMENT);
+  for (const char* top_p : {"0", "1.5"}) CHECK(hotset_options_set(options.handle(), "top-p", top_p, nullptr) == HOTSET_INVALID_ARGUMENT);
+  CHECK(hotset_options_set(options.handle(), "repeat-last-n", "70000", nullptr) == HOTSET_INVALID_ARGUMENT);
   CHECK(hotset_options_set(options.handle(), "seed", "x", nullptr) == HOTSET_INVALID_ARGUMENT);
   CHECK(hotset_options_set(options.handle(), "repeat-penalty", "0", nullptr) == HOTSET_INVALID_ARGUMENT);
   CHECK(options.get("temp") == "1.5");
@@ -92,11 +92,6 @@ TEST_CASE("sampler: settings that cannot be are refused, and those before go on"
   session.rewind(0);
   session.feed(prompt());
   auto half = go_on(session, 6);
-  api::options none = drawn("1");
-  none.set("repeat-last-n", "70000");  // more than a sampler remembers
-  hotset_error said = HOTSET_ERROR_INIT;
-  CHECK(hotset_session_set_sampler(session.handle(), none.handle(), &said) == HOTSET_INVALID_ARGUMENT);
-  CHECK(std::string(said.message).find("at most 65536") != std::string::npos);
   CHECK(hotset_session_set_sampler(session.handle(), reinterpret_cast<hotset_options*>(session.handle()), nullptr) == HOTSET_INVALID_HANDLE);
   CHECK(hotset_session_set_sampler(session.handle(), nullptr, nullptr) == HOTSET_OK);  // changes nothing
   for (const hotset_token token : go_on(session, 6)) half.push_back(token);
