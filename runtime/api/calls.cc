@@ -7,13 +7,24 @@ Tables& tables() {
   return *all;
 }
 
-hotset_code tell(const Status& status, hotset_error* error) {
-  const auto code = static_cast<hotset_code>(status.code());
+namespace {
+
+// The most bytes of a text, up to `room`, that end with a whole character of UTF-8.
+size_t whole_characters(std::string_view text, size_t room) {
+  if (text.size() <= room) return text.size();
+  while (room > 0 && (static_cast<unsigned char>(text[room]) & 0xc0) == 0x80) --room;
+  return room;
+}
+
+}  // namespace
+
+hotset_code tell(Code status, std::string_view message, hotset_error* error) {
+  const auto code = static_cast<hotset_code>(status);
   if (error == nullptr || error->size < offsetof(hotset_error, message) + 1) return code;
   error->code = code;
-  const size_t room = std::min(error->size, sizeof(hotset_error)) - offsetof(hotset_error, message) - 1;
-  const size_t length = std::min(room, status.message().size());
-  std::memcpy(error->message, status.message().data(), length);
+  const size_t length = whole_characters(message, std::min(error->size, sizeof(hotset_error)) - offsetof(hotset_error, message) - 1);
+  // What it quotes may have line ends of its own.
+  std::transform(message.data(), message.data() + length, error->message, [](char c) { return static_cast<unsigned char>(c) < ' ' ? ' ' : c; });
   error->message[length] = '\0';
   return code;
 }
@@ -37,7 +48,5 @@ Status options_of(const hotset_options* handle, OptionSet& options) {
   options = *set;
   return ok_status();
 }
-
-Status check_tokens(const hotset_token* tokens, size_t count) { return tokens == nullptr && count > 0 ? no_argument("tokens") : ok_status(); }
 
 }  // namespace hotset

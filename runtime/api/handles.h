@@ -16,10 +16,12 @@ enum class HandleKind : uint64_t { kOptions = 1, kEngine = 2, kSession = 3, kPar
 template <class T, HandleKind kKind>
 class HandleTable {
  public:
+  // nullptr: the table is full.
   void* add(std::shared_ptr<T> object) {
     const std::lock_guard guard(lock_);
     size_t place = 0;
     while (place < places_.size() && places_[place].object) ++place;
+    if (place >> kPlaceBits != 0) return nullptr;
     if (place == places_.size()) places_.emplace_back();
     places_[place].object = std::move(object);
     return encode(place, places_[place].uses);

@@ -11,8 +11,12 @@ static_assert(static_cast<int>(StopReason::kLength) == HOTSET_STOP_LENGTH && sta
 
 LogSink log_of(const hotset_engine_params& params) {
   if (params.log == nullptr) return {};
+  // What it throws has nowhere to go: lines are logged from destructors too.
   return [log = params.log, user = params.log_user](LogLevel level, std::string_view line) {
-    log(user, static_cast<int32_t>(level), std::string(line).c_str());
+    try {
+      log(user, static_cast<int32_t>(level), std::string(line).c_str());
+    } catch (...) {
+    }
   };
 }
 
@@ -36,8 +40,7 @@ Status hotset::open_engine(const hotset_engine_params& params, const CallerDevic
   open->sampler = options.sampler;
   const LogScope scope(open->log, open->log_level);
   HOTSET_ASSIGN(open->engine, params.text_only ? Engine::open_text(options.engine.model_path) : Engine::open(options.engine));
-  *out = static_cast<hotset_engine*>(tables().engines.add(open));
-  return ok_status();
+  return hand_out(tables().engines, open, out);
 }
 
 namespace {
@@ -50,15 +53,19 @@ Status open_session(const std::shared_ptr<OpenEngine>& owner, const hotset_sessi
   open->owner = owner;
   HOTSET_ASSIGN(open->session, owner->engine->create_session());
   HOTSET_RETURN_IF_ERROR(open->session->set_sampler(options.sampler));
-  *out = static_cast<hotset_session*>(tables().sessions.add(open));
-  return ok_status();
+  return hand_out(tables().sessions, open, out);
 }
 
-// A stop ends one call; the next begins without it.
-Status feed_once(Session& session, std::span<const TokenId> tokens, const LogitsSink& sink) {
-  const Status fed = session.feed(tokens, sink);
-  if (fed.code() == Code::kCancelled) session.clear_stop();
-  return fed;
+void stop_closed(OpenSession& session) {
+  session.closed = true;
+  session.session->request_stop();
+}
+
+constexpr uint32_t kTokenFlags = HOTSET_ADD_SPECIAL | HOTSET_PARSE_SPECIAL | HOTSET_SHOW_SPECIAL;
+
+Status check_flags(uint32_t flags) {
+  if ((flags & ~kTokenFlags) == 0) return ok_status();
+  return error(Code::kInvalidArgument, "flags are 0x%x: no flag is 0x%x", flags, flags & ~kTokenFlags);
 }
 
 }  // namespace
@@ -137,7 +144,7 @@ hotset_code hotset_engine_close(hotset_engine* engine) {
     if (!open) return no_handle("engine");
     const LogScope scope(open->log, open->log_level);
     const auto sessions = tables().sessions.take_all([&](const OpenSession& session) { return session.owner == open; });
-    for (const auto& session : sessions) session->session->request_stop();
+    for (const auto& session : sessions) stop_closed(*session);
     return ok_status();
   });
 }
@@ -178,7 +185,8 @@ hotset_code hotset_engine_give_vram_back(hotset_engine* engine, uint64_t bytes, 
 hotset_code hotset_tokenize(hotset_engine* engine, const char* text, size_t text_bytes, uint32_t flags, hotset_token* tokens, size_t capacity, size_t* count,
                             hotset_error* error) {
   return with_engine(engine, error, [&](OpenEngine& open) -> Status {
-    if (text == nullptr && text_bytes > 0) return no_argument("text");
+    HOTSET_RETURN_IF_ERROR(check_array(text, text_bytes, "text"));
+    HOTSET_RETURN_IF_ERROR(check_flags(flags));
     HOTSET_ASSIGN(const auto ids, open.engine->tokenize({text, text_bytes}, (flags & HOTSET_ADD_SPECIAL) != 0, (flags & HOTSET_PARSE_SPECIAL) != 0));
     if (count) *count = ids.size();
     if (capacity < ids.size()) return hotset::error(kTooSmall, "there is room for %zu tokens, and the text has %zu", capacity, ids.size());
@@ -191,7 +199,8 @@ hotset_code hotset_tokenize(hotset_engine* engine, const char* text, size_t text
 hotset_code hotset_detokenize(hotset_engine* engine, const hotset_token* tokens, size_t count, uint32_t flags, char* buffer, size_t capacity, size_t* length,
                               hotset_error* error) {
   return with_engine(engine, error, [&](OpenEngine& open) -> Status {
-    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
+    HOTSET_RETURN_IF_ERROR(check_array(tokens, count, "tokens"));
+    HOTSET_RETURN_IF_ERROR(check_flags(flags));
     HOTSET_ASSIGN(const std::string text, open.engine->detokenize({tokens, count}, (flags & HOTSET_SHOW_SPECIAL) != 0));
     return write_text(text, buffer, capacity, length);
   });
@@ -208,7 +217,7 @@ hotset_code hotset_is_end_of_text(hotset_engine* engine, hotset_token token, int
 hotset_code hotset_apply_chat_template(hotset_engine* engine, const hotset_message* messages, size_t count, char* buffer, size_t capacity, size_t* length,
                                        hotset_error* error) {
   return with_engine(engine, error, [&](OpenEngine& open) -> Status {
-    if (messages == nullptr && count > 0) return no_argument("messages");
+    HOTSET_RETURN_IF_ERROR(check_array(messages, count, "messages"));
     std::vector<ChatMessage> chat;
     for (size_t i = 0; i < count; ++i) {
       if (messages[i].role == nullptr || messages[i].content == nullptr) {
@@ -249,25 +258,25 @@ hotset_code hotset_session_close(hotset_session* session) {
     const auto open = tables().sessions.take(session);
     if (!open) return no_handle("session");
     const LogScope scope(open->owner->log, open->owner->log_level);
-    open->session->request_stop();
+    stop_closed(*open);
     return ok_status();
   });
 }
 
 hotset_code hotset_session_feed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) -> Status {
-    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
-    return feed_once(*open.session, {tokens, count}, {});
+    HOTSET_RETURN_IF_ERROR(check_array(tokens, count, "tokens"));
+    return open.session->feed({tokens, count}, {});
   });
 }
 
 hotset_code hotset_session_feed_each(hotset_session* session, const hotset_token* tokens, size_t count, hotset_position_function function, void* user,
                                      hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) -> Status {
-    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
+    HOTSET_RETURN_IF_ERROR(check_array(tokens, count, "tokens"));
     if (function == nullptr) return no_argument("function");
-    return feed_once(*open.session, {tokens, count},
-                     [&](uint32_t position, std::span<const float> logits) { function(user, position, logits.data(), logits.size()); });
+    return open.session->feed({tokens, count},
+                              [&](uint32_t position, std::span<const float> logits) { function(user, position, logits.data(), logits.size()); });
   });
 }
 
@@ -286,7 +295,9 @@ hotset_code hotset_session_sample(hotset_session* session, hotset_token* token, 
   return with_session(session, error, [&](OpenSession& open) -> Status {
     if (token == nullptr) return no_argument("token");
     if (open.session->logits().empty()) return hotset::error(Code::kInvalidArgument, "there are no logits yet: feed tokens first");
-    *token = open.session->sample();
+    const TokenId picked = open.session->sample();
+    if (picked == kNoToken) return no_token_left();
+    *token = picked;
     return ok_status();
   });
 }
@@ -304,10 +315,9 @@ hotset_code hotset_session_generate(hotset_session* session, const hotset_genera
   return with_session(session, error, [&](OpenSession& open) -> Status {
     hotset_generate_params values;
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
-    HOTSET_RETURN_IF_ERROR(check_tokens(values.prompt, values.prompt_count));
+    HOTSET_RETURN_IF_ERROR(check_array(values.prompt, values.prompt_count, "prompt"));
     TextSink sink;
     if (values.text) sink = [&](std::string_view text) { return values.text(values.text_user, text.data(), text.size()) != 0; };
-    open.session->clear_stop();
     HOTSET_ASSIGN(const StopReason stopped, open.session->generate({values.prompt, values.prompt_count}, values.max_tokens, sink));
     if (reason) *reason = static_cast<hotset_stop_reason>(stopped);
     return ok_status();

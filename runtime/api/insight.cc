@@ -18,7 +18,7 @@ hotset_code hotset_engine_embedding_size(hotset_engine* engine, size_t* count, h
 hotset_code hotset_session_embed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_pooling pooling, float* values, size_t capacity,
                                  hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) -> Status {
-    HOTSET_RETURN_IF_ERROR(check_tokens(tokens, count));
+    HOTSET_RETURN_IF_ERROR(check_array(tokens, count, "tokens"));
     if (pooling != HOTSET_POOL_LAST && pooling != HOTSET_POOL_MEAN) return hotset::error(Code::kInvalidArgument, "%d is no way of pooling", pooling);
     const uint32_t size = open.owner->engine->embedding_size();
     if (capacity < size) return hotset::error(kTooSmall, "there is room for %zu numbers, and an embedding has %u", capacity, size);

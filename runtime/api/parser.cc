@@ -1,6 +1,7 @@
 // The C functions that take a model's output apart.
 #include "runtime/api/calls.h"
 #include "runtime/api/report_text.h"
+#include "runtime/format/json_document.h"
 
 namespace {
 
@@ -27,7 +28,13 @@ struct PartSink {
   }
 };
 
-// `call`: what an open parser makes of more output.
+Status check_tools(const char* tools) {
+  if (tools == nullptr || *tools == '\0') return ok_status();
+  const auto offered = parse_json(tools);
+  return offered.ok() && offered->is_array() ? ok_status() : error(Code::kInvalidArgument, "the tools are no JSON array");
+}
+
+// `call`: what an open parser makes of more output, as a Result<ModelOutput>.
 template <class Call>
 hotset_code with_parser(hotset_parser* handle, const PartSink& sink, hotset_error* error, Call call) {
   return guarded(error, [&]() -> Status {
@@ -35,7 +42,8 @@ hotset_code with_parser(hotset_parser* handle, const PartSink& sink, hotset_erro
     if (!open) return no_handle("parser");
     if (sink.function == nullptr) return no_argument("function");
     if (open->finished) return hotset::error(Code::kInvalidArgument, "the output has ended: open another parser for more");
-    sink.give(call(*open));
+    HOTSET_ASSIGN(const ModelOutput news, call(*open));
+    sink.give(news);
     return ok_status();
   });
 }
@@ -55,10 +63,10 @@ hotset_code hotset_parser_open(hotset_engine* engine, const char* prompt, const 
   return with_engine(engine, error, [&](OpenEngine& open) -> Status {
     if (prompt == nullptr) return no_argument("prompt");
     if (parser == nullptr) return no_argument("parser");
+    HOTSET_RETURN_IF_ERROR(check_tools(tools));
     const auto opened = std::make_shared<OpenParser>();
     opened->parser = open.engine->create_output_parser(prompt, tools ? tools : "");
-    *parser = static_cast<hotset_parser*>(tables().parsers.add(opened));
-    return ok_status();
+    return hand_out(tables().parsers, opened, parser);
   });
 }
 
@@ -67,12 +75,14 @@ hotset_code hotset_parser_close(hotset_parser* parser) {
 }
 
 hotset_code hotset_parser_push(hotset_parser* parser, const char* text, size_t text_bytes, hotset_part_function function, void* user, hotset_error* error) {
-  if (text == nullptr && text_bytes > 0) return guarded(error, [] { return no_argument("text"); });
-  return with_parser(parser, {function, user}, error, [&](OpenParser& open) { return open.parser->push({text, text_bytes}); });
+  return with_parser(parser, {function, user}, error, [&](OpenParser& open) -> Result<ModelOutput> {
+    if (text == nullptr && text_bytes > 0) return no_argument("text");
+    return open.parser->push({text, text_bytes});
+  });
 }
 
 hotset_code hotset_parser_finish(hotset_parser* parser, hotset_part_function function, void* user, hotset_error* error) {
-  return with_parser(parser, {function, user}, error, [&](OpenParser& open) {
+  return with_parser(parser, {function, user}, error, [&](OpenParser& open) -> Result<ModelOutput> {
     open.finished = true;
     return open.parser->finish();
   });

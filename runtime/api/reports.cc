@@ -136,7 +136,7 @@ hotset_code hotset_report_plan(const hotset_plan_params* params, hotset_format f
   return reported(reader, error, [&]() -> Status {
     hotset_plan_params values;
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
-    if (values.contexts == nullptr && values.context_count > 0) return no_argument("contexts");
+    HOTSET_RETURN_IF_ERROR(check_array(values.contexts, values.context_count, "contexts"));
     HOTSET_ASSIGN(const PlanReport plan, make_plan(request_of(values)));
     return reader.give([&] { return plan_text(plan); }, [&] { return plan_json(plan); });
   });

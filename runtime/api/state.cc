@@ -22,8 +22,7 @@ hotset_code hotset_session_fork(hotset_session* session, hotset_session** fork, 
     const auto made = std::make_shared<OpenSession>();
     made->owner = open.owner;
     HOTSET_ASSIGN(made->session, open.session->fork());
-    *fork = static_cast<hotset_session*>(tables().sessions.add(made));
-    return ok_status();
+    return hand_out(tables().sessions, made, fork);
   });
 }
 
@@ -58,6 +57,7 @@ hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, siz
 hotset_code hotset_session_load_bytes(hotset_session* session, const void* buffer, size_t size, hotset_error* error) {
   return with_session(session, error, [&](OpenSession& open) -> Status {
     if (buffer == nullptr) return no_argument("buffer");
+    HOTSET_RETURN_IF_ERROR(check_array(static_cast<const std::byte*>(buffer), size, "buffer"));
     return open.session->load_state(std::span(static_cast<const std::byte*>(buffer), size));
   });
 }

@@ -34,6 +34,7 @@ hotset_code hotset_pack(const hotset_pack_params* params, hotset_pack_report* re
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
     if (values.model_path == nullptr) return no_argument("model_path");
     if (values.pack_path == nullptr) return no_argument("pack_path");
+    if (report) HOTSET_RETURN_IF_ERROR(check_size(*report, "report"));
     const auto progress = progress_of(values.progress, values.progress_user);
     HOTSET_ASSIGN(const PackReport done, values.check_only ? check_pack(values.model_path, values.pack_path, progress)
                                                            : pack_model(values.model_path, values.pack_path, progress));
@@ -48,6 +49,7 @@ hotset_code hotset_convert(const hotset_convert_params* params, hotset_convert_r
     HOTSET_RETURN_IF_ERROR(take(params, values, "params"));
     if (values.folder == nullptr) return no_argument("folder");
     if (values.out_path == nullptr) return no_argument("out_path");
+    if (report) HOTSET_RETURN_IF_ERROR(check_size(*report, "report"));
     const ConvertOptions options = {values.folder, values.out_path, values.type ? values.type : "", values.threads};
     HOTSET_ASSIGN(const ConvertReport done, convert_model(options, progress_of(values.progress, values.progress_user)));
     return report ? fill(report_of(done), report, "report") : ok_status();

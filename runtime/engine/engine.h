@@ -199,6 +199,10 @@ using LogitsSink = std::function<void(uint32_t position, std::span<const float> 
 // Changes logits [vocab] before a token is picked from them.
 using LogitsFilter = std::function<void(std::span<float> logits)>;
 
+inline Status no_token_left() {
+  return error(Code::kInvalidArgument, "the logits function leaves no token to pick: all are -infinity or NaN");
+}
+
 // What a layer of experts chose for a decoded token.
 struct LayerRouting {
   uint32_t position = 0;
@@ -226,7 +230,7 @@ class Session {
   // Logits after the last fed token, [vocab]; empty before the first. Valid until the next call.
   virtual std::span<const float> logits() const = 0;
 
-  // Picks from logits() and remembers the token for the repeat penalty; does not feed it.
+  // Picks from logits(); feeds nothing. kNoToken: the filter left none.
   virtual TokenId sample() = 0;
   // Error: an option outside what it can be.
   virtual Status set_sampler(const SamplerOptions& options) = 0;

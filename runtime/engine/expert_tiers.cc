@@ -1,6 +1,7 @@
 #include "runtime/engine/expert_tiers.h"
 
 #include <algorithm>
+#include <map>
 
 #include "offload/model_identity.h"
 #include "offload/pack_file.h"
@@ -71,7 +72,11 @@ Status ExpertTiers::make_host() {
   options.top_k = largest_top_k(parts_.spec);
   options.policy = policy_name();
   // What VRAM holds for good passes through RAM a layer at a time.
-  if (!all_in_vram()) options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
+  if (!all_in_vram()) {
+    options.budget_bytes = resolve_ram_budget(parts_.options.ram, parts_.table.total_bytes(), host_memory_info().available_bytes);
+    const bool none_fit = options.budget_bytes == 0 && parts_.table.total_bytes() > 0;  // to the tier a 0 is no bound
+    if (none_fit) return error(Code::kOverBudget, "a RAM budget of 0 holds no expert: raise --ram");
+  }
   HOTSET_ASSIGN(host_, HostTier::create(parts_.table, *source_, options));
   if (!host_->holds_all()) {
     log_line(LogLevel::kInfo, "RAM holds %s of %s of experts; the others are read from disk", format_bytes(options.budget_bytes).c_str(),
@@ -167,14 +172,25 @@ Status ExpertTiers::warm_layer(uint32_t layer, uint32_t share) {
   return link_ ? link_->wait(residency_->copies_to_wait_for()) : ok_status();
 }
 
-// The hot set to RAM, as much of it as there is room for.
+// Those of the hot set that RAM has slots for, the worthiest first. More would take each other's places.
+std::vector<ExpertId> ExpertTiers::hot_set_for_ram() const {
+  std::map<uint64_t, uint64_t> room;  // slots, by their bytes
+  for (const SlotRun& run : host_->slot_runs()) room[run.slot_bytes] += run.memory.size() / run.slot_bytes;
+  std::vector<ExpertId> fit;
+  for (const ExpertId id : hot_set_) {
+    uint64_t& left = room[source_->slot_bytes(parts_.table.size_class(id.layer))];
+    if (left == 0 || residency_->resident(id.layer, id.expert)) continue;
+    --left;
+    fit.push_back(id);
+  }
+  return fit;
+}
+
 Status ExpertTiers::warm_ram() {
-  const uint64_t room = host_->stats().slots;
-  for (size_t i = std::min<size_t>(hot_set_.size(), room); i-- > 0;) {  // the worthiest last, so that they stay longest
-    const ExpertId id = hot_set_[i];
-    if (residency_->resident(id.layer, id.expert)) continue;
-    HOTSET_RETURN_IF_ERROR(host_->acquire({&id, 1}, [](size_t) { return ok_status(); }));
-    host_->release({&id, 1});
+  const std::vector<ExpertId> fit = hot_set_for_ram();
+  for (size_t i = fit.size(); i-- > 0;) {  // the worthiest last, so that they stay longest
+    HOTSET_RETURN_IF_ERROR(host_->acquire({&fit[i], 1}, [](size_t) { return ok_status(); }));
+    host_->release({&fit[i], 1});
   }
   return ok_status();
 }

@@ -103,6 +103,7 @@ class ExpertTiers {
   Status load_whole(const ProgressFunction& progress);
   // The first `share` experts of the layer, those of the hot set before others, to VRAM.
   Status warm_layer(uint32_t layer, uint32_t share);
+  std::vector<ExpertId> hot_set_for_ram() const;
   Status warm_ram();
   std::vector<uint16_t> warmest(uint32_t layer, uint32_t count) const;
   Status warm_from_disk(const ProgressFunction& progress);

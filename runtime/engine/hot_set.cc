@@ -32,6 +32,7 @@ bool parse_line(std::string_view line, const ExpertTable& table, ExpertId& id) {
 Result<std::vector<ExpertId>> parse_hot_set(std::string_view text, const ExpertTable& table) {
   std::vector<ExpertId> experts;
   std::vector<bool> seen(table.entries());
+  if (!text.empty() && text.back() != '\n') return error(Code::kCorrupt, "its last line has no end: it was cut off");
   for (size_t number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);

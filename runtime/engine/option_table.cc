@@ -211,7 +211,7 @@ constexpr std::array kTable = {
                [](const O& o) { return std::to_string(o.sampler.top_k); }},
     OptionSpec{"top-p", kSampler, kNumber, "P",
                "Choose among the likeliest tokens that make up this probability; 1 is all. Lower it when the text goes astray.",
-               [](O& o, V text) { return set_number(o.sampler.top_p, text, 0, 1); },
+               [](O& o, V text) { return set_number(o.sampler.top_p, text, 0.001f, 1); },
                [](const O& o) { return number_text(o.sampler.top_p); }},
     OptionSpec{"min-p", kSampler, kNumber, "P",
                "Drop tokens less likely than this share of the likeliest; 0 is none. Raise it at high temperatures.",

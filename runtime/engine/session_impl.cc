@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <limits>
 
 #include "platform/clock.h"
 #include "platform/host_memory.h"
@@ -101,10 +102,11 @@ Status SessionImpl::feed_checked(std::span<const TokenId> tokens, const LogitsSi
   if (tokens.empty()) return ok_status();
   HOTSET_RETURN_IF_ERROR(check(tokens));
   HOTSET_RETURN_IF_ERROR(restore_state());
-  const Status fed = tokens.size() == 1 && !read_hidden ? feed_one(tokens[0], sink) : feed_batch(tokens, sink, read_hidden);
-  if (fed.ok()) fed_.insert(fed_.end(), tokens.begin(), tokens.end());
-  else state_is_stale_ = loaded_.spec().recurrent;
-  return fed;
+  state_is_stale_ = loaded_.spec().recurrent;  // whatever ends this midway, an exception of the sink too
+  HOTSET_RETURN_IF_ERROR(tokens.size() == 1 && !read_hidden ? feed_one(tokens[0], sink) : feed_batch(tokens, sink, read_hidden));
+  fed_.insert(fed_.end(), tokens.begin(), tokens.end());
+  state_is_stale_ = false;
+  return ok_status();
 }
 
 Status SessionImpl::restore_state() {
@@ -195,7 +197,8 @@ TokenId SessionImpl::sample() {
   if (!filter_) return sampler_->sample(logits);
   filtered_.assign(logits.begin(), logits.end());
   filter_(filtered_);
-  return sampler_->sample(filtered_);
+  const bool any = std::ranges::any_of(filtered_, [](float logit) { return logit > -std::numeric_limits<float>::infinity(); });
+  return any ? sampler_->sample(filtered_) : kNoToken;
 }
 
 Status SessionImpl::set_sampler(const SamplerOptions& options) {
@@ -224,6 +227,7 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
       break;
     }
     const TokenId token = sample();
+    if (token == kNoToken) return no_token_left();
     if (text_.tokenizer().is_end_of_generation(token)) {
       reason = StopReason::kEndOfText;
       break;

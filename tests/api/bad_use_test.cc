@@ -4,10 +4,16 @@
 #include <hotset/hotset.h>
 
 #include <cstring>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "tests/test_support.h"
+#include "platform/file.h"
+#include "tests/api/bad_calls.h"
+#include "tests/api/exported_functions.h"
+
+using hotset::test::Handles;
 
 namespace {
 
@@ -29,80 +35,141 @@ hotset_engine* open_small() {
   return engine;
 }
 
-// Every function of an engine and of a session, with all else in order.
-std::vector<hotset_code> call_all(hotset_engine* engine, hotset_session* session) {
-  hotset_engine_info info = HOTSET_ENGINE_INFO_INIT;
-  hotset_stats stats = HOTSET_STATS_INIT;
-  hotset_generate_params generate = HOTSET_GENERATE_PARAMS_INIT;
-  hotset_session* made = nullptr;
-  hotset_token token = 1;
-  const float* logits = nullptr;
-  size_t count = 0;
-  uint32_t position = 0;
-  int32_t flag = 0;
-  char text[64];
-  const hotset_message message = {"user", "hello"};
-  return {hotset_engine_get_info(engine, &info, nullptr),
-          hotset_engine_model_name(engine, text, sizeof text, nullptr, nullptr),
-          hotset_engine_device_name(engine, text, sizeof text, nullptr, nullptr),
-          hotset_engine_set_vram(engine, 1, nullptr),
-          hotset_engine_set_ram(engine, 1, nullptr),
-          hotset_engine_give_vram_back(engine, 1, nullptr, nullptr),
-          hotset_tokenize(engine, "a", 1, 0, &token, 1, &count, nullptr),
-          hotset_detokenize(engine, &token, 1, 0, text, sizeof text, nullptr, nullptr),
-          hotset_is_end_of_text(engine, 1, &flag, nullptr),
-          hotset_apply_chat_template(engine, &message, 1, text, sizeof text, nullptr, nullptr),
-          hotset_session_open(engine, nullptr, &made, nullptr),
-          hotset_session_feed(session, &token, 1, nullptr),
-          hotset_session_logits(session, &logits, &count, nullptr),
-          hotset_session_sample(session, &token, nullptr),
-          hotset_session_set_logits_function(session, nullptr, nullptr, nullptr),
-          hotset_session_generate(session, &generate, nullptr, nullptr),
-          hotset_session_rewind(session, 0, nullptr),
-          hotset_session_position(session, &position, nullptr),
-          hotset_session_stop(session),
-          hotset_session_get_stats(session, &stats, nullptr),
-          hotset_session_explain(session, text, sizeof text, nullptr, nullptr),
-          hotset_session_trace(session, nullptr, nullptr),
-          hotset_session_tokens(session, &token, 1, &count, nullptr),
-          hotset_session_fork(session, &made, nullptr),
-          hotset_session_embed(session, &token, 1, HOTSET_POOL_LAST, nullptr, 0, nullptr),
-          hotset_session_set_sampler(session, nullptr, nullptr),
-          hotset_session_set_routing_function(session, nullptr, nullptr, nullptr),
-          hotset_engine_embedding_size(engine, &count, nullptr),
-          hotset_engine_save_hot_set(engine, nullptr, nullptr),
-          hotset_apply_chat_template_json(engine, "[]", nullptr, nullptr, text, sizeof text, nullptr, nullptr),
-          hotset_session_save(session, "", nullptr),
-          hotset_session_load(session, "", nullptr),
-          hotset_session_save_bytes(session, text, sizeof text, &count, nullptr),
-          hotset_session_load_bytes(session, text, sizeof text, nullptr),
-          hotset_session_close(session),
-          hotset_engine_close(engine)};
+hotset_options* as_options(void* handle) { return static_cast<hotset_options*>(handle); }
+
+void check_all_refuse(const Handles& with) {
+  for (const auto& [name, call] : hotset::test::handle_calls()) {
+    // NULL options are the defaults.
+    if (with.options == nullptr && name.starts_with("hotset_engine_open")) continue;
+    CAPTURE(name);
+    CHECK(call(with) == HOTSET_INVALID_HANDLE);
+  }
+}
+
+Handles open_all() {
+  Handles all;
+  all.options = hotset_options_create();
+  all.engine = open_small();
+  REQUIRE(hotset_session_open(all.engine, nullptr, &all.session, nullptr) == HOTSET_OK);
+  REQUIRE(hotset_parser_open(all.engine, "", nullptr, &all.parser, nullptr) == HOTSET_OK);
+  return all;
+}
+
+void close_all(const Handles& all) {
+  CHECK(hotset_options_destroy(all.options) == HOTSET_OK);
+  CHECK(hotset_parser_close(all.parser) == HOTSET_OK);
+  CHECK(hotset_session_close(all.session) == HOTSET_OK);
+  CHECK(hotset_engine_close(all.engine) == HOTSET_OK);
+}
+
+// Functions of the headers that take a pointer to a struct which begins with its size, but for the hotset_error that most have.
+std::set<std::string> functions_with_sized_structs() {
+  std::string headers;
+  for (const char* name : {"hotset.h", "hotset_vulkan.h"}) {
+    headers += *hotset::read_whole_file(std::string(HOTSET_SOURCE_DIR) + "/runtime/include/hotset/" + name, 1u << 20);
+  }
+  const auto after = [&](size_t at, std::string_view begin, char end) { return headers.substr(at + begin.size(), headers.find(end, at + begin.size()) - at - begin.size()); };
+  std::vector<std::string> pointers;
+  constexpr std::string_view kStruct = "typedef struct ", kFunction = "\nHOTSET_API ";
+  for (size_t at = headers.find(kStruct); at != headers.npos; at = headers.find(kStruct, at + 1)) {
+    const std::string name = after(at, kStruct, ' ');
+    if (name != "hotset_error" && headers.compare(at + kStruct.size() + name.size(), 16, " {\n  size_t size") == 0) pointers.push_back(name + "*");
+  }
+  std::set<std::string> functions;
+  for (size_t at = headers.find(kFunction); at != headers.npos; at = headers.find(kFunction, at + 1)) {
+    const std::string declared = after(at, kFunction, ';');
+    const size_t open = declared.find('(');
+    const bool takes_one = std::ranges::any_of(pointers, [&](const std::string& pointer) { return declared.find(pointer, open) != declared.npos; });
+    if (takes_one) functions.insert(declared.substr(declared.rfind(' ', open) + 1, open - declared.rfind(' ', open) - 1));
+  }
+  return functions;
 }
 
 }  // namespace
 
+TEST_CASE("bad use: the tables have every function that the library exports") {
+  std::set<std::string> known;
+  for (const auto& row : hotset::test::handle_calls()) CHECK(known.insert(std::string(row.name)).second);
+  for (const auto& row : hotset::test::empty_calls()) CHECK(known.insert(std::string(row.name)).second);
+  for (const std::string_view name : hotset::test::harmless_functions()) CHECK(known.insert(std::string(name)).second);
+  CHECK(known == hotset::test::exported_functions());
+  std::set<std::string> sized;
+  for (const auto& row : hotset::test::sized_calls()) sized.insert(std::string(row.name));
+  CHECK(sized.size() > 10);
+  CHECK(sized == functions_with_sized_structs());
+}
+
 TEST_CASE("bad use: handles that are not are refused by every function") {
-  for (const hotset_code code : call_all(nullptr, nullptr)) CHECK(code == HOTSET_INVALID_HANDLE);
+  check_all_refuse({});
   int something = 0;
-  for (const hotset_code code : call_all(reinterpret_cast<hotset_engine*>(&something), reinterpret_cast<hotset_session*>(&something))) {
-    CHECK(code == HOTSET_INVALID_HANDLE);
+  check_all_refuse({as_options(&something), reinterpret_cast<hotset_engine*>(&something), reinterpret_cast<hotset_session*>(&something),
+                    reinterpret_cast<hotset_parser*>(&something)});
+  const Handles all = open_all();
+  // Each in place of another.
+  check_all_refuse({reinterpret_cast<hotset_options*>(all.engine), reinterpret_cast<hotset_engine*>(all.session),
+                    reinterpret_cast<hotset_session*>(all.parser), reinterpret_cast<hotset_parser*>(all.options)});
+  check_all_refuse({reinterpret_cast<hotset_options*>(all.parser), reinterpret_cast<hotset_engine*>(all.options),
+                    reinterpret_cast<hotset_session*>(all.engine), reinterpret_cast<hotset_parser*>(all.session)});
+  close_all(all);
+  check_all_refuse(all);
+  // New ones in the same places do not answer to the old names.
+  const Handles others = open_all();
+  CHECK(others.engine != all.engine);
+  check_all_refuse(all);
+  close_all(others);
+}
+
+TEST_CASE("bad use: an engine that closes takes its sessions with it, and leaves its parsers") {
+  const Handles all = open_all();
+  CHECK(hotset_engine_close(all.engine) == HOTSET_OK);
+  CHECK(hotset_session_stop(all.session) == HOTSET_INVALID_HANDLE);
+  const hotset_part_function ignore = [](void*, hotset_part, const char*, size_t) {};
+  CHECK(hotset_parser_push(all.parser, "x", 1, ignore, nullptr, nullptr) == HOTSET_OK);
+  CHECK(hotset_parser_finish(all.parser, ignore, nullptr, nullptr) == HOTSET_OK);
+  CHECK(hotset_parser_push(all.parser, "x", 1, ignore, nullptr, nullptr) == HOTSET_INVALID_ARGUMENT);
+  CHECK(hotset_parser_close(all.parser) == HOTSET_OK);
+  CHECK(hotset_options_destroy(all.options) == HOTSET_OK);
+}
+
+TEST_CASE("bad use: what a function needs and is not given is refused, without any handle") {
+  for (const auto& [name, call] : hotset::test::empty_calls()) {
+    CAPTURE(name);
+    CHECK(call() == HOTSET_INVALID_ARGUMENT);
   }
-  hotset_engine* engine = open_small();
-  hotset_session* session = nullptr;
-  REQUIRE(hotset_session_open(engine, nullptr, &session, nullptr) == HOTSET_OK);
-  // One in place of the other.
-  for (const hotset_code code : call_all(reinterpret_cast<hotset_engine*>(session), reinterpret_cast<hotset_session*>(engine))) {
-    CHECK(code == HOTSET_INVALID_HANDLE);
+}
+
+TEST_CASE("bad use: a struct whose size cannot be is refused by every function that takes one") {
+  const Handles all = open_all();
+  for (const auto& [name, call] : hotset::test::sized_calls()) {
+    CAPTURE(name);
+    for (const size_t size : {size_t{0}, size_t{3}, sizeof(size_t) - 1}) CHECK(call(all, size) == HOTSET_INVALID_ARGUMENT);
   }
-  CHECK(hotset_engine_close(engine) == HOTSET_OK);
-  for (const hotset_code code : call_all(engine, session)) CHECK(code == HOTSET_INVALID_HANDLE);
-  // A new engine in the same place does not answer to the old name.
-  hotset_engine* other = open_small();
-  CHECK(other != engine);
-  CHECK(hotset_engine_close(engine) == HOTSET_INVALID_HANDLE);
-  CHECK(hotset_engine_close(other) == HOTSET_OK);
-  CHECK(hotset_options_destroy(nullptr) == HOTSET_INVALID_HANDLE);
+  close_all(all);
+}
+
+TEST_CASE("bad use: a callback that throws ends the call with a code") {
+  const Handles all = open_all();
+  const hotset_text_function text = [](void*, const char*, size_t) -> int32_t { throw 7; };
+  const hotset_logits_function logits = [](void*, float*, size_t) { throw std::length_error("no"); };
+  const hotset_token token = 1;
+  hotset_generate_params params = HOTSET_GENERATE_PARAMS_INIT;
+  params.prompt = &token;
+  params.prompt_count = 1;
+  params.text = text;
+  Said said;
+  CHECK(hotset_session_generate(all.session, &params, nullptr, &said) != HOTSET_OK);
+  CHECK(said.message[0] != '\0');
+  CHECK(hotset_session_set_logits_function(all.session, logits, nullptr, nullptr) == HOTSET_OK);
+  hotset_token picked = -1;
+  CHECK(hotset_session_sample(all.session, &picked, &said) != HOTSET_OK);
+  CHECK(said.message[0] != '\0');
+  CHECK(picked == -1);
+  CHECK(hotset_report_known(HOTSET_TEXT, text, nullptr, &said) != HOTSET_OK);
+  CHECK(said.message[0] != '\0');
+  // The session is not in that call any more.
+  CHECK(hotset_session_set_logits_function(all.session, nullptr, nullptr, nullptr) == HOTSET_OK);
+  CHECK(hotset_session_sample(all.session, &picked, nullptr) == HOTSET_OK);
+  close_all(all);
 }
 
 TEST_CASE("bad use: arguments that are missing are named") {

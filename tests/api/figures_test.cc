@@ -103,13 +103,20 @@ TEST_CASE("figures: the logits of each position are those of feeding one by one"
   CHECK(hotset_session_feed_each(whole.handle(), prompt.data(), 1, nullptr, nullptr, nullptr) == HOTSET_INVALID_ARGUMENT);
 }
 
-TEST_CASE("figures: a stop ends one feed, and the next one goes on") {
+TEST_CASE("figures: a stop ends the call that it meets and no other") {
   const auto prompt = small_engine().tokenize("Once upon a time");
   api::session session(small_engine());
   session.stop();
-  CHECK(hotset_session_feed(session.handle(), prompt.data(), prompt.size(), nullptr) == HOTSET_CANCELLED);
   session.feed(prompt);
   CHECK(session.position() == prompt.size());
+  // Met by a decode step: it comes while the one before is told of.
+  session.set_routing_function([&](uint32_t, uint32_t, std::span<const uint16_t>, std::span<const uint8_t>) { session.stop(); });
+  const hotset_token token = session.sample();
+  session.feed({&token, 1});
+  CHECK(session.generate({}, 8, {}) == HOTSET_STOP_REQUESTED);
+  session.set_routing_function({});
+  session.feed({&token, 1});
+  CHECK(session.generate({}, 2, {}) == HOTSET_STOP_LENGTH);
 }
 
 TEST_CASE("figures: an engine for text alone has text and nothing else") {

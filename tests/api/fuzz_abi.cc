@@ -5,14 +5,14 @@
 #include <filesystem>
 
 #include "tests/api/abi_interpreter.h"
+#include "tests/temp_folder.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const std::string folder = [] {
-    const auto made = std::filesystem::temp_directory_path() / "hotset_fuzz_abi";
-    std::filesystem::create_directories(made);
-    return made.string();
-  }();
-  hotset::test::AbiInterpreter interpreter({data, size}, std::string(HOTSET_SOURCE_DIR) + "/tests/data/models/qwen3moe/model.gguf", folder);
+  static const hotset::test::TempFolder folder;
+  static const hotset::test::AbiPlaces places = hotset::test::make_abi_places(folder.path());
+  std::filesystem::remove_all(places.out);  // what an input does, it does again alone
+  std::filesystem::create_directory(places.out);
+  hotset::test::AbiInterpreter interpreter({data, size}, places);
   interpreter.run(300);
   for (const std::string& complaint : interpreter.complaints()) std::fprintf(stderr, "%s\n", complaint.c_str());
   if (!interpreter.complaints().empty()) std::abort();

@@ -1,11 +1,13 @@
 // What an engine says besides tokens: embeddings, which experts were chosen, the hot set.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
 #include "runtime/format/gguf.h"
 #include "runtime/format/quant.h"
+#include "tests/engine/fault_rig.h"
 #include "tests/engine/fixture_run.h"
 #include "tests/engine/model_rig.h"
 #include "tests/temp_folder.h"
@@ -76,6 +78,93 @@ void check_embeddings(const std::string& device) {
   CHECK(session->embed({}, Pooling::kMean).status().code() == Code::kInvalidArgument);
   const TokenId outside = -1;
   CHECK(session->embed({&outside, 1}, Pooling::kLast).status().code() == Code::kInvalidArgument);
+}
+
+// The shipped model with room for some of its experts: in VRAM, or on the CPU in RAM.
+EngineOptions tight(const std::string& device) {
+  EngineOptions options;
+  const auto path = shipped_model_path();
+  REQUIRE_MESSAGE(path.ok(), path.status().message());
+  options.model_path = *path;
+  options.device = device;
+  options.context_tokens = 64;
+  options.batch_tokens = 16;
+  options.miss = MissChoice::kGpu;
+  options.prefetch = PrefetchChoice::kOff;
+  if (device == "cpu") options.ram = ByteSize{6u << 20, 0, false};
+  else options.vram = ByteSize{least_vram_bytes(options) + (4u << 20), 0, false};
+  return options;
+}
+
+// What the first token of an engine found.
+struct FirstToken {
+  uint64_t told = 0;  // experts that it chose
+  uint64_t held = 0;  // of these, in VRAM, or in RAM on the CPU
+  std::vector<float> logits;
+};
+
+FirstToken feed_first(Engine& engine) {
+  const auto session = open_session(engine);
+  FirstToken first;
+  session->set_routing_sink([&](const LayerRouting& of) {
+    first.told += of.in_vram.size();
+    first.held += static_cast<uint64_t>(std::count(of.in_vram.begin(), of.in_vram.end(), 1));
+  });
+  const TokenId token = 40;
+  REQUIRE(session->feed({&token, 1}).ok());
+  first.logits = copied(session->logits());
+  return first;
+}
+
+std::string foreign_hot_set(const TempFolder& folder) {
+  const auto fixture = load_model_fixture(data_path("models/qwen3moe"));
+  REQUIRE_MESSAGE(fixture.ok(), fixture.status().message());
+  const auto engine = open_engine(fixture_options(*fixture, "cpu"));
+  feed_first(*engine);
+  REQUIRE(engine->save_hot_set(folder.file("foreign")).ok());
+  return *read_whole_file(folder.file("foreign"), 1u << 20);
+}
+
+void check_warm_start(const std::string& device) {
+  const TempFolder folder;
+  EngineOptions options = tight(device);
+  std::string good;
+  FirstToken cold;
+  {
+    const auto engine = open_engine(options);
+    cold = feed_first(*engine);
+    REQUIRE(engine->save_hot_set(folder.file("hot")).ok());
+    good = *read_whole_file(folder.file("hot"), 1u << 20);
+  }
+  REQUIRE(cold.held < cold.told);
+  options.hot_set_path = folder.file("hot");
+  const LogLines quiet;
+  const FirstToken warm = feed_first(*open_engine(options));
+  CHECK(warm.told == cold.told);
+  CHECK(warm.held == warm.told);
+  CHECK(warm.logits == cold.logits);
+  CHECK(quiet.count("is not used") == 0);
+}
+
+void check_unfit_hot_sets(const std::string& device) {
+  const TempFolder folder;
+  EngineOptions options = tight(device);
+  const FirstToken cold = feed_first(*open_engine(options));
+  options.hot_set_path = folder.file("hot");
+  feed_first(*open_engine(options));  // writes it when it closes
+  const std::string good = *read_whole_file(options.hot_set_path, 1u << 20);
+  const std::string foreign = foreign_hot_set(folder);
+  for (const auto& [text, why] : {std::pair{foreign, "it is of another model"}, {good.substr(0, good.size() - 1), "it was cut off"}, {good.substr(0, 20), "cut off"},
+                                  {std::string(1000, '\xff') + "\n", "it does not begin with"}}) {
+    CAPTURE(why);
+    REQUIRE(write_whole_file(options.hot_set_path, text).ok());
+    const LogLines log;
+    const FirstToken first = feed_first(*open_engine(options));
+    CHECK(log.count("is not used") == 1);
+    CHECK(log.count(why) == 1);
+    CHECK(first.held == cold.held);
+    CHECK(first.logits == cold.logits);
+  }
 }
 
 }  // namespace
@@ -153,4 +242,18 @@ TEST_CASE("insight: the hot set is written when asked for") {
   REQUIRE(text.ok());
   CHECK(text->starts_with("HOTSET-EXPERTS 1 "));
   CHECK(engine->save_hot_set("/nonexistent/file").code() != Code::kOk);
+}
+
+TEST_CASE("insight: an engine with a hot set begins with its experts in RAM") { check_warm_start("cpu"); }
+
+TEST_CASE("insight: an engine with a hot set begins with its experts in VRAM") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  check_warm_start("vulkan");
+}
+
+TEST_CASE("insight: a hot set of another model, a cut one and garbage are told and do no harm, on the CPU") { check_unfit_hot_sets("cpu"); }
+
+TEST_CASE("insight: a hot set of another model, a cut one and garbage are told and do no harm, on the GPU") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  check_unfit_hot_sets("vulkan");
 }

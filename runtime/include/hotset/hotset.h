@@ -1,20 +1,23 @@
 /* hotset.h: run Mixture-of-Experts language models that are larger than the GPU, from C.
  *
  *   hotset_engine   a model opened under memory budgets. Opened once, used by any thread.
- *   hotset_session  one timeline of tokens on it, with its own context. Any number of them; one thread at a time each.
+ *   hotset_session  one timeline of tokens on it, with its own context. Any number of them; one thread at a time each. Those of one engine
+ *                   take turns, a token or a chunk of a prompt each.
  *
  * Rules that hold for every function:
  * - It returns HOTSET_OK or another hotset_code. Where the last argument is a hotset_error, that says in one line what is wrong and what to
- *   do; it may be NULL. Results are written only where HOTSET_OK is returned, but for lengths, which HOTSET_TOO_SMALL writes too.
+ *   do ("--vram" is the option "vram"); it may be NULL. Results are written only where HOTSET_OK is returned, but for lengths and counts, which
+ *   HOTSET_TOO_SMALL writes too.
  * - Handles are names, not addresses: one that is NULL, closed or of another kind gives HOTSET_INVALID_HANDLE, in any thread.
  * - Structs begin with their size: set it to sizeof, or use the HOTSET_..._INIT macros, so that programs keep working when fields are
- *   added. Fields that are 0 mean the default.
+ *   added. Fields that are 0 mean the default. What pointers lead to is read during the call only, but for the `user` of a callback.
  * - Text is UTF-8. Text goes out to `buffer` [capacity] with a zero after it, and its length without the zero to *length (may be NULL).
  *   With too little room it is HOTSET_TOO_SMALL and *length says what is needed: call with capacity 0 to ask.
  * - A session is in one call at a time: a second one, of another thread or below a callback, is HOTSET_INVALID_ARGUMENT, but for what is
  *   marked "from callbacks".
  * - Nothing is printed, no signal is handled, the process is never ended, no exception comes out. Callbacks run in the thread that called, or
- *   in the one that the function says; they may call what is marked "from callbacks". An exception must not leave them.
+ *   in the one that the function says; they may call what is marked "from callbacks", and anything with an engine or another session. An
+ *   exception must not leave them: it ends the call with HOTSET_INVALID_ARGUMENT.
  * - Sizes are bytes, times nanoseconds, but where a name says otherwise.
  */
 #ifndef HOTSET_HOTSET_H
@@ -50,13 +53,13 @@ enum {
   HOTSET_OUT_OF_MEMORY = 6,    /* the system or the device refused memory */
   HOTSET_IO = 7,               /* the operating system failed a read or write */
   HOTSET_DEVICE = 8,           /* the driver failed or the device was lost: close the engine and open another */
-  HOTSET_CANCELLED = 9,        /* a callback said no, or hotset_session_stop was called */
+  HOTSET_CANCELLED = 9,        /* a callback said no, or hotset_session_stop was called; generating says HOTSET_STOP_REQUESTED instead */
   HOTSET_INVALID_HANDLE = 10,  /* NULL, closed, or of another kind */
   HOTSET_TOO_SMALL = 11        /* a buffer has too little room */
 };
 
 typedef struct hotset_error {
-  size_t size;
+  size_t size; /* 0: nothing is written */
   hotset_code code;
   char message[500]; /* one line, empty with HOTSET_OK */
 } hotset_error;
@@ -98,11 +101,11 @@ HOTSET_API hotset_code hotset_option_at(size_t index, hotset_option_info* info);
 
 typedef struct hotset_engine hotset_engine;
 
-/* How far a load is, of all weights. 0 cancels it: HOTSET_CANCELLED. */
+/* How far a load is, of all weights. 0 cancels it: HOTSET_CANCELLED. Not after the call that was given it. */
 typedef int32_t (*hotset_progress_function)(void* user, uint64_t done_bytes, uint64_t total_bytes);
 
 enum { HOTSET_LOG_ERROR = 0, HOTSET_LOG_WARN = 1, HOTSET_LOG_INFO = 2, HOTSET_LOG_DEBUG = 3 };
-/* A line without its end. Of the thread that called the library. */
+/* A line without its end. Of the thread that called the library; several may at a time. */
 typedef void (*hotset_log_function)(void* user, int32_t level, const char* line);
 
 typedef struct hotset_engine_params {
@@ -111,9 +114,9 @@ typedef struct hotset_engine_params {
   const hotset_options* options; /* NULL: the defaults. Copied. */
   hotset_progress_function progress;
   void* progress_user;
-  hotset_log_function log;       /* of this engine and its sessions, until it is closed */
+  hotset_log_function log;       /* of this engine and its sessions, until it is closed and no call is under way */
   void* log_user;
-  int32_t log_level;             /* HOTSET_LOG_...: lines above it are left out */
+  int32_t log_level;             /* HOTSET_LOG_...: lines above it are left out. 0 is HOTSET_LOG_ERROR */
   int32_t text_only;             /* the tokenizer and the chat template alone: no device, no weights; sessions are HOTSET_UNSUPPORTED */
 } hotset_engine_params;
 #define HOTSET_ENGINE_PARAMS_INIT {sizeof(hotset_engine_params), 0, 0, 0, 0, 0, 0, HOTSET_LOG_INFO, 0}
@@ -121,13 +124,14 @@ typedef struct hotset_engine_params {
 /* Opens a model on a device of Hotset's own; on one of the program's: hotset_vulkan.h. Seconds for one that has to be read. Errors: what is
  * wrong with the file, the device, or a budget. */
 HOTSET_API hotset_code hotset_engine_open(const hotset_engine_params* params, hotset_engine** engine, hotset_error* error);
-/* Closes its sessions too. Calls under way in other threads are asked to end, and memory and threads are given back when the last has. */
+/* Closes its sessions too: their handles are closed ones then. Calls under way in other threads are asked to end, and memory and threads are
+ * given back when the last has; it does not wait for them. From callbacks too. */
 HOTSET_API hotset_code hotset_engine_close(hotset_engine* engine);
 
 typedef struct hotset_engine_info {
   size_t size;
   uint32_t vocab_size;
-  uint32_t context_tokens;
+  uint32_t context_tokens;   /* of each session; 0: opened for text only */
   int32_t has_chat_template;
   uint64_t load_ns;
 } hotset_engine_info;
@@ -135,6 +139,7 @@ typedef struct hotset_engine_info {
 
 HOTSET_API hotset_code hotset_engine_get_info(hotset_engine* engine, hotset_engine_info* info, hotset_error* error);
 HOTSET_API hotset_code hotset_engine_model_name(hotset_engine* engine, char* buffer, size_t capacity, size_t* length, hotset_error* error);
+/* "none" where it was opened for text only. */
 HOTSET_API hotset_code hotset_engine_device_name(hotset_engine* engine, char* buffer, size_t capacity, size_t* length, hotset_error* error);
 
 /* Budgets, at any time and from any thread: they take effect between two tokens of a session, and tokens do not change. Less memory evicts
@@ -151,6 +156,7 @@ HOTSET_API hotset_code hotset_engine_give_vram_back(hotset_engine* engine, uint6
 
 typedef int32_t hotset_token;
 
+/* Flags; other bits are HOTSET_INVALID_ARGUMENT. */
 enum {
   HOTSET_ADD_SPECIAL = 1,   /* the beginning token, where the model wants one */
   HOTSET_PARSE_SPECIAL = 2, /* special tokens are recognised in the text; not for text of users */
@@ -163,7 +169,7 @@ HOTSET_API hotset_code hotset_tokenize(hotset_engine* engine, const char* text, 
 /* The bytes of tokens, which need not be whole characters. */
 HOTSET_API hotset_code hotset_detokenize(hotset_engine* engine, const hotset_token* tokens, size_t count, uint32_t flags, char* buffer,
                                          size_t capacity, size_t* length, hotset_error* error);
-/* *is_end: the model ends its text with this token. */
+/* *is_end: the model ends its text with this token; 0 also for a number that is none. */
 HOTSET_API hotset_code hotset_is_end_of_text(hotset_engine* engine, hotset_token token, int32_t* is_end, hotset_error* error);
 
 typedef struct hotset_message {
@@ -187,28 +193,34 @@ typedef struct hotset_session hotset_session;
 
 typedef struct hotset_session_params {
   size_t size;
-  const hotset_options* options; /* those of the sampler; NULL: the engine's. Copied. */
+  const hotset_options* options; /* those of the sampler, others are passed over; NULL: the engine's. Copied. */
 } hotset_session_params;
 #define HOTSET_SESSION_PARAMS_INIT {sizeof(hotset_session_params), 0}
 
 /* A session with an empty context; `params` may be NULL. Error: HOTSET_OVER_BUDGET, the VRAM budget has no room for another context. */
 HOTSET_API hotset_code hotset_session_open(hotset_engine* engine, const hotset_session_params* params, hotset_session** session,
                                            hotset_error* error);
+/* A call under way in another thread is asked to end, and memory is given back when it has. From callbacks too. */
 HOTSET_API hotset_code hotset_session_close(hotset_session* session);
 
-/* Appends tokens: several as a prompt, one as a decode step. After an error the timeline is as before, and the call may be repeated. */
+/* Appends tokens: several as a prompt, one as a decode step; none changes nothing. After an error the timeline is as before, and the call may be
+ * repeated; the logits are gone until one succeeds. Errors: HOTSET_INVALID_ARGUMENT, what is no token or has no room in the context;
+ * HOTSET_CANCELLED, hotset_session_stop. */
 HOTSET_API hotset_code hotset_session_feed(hotset_session* session, const hotset_token* tokens, size_t count, hotset_error* error);
 /* The same, and hands over the logits of every position in order: float [count], valid during the call of the function. For scoring texts. */
 typedef void (*hotset_position_function)(void* user, uint32_t position, const float* logits, size_t count);
 HOTSET_API hotset_code hotset_session_feed_each(hotset_session* session, const hotset_token* tokens, size_t count,
                                                 hotset_position_function function, void* user, hotset_error* error);
-/* The logits after the last token: float [vocab], valid until the next call with this session. Error: nothing was fed. */
+/* The logits after the last token: float [vocab], valid until the next call with this session that is not marked "from callbacks". Error:
+ * HOTSET_INVALID_ARGUMENT, nothing was fed since the session was opened or rewound. */
 HOTSET_API hotset_code hotset_session_logits(hotset_session* session, const float** logits, size_t* count, hotset_error* error);
-/* Picks the next token from them; feeds nothing. */
+/* Picks the next token from them as the options of the sampler say; feeds nothing. Errors: as hotset_session_logits; HOTSET_INVALID_ARGUMENT,
+ * the logits function left no token. */
 HOTSET_API hotset_code hotset_session_sample(hotset_session* session, hotset_token* token, hotset_error* error);
 
-/* Sees and changes the logits before each pick: bias, or -INFINITY for what a grammar does not allow. */
+/* Sees and changes a copy of the logits before each pick: bias, or -INFINITY for what a grammar does not allow. */
 typedef void (*hotset_logits_function)(void* user, float* logits, size_t count);
+/* NULL ends it. */
 HOTSET_API hotset_code hotset_session_set_logits_function(hotset_session* session, hotset_logits_function function, void* user,
                                                           hotset_error* error);
 
@@ -218,7 +230,7 @@ typedef int32_t (*hotset_text_function)(void* user, const char* text, size_t byt
 typedef int32_t hotset_stop_reason;
 enum {
   HOTSET_STOP_LENGTH = 0,       /* max_tokens */
-  HOTSET_STOP_END_OF_TEXT = 1,  /* the model ended it */
+  HOTSET_STOP_END_OF_TEXT = 1,  /* the model ended it; the token that says so is not on the timeline */
   HOTSET_STOP_CONTEXT_FULL = 2,
   HOTSET_STOP_REQUESTED = 3     /* the callback, or hotset_session_stop */
 };
@@ -238,12 +250,13 @@ typedef struct hotset_generate_params {
 HOTSET_API hotset_code hotset_session_generate(hotset_session* session, const hotset_generate_params* params, hotset_stop_reason* reason,
                                                hotset_error* error);
 
-/* Drops all tokens from `position` on; 0 begins anew. */
+/* Drops all tokens from `position` on, and the logits with them: feed the next ones, or what was fed last again. 0 begins anew. Error:
+ * HOTSET_INVALID_ARGUMENT, beyond the end. */
 HOTSET_API hotset_code hotset_session_rewind(hotset_session* session, uint32_t position, hotset_error* error);
 HOTSET_API hotset_code hotset_session_position(hotset_session* session, uint32_t* position, hotset_error* error);
 
-/* Makes a call under way end soon with HOTSET_CANCELLED or HOTSET_STOP_REQUESTED. From any thread and from callbacks; not from signal
- * handlers, which may wake a thread that calls it. */
+/* Makes the call under way end soon: with HOTSET_CANCELLED, and hotset_session_generate well, with HOTSET_STOP_REQUESTED. Without one it does
+ * nothing. From any thread and from callbacks; not from signal handlers, which may wake a thread that calls it. */
 HOTSET_API hotset_code hotset_session_stop(hotset_session* session);
 
 /* --- state: a timeline that outlives its session ------------------------------------------------------------------------------------------ */
@@ -251,7 +264,7 @@ HOTSET_API hotset_code hotset_session_stop(hotset_session* session);
 /* The tokens of the timeline, to `tokens` [capacity] and *count. HOTSET_TOO_SMALL writes *count and no token. */
 HOTSET_API hotset_code hotset_session_tokens(hotset_session* session, hotset_token* tokens, size_t capacity, size_t* count, hotset_error* error);
 
-/* Another session that goes on from here by itself: with a copy of the context, the sampler and the last logits; without the logits function
+/* Another session that goes on from here by itself: with a copy of the context, the sampler and the last logits; without its functions
  * and the trace. Of the caller, who closes it. Error: HOTSET_OVER_BUDGET, as hotset_session_open. */
 HOTSET_API hotset_code hotset_session_fork(hotset_session* session, hotset_session** fork, hotset_error* error);
 
@@ -271,8 +284,8 @@ HOTSET_API hotset_code hotset_session_load(hotset_session* session, const char* 
  * capacity 0 to ask. */
 HOTSET_API hotset_code hotset_session_save_bytes(hotset_session* session, void* buffer, size_t capacity, size_t* size, hotset_error* error);
 HOTSET_API hotset_code hotset_session_load_bytes(hotset_session* session, const void* buffer, size_t size, hotset_error* error);
-/* Other options of the sampler from here on, in place of those that it was opened or loaded with; a NULL `options` changes nothing. What
- * the repeat penalty looks back on stays. */
+/* Other options of the sampler from here on, in place of those that it was opened or loaded with; options of the engine are passed over, and a
+ * NULL `options` changes nothing. What the repeat penalty looks back on stays. */
 HOTSET_API hotset_code hotset_session_set_sampler(hotset_session* session, const hotset_options* options, hotset_error* error);
 
 /* --- insight: what the model makes of tokens, and which experts ------------------------------------------------------------------------- */
@@ -315,10 +328,10 @@ typedef struct hotset_stats {
   uint64_t stall_ns;            /* time in which tokens waited for experts */
   uint64_t host_to_device_bytes;
   uint64_t disk_to_host_bytes;
-  uint64_t vram_used_bytes;     /* of the engine, as the next four */
+  uint64_t vram_used_bytes;     /* of the engine, as the next four; on the CPU: RAM in its place, without the experts */
   uint64_t vram_peak_bytes;
   uint64_t vram_budget_bytes;
-  uint64_t ram_used_bytes;
+  uint64_t ram_used_bytes;      /* by experts */
   uint64_t cache_bytes;
   double estimated_token_ns;    /* what is expected of a decode token here; 0: not known */
   uint64_t expert_lookups;      /* as decode_lookups, and of prompts: (chunk, layer, distinct expert) */
@@ -388,7 +401,8 @@ typedef struct hotset_history {
 HOTSET_API hotset_code hotset_session_get_history(hotset_session* session, hotset_history* history, hotset_error* error);
 /* What goes where and why; several lines. */
 HOTSET_API hotset_code hotset_session_explain(hotset_session* session, char* buffer, size_t capacity, size_t* length, hotset_error* error);
-/* Writes which experts each token from here on chooses (text, MOETRACE 1); NULL ends it. */
+/* Writes which experts each token from here on chooses (text, MOETRACE 1), in place of an earlier trace; NULL ends it, and so does closing. A
+ * full disk ends no call: stats.trace_lost_tokens. */
 HOTSET_API hotset_code hotset_session_trace(hotset_session* session, const char* path, hotset_error* error);
 /* The same, and when each expert crossed which link. */
 HOTSET_API hotset_code hotset_session_trace_links(hotset_session* session, const char* path, hotset_error* error);
@@ -423,11 +437,12 @@ HOTSET_API hotset_code hotset_parser_finish(hotset_parser* parser, hotset_part_f
 /* --- machine and files: what can be known and prepared without an engine ------------------------------------------------------------ */
 
 /* Reports come as HOTSET_TEXT, lines for people, or as HOTSET_JSON, one document, UTF-8, with sizes in bytes and the unit last in each key;
- * what its keys are is in docs/embedding.md. `write` gets the report in one or more pieces; 0 ends it with HOTSET_CANCELLED. Any thread. */
+ * what its keys are is in share/doc/hotset/embedding.md. `write` gets the report in one or more pieces; 0 ends it with HOTSET_CANCELLED. Any
+ * thread. */
 typedef int32_t hotset_format;
 enum { HOTSET_TEXT = 0, HOTSET_JSON = 1 };
 
-/* The Vulkan devices: heaps, budgets, queues, features, and why one cannot be used. An empty report: there is none. */
+/* The Vulkan devices: heaps, budgets, queues, features, and why one cannot be used. Where there is none: no text, or an empty list. */
 HOTSET_API hotset_code hotset_report_devices(hotset_format format, hotset_text_function write, void* user, hotset_error* error);
 
 /* What a model file holds and what of it fits where; `model_path` NULL: the model that ships with the library. */

@@ -1,15 +1,18 @@
 // hotset.hpp: hotset.h for C++20, header only. What it does, and every rule, is said there.
 //
-// Objects close their handle when they go; they can be moved, not copied. A call that fails throws hotset::error. What a callback throws
-// ends the call and comes out of it.
+// Objects close their handle when they go, or when another is assigned to them; they can be moved, not copied, and one that was moved from
+// has no handle. A call that fails throws hotset::api::error. What a callback throws ends the call and comes out of it; only what a log
+// function throws is dropped.
 #pragma once
 
 #include <hotset/hotset.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -40,17 +43,24 @@ void run(Call call, const std::exception_ptr* thrown = nullptr) {
   if (code != HOTSET_OK) throw error(code, said.message);
 }
 
-// A call that writes text: first asks for the length.
+// A call that writes to a buffer: again with more room, as long as what it writes grows.
+template <class Buffer, class Call>
+Buffer filled(Buffer buffer, Call call) {
+  size_t needed = 0;
+  hotset_error said = HOTSET_ERROR_INIT;
+  hotset_code code = HOTSET_OK;
+  while ((code = call(buffer, &needed, &said)) == HOTSET_TOO_SMALL) buffer.resize(needed);
+  if (code != HOTSET_OK) throw error(code, said.message);
+  buffer.resize(needed);
+  return buffer;
+}
+
 template <class Call>
 std::string text(Call call) {
-  size_t length = 0;
-  hotset_error said = HOTSET_ERROR_INIT;
-  const hotset_code code = call(static_cast<char*>(nullptr), size_t{0}, &length, &said);
-  if (code != HOTSET_TOO_SMALL) throw error(code, said.message);
-  std::string text(length + 1, '\0');
-  run([&](hotset_error* e) { return call(text.data(), text.size(), &length, e); });
-  text.resize(length);
-  return text;
+  constexpr size_t most_texts = 500;  // bytes: most are shorter, and made once
+  return filled(std::string(most_texts, '\0'), [&](std::string& text, size_t* needed, hotset_error* e) {
+    return call(text.data(), text.size() + 1, needed, e);
+  });
 }
 
 template <class Handle, hotset_code (*close)(Handle*)>
@@ -59,7 +69,9 @@ class owned {
   owned() = default;
   owned(owned&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
   owned& operator=(owned&& other) noexcept {
-    std::swap(handle, other.handle);
+    Handle* const taken = std::exchange(other.handle, nullptr);
+    if (handle) close(handle);
+    handle = taken;
     return *this;
   }
   ~owned() {
@@ -165,6 +177,13 @@ class engine {
   // Takes what a C function opened, as hotset_engine_open_vulkan does.
   explicit engine(hotset_engine* opened) { owned_.handle = opened; }
 
+  engine(engine&&) noexcept = default;
+  engine& operator=(engine&& other) noexcept {
+    owned_ = std::move(other.owned_);  // first: what is closed may still log
+    log_ = std::move(other.log_);
+    return *this;
+  }
+
   hotset_engine_info info() const {
     hotset_engine_info info = HOTSET_ENGINE_INFO_INIT;
     detail::run([&](hotset_error* e) { return hotset_engine_get_info(handle(), &info, e); });
@@ -191,17 +210,9 @@ class engine {
 
   // `flags`: HOTSET_ADD_SPECIAL, HOTSET_PARSE_SPECIAL.
   std::vector<hotset_token> tokenize(std::string_view text, uint32_t flags = HOTSET_ADD_SPECIAL) const {
-    std::vector<hotset_token> tokens(text.size() + 2);
-    size_t count = 0;
-    hotset_error said = HOTSET_ERROR_INIT;
-    hotset_code code = hotset_tokenize(handle(), text.data(), text.size(), flags, tokens.data(), tokens.size(), &count, &said);
-    if (code == HOTSET_TOO_SMALL) {
-      tokens.resize(count);
-      code = hotset_tokenize(handle(), text.data(), text.size(), flags, tokens.data(), tokens.size(), &count, &said);
-    }
-    if (code != HOTSET_OK) throw error(code, said.message);
-    tokens.resize(count);
-    return tokens;
+    return detail::filled(std::vector<hotset_token>(text.size() + 2), [&](std::vector<hotset_token>& tokens, size_t* count, hotset_error* e) {
+      return hotset_tokenize(handle(), text.data(), text.size(), flags, tokens.data(), tokens.size(), count, e);
+    });
   }
   // `flags`: HOTSET_SHOW_SPECIAL.
   std::string detokenize(std::span<const hotset_token> tokens, uint32_t flags = 0) const {
@@ -251,7 +262,12 @@ class engine {
     }
     if (*log_) {
       params.log_user = log_.get();
-      params.log = [](void* user, int32_t level, const char* line) { (*static_cast<log*>(user))(level, line); };
+      params.log = [](void* user, int32_t level, const char* line) {
+        try {
+          (*static_cast<log*>(user))(level, line);
+        } catch (...) {
+        }
+      };
     }
     detail::run([&](hotset_error* e) { return hotset_engine_open(&params, &owned_.handle, e); }, &loading.thrown);
   }
@@ -278,7 +294,7 @@ class session {
   }
 
   void feed(std::span<const hotset_token> tokens) {
-    detail::run([&](hotset_error* e) { return hotset_session_feed(handle(), tokens.data(), tokens.size(), e); });
+    run([&](hotset_error* e) { return hotset_session_feed(handle(), tokens.data(), tokens.size(), e); });
   }
   // The same, and hands over the logits of every position in order.
   void feed(std::span<const hotset_token> tokens, position_function on_position) {
@@ -295,7 +311,7 @@ class session {
         to.thrown = std::current_exception();
       }
     };
-    detail::run([&](hotset_error* e) { return hotset_session_feed_each(handle(), tokens.data(), tokens.size(), take, &sink, e); }, &sink.thrown);
+    run([&](hotset_error* e) { return hotset_session_feed_each(handle(), tokens.data(), tokens.size(), take, &sink, e); }, &sink.thrown);
   }
   // Valid until the next call.
   std::span<const float> logits() const {
@@ -306,16 +322,16 @@ class session {
   }
   hotset_token sample() {
     hotset_token token = 0;
-    detail::run([&](hotset_error* e) { return hotset_session_sample(handle(), &token, e); });
-    rethrow_of_filter();
+    run([&](hotset_error* e) { return hotset_session_sample(handle(), &token, e); });
     return token;
   }
+  // An empty one ends it.
   void set_logits_function(logits_function function) {
-    filter_ = std::make_unique<filter>(filter{std::move(function), {}});
-    const bool any = static_cast<bool>(filter_->call);
+    auto kept = std::make_unique<hook<logits_function>>(std::move(function), handle());
     detail::run([&](hotset_error* e) {
-      return hotset_session_set_logits_function(handle(), any ? &session::call_filter : nullptr, filter_.get(), e);
+      return hotset_session_set_logits_function(handle(), kept->call ? &session::call_filter : nullptr, kept.get(), e);
     });
+    filter_ = std::move(kept);
   }
 
   // `on_text`: false ends it. `max_tokens` 0: until the context is full.
@@ -332,6 +348,7 @@ class session {
     if (sink.call) {
       params.text = [](void* user, const char* text, size_t bytes) -> int32_t {
         auto& to = *static_cast<decltype(sink)*>(user);
+        if (to.thrown) return 0;
         try {
           return to.call({text, bytes});
         } catch (...) {
@@ -341,8 +358,7 @@ class session {
       };
     }
     hotset_stop_reason reason = 0;
-    detail::run([&](hotset_error* e) { return hotset_session_generate(handle(), &params, &reason, e); }, &sink.thrown);
-    rethrow_of_filter();
+    run([&](hotset_error* e) { return hotset_session_generate(handle(), &params, &reason, e); }, &sink.thrown);
     return reason;
   }
 
@@ -359,23 +375,23 @@ class session {
   }
   // `values`: engine::embedding_size() of them.
   void embed(std::span<const hotset_token> tokens, hotset_pooling pooling, std::span<float> values) {
-    detail::run([&](hotset_error* e) {
+    run([&](hotset_error* e) {
       return hotset_session_embed(handle(), tokens.data(), tokens.size(), pooling, values.data(), values.size(), e);
     });
   }
-  // Must not throw.
+  // An empty one ends it.
   void set_routing_function(routing_function function) {
-    auto kept = std::make_unique<routing_function>(std::move(function));
+    auto kept = std::make_unique<hook<routing_function>>(std::move(function), handle());
     detail::run([&](hotset_error* e) {
-      return hotset_session_set_routing_function(handle(), *kept ? &session::call_routing : nullptr, kept.get(), e);
+      return hotset_session_set_routing_function(handle(), kept->call ? &session::call_routing : nullptr, kept.get(), e);
     });
     routing_ = std::move(kept);
   }
 
   std::vector<hotset_token> tokens() const {
-    std::vector<hotset_token> tokens(position());
-    detail::run([&](hotset_error* e) { return hotset_session_tokens(handle(), tokens.data(), tokens.size(), nullptr, e); });
-    return tokens;
+    return detail::filled(std::vector<hotset_token>(), [&](std::vector<hotset_token>& tokens, size_t* count, hotset_error* e) {
+      return hotset_session_tokens(handle(), tokens.data(), tokens.size(), count, e);
+    });
   }
 
   session fork() {
@@ -390,13 +406,9 @@ class session {
     detail::run([&](hotset_error* e) { return hotset_session_load(handle(), path.c_str(), e); });
   }
   std::vector<std::byte> save_bytes() {
-    size_t size = 0;
-    hotset_error said = HOTSET_ERROR_INIT;
-    const hotset_code code = hotset_session_save_bytes(handle(), nullptr, 0, &size, &said);
-    if (code != HOTSET_TOO_SMALL) throw error(code, said.message);
-    std::vector<std::byte> bytes(size);
-    detail::run([&](hotset_error* e) { return hotset_session_save_bytes(handle(), bytes.data(), bytes.size(), &size, e); });
-    return bytes;
+    return detail::filled(std::vector<std::byte>(), [&](std::vector<std::byte>& bytes, size_t* size, hotset_error* e) {
+      return hotset_session_save_bytes(handle(), bytes.data(), bytes.size(), size, e);
+    });
   }
   void set_sampler(const options& sampler) {
     detail::run([&](hotset_error* e) { return hotset_session_set_sampler(handle(), sampler.handle(), e); });
@@ -413,16 +425,9 @@ class session {
   }
   // One for each layer with experts; none where nothing is read ahead.
   std::vector<hotset_guesses> guesses() const {
-    std::vector<hotset_guesses> layers;
-    size_t count = 0;
-    hotset_error said = HOTSET_ERROR_INIT;
-    hotset_code code = hotset_session_get_guesses(handle(), nullptr, 0, &count, &said);
-    if (code == HOTSET_TOO_SMALL) {
-      layers.resize(count);
-      code = hotset_session_get_guesses(handle(), layers.data(), layers.size(), &count, &said);
-    }
-    if (code != HOTSET_OK) throw error(code, said.message);
-    return layers;
+    return detail::filled(std::vector<hotset_guesses>(), [&](std::vector<hotset_guesses>& layers, size_t* count, hotset_error* e) {
+      return hotset_session_get_guesses(handle(), layers.data(), layers.size(), count, e);
+    });
   }
   // What it points to is valid until the next call.
   hotset_history history() const {
@@ -441,29 +446,63 @@ class session {
   }
   hotset_session* handle() const { return owned_.handle; }
 
+  session(session&&) noexcept = default;
+  session& operator=(session&& other) noexcept {
+    owned_ = std::move(other.owned_);  // first: what is closed may still be in a call
+    filter_ = std::move(other.filter_);
+    routing_ = std::move(other.routing_);
+    return *this;
+  }
+
  private:
   session() = default;
-  struct filter {
-    logits_function call;
+
+  // A callback that stays with the session, and what it threw in the call under way.
+  template <class Function>
+  struct hook {
+    hook(Function function, hotset_session* session) : call(std::move(function)), of(session) {}
+
+    // False: it has thrown.
+    template <class... Arguments>
+    bool operator()(Arguments... arguments) {
+      try {
+        if (!thrown) call(arguments...);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      return !thrown;
+    }
+
+    Function call;
+    hotset_session* of;
     std::exception_ptr thrown;
   };
   static void call_filter(void* user, float* logits, size_t count) {
-    auto& from = *static_cast<filter*>(user);
-    try {
-      from.call({logits, count});
-    } catch (...) {
-      from.thrown = std::current_exception();
-    }
+    if ((*static_cast<hook<logits_function>*>(user))(std::span(logits, count))) return;
+    std::fill_n(logits, count, -std::numeric_limits<float>::infinity());  // nothing is picked
   }
   static void call_routing(void* user, uint32_t position, uint32_t layer, const uint16_t* experts, const uint8_t* in_vram, size_t count) {
-    (*static_cast<routing_function*>(user))(position, layer, {experts, count}, {in_vram, count});
+    auto& of = *static_cast<hook<routing_function>*>(user);
+    if (!of(position, layer, std::span(experts, count), std::span(in_vram, count))) hotset_session_stop(of.of);
   }
-  void rethrow_of_filter() {
-    if (filter_ && filter_->thrown) std::rethrow_exception(std::exchange(filter_->thrown, nullptr));
+  template <class Hook>
+  static std::exception_ptr thrown_by(Hook* from) {
+    return from ? std::exchange(from->thrown, nullptr) : nullptr;
   }
 
-  std::unique_ptr<filter> filter_;  // where the library calls it
-  std::unique_ptr<routing_function> routing_;
+  // A call in which callbacks of the session may throw.
+  template <class Call>
+  void run(Call call, const std::exception_ptr* thrown = nullptr) {
+    hotset_error said = HOTSET_ERROR_INIT;
+    const hotset_code code = call(&said);
+    for (const std::exception_ptr& of : {thrown ? *thrown : nullptr, thrown_by(filter_.get()), thrown_by(routing_.get())}) {
+      if (of) std::rethrow_exception(of);
+    }
+    if (code != HOTSET_OK) throw error(code, said.message);
+  }
+
+  std::unique_ptr<hook<logits_function>> filter_;  // where the library calls it
+  std::unique_ptr<hook<routing_function>> routing_;
   detail::owned<hotset_session, hotset_session_close> owned_;
 };
 
