@@ -102,7 +102,8 @@ Status ExpertTiers::make_residency() {
     cpu_window_ = std::make_unique<CpuWindow>(parts_.table);
     made.window = cpu_window_.get();
   } else {
-    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, {.path = parts_.copy_path, .submit_bytes = parts_.backend.upload_submit_bytes()}));
+    const LinkVulkanOptions options = {.path = parts_.copy_path, .submit_bytes = parts_.backend.upload_submit_bytes()};
+    HOTSET_ASSIGN(link_, LinkVulkan::create(parts_.memory, parts_.slabs, options));
     made.link = link_.get();
     made.window = &import_window_;
   }

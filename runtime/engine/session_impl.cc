@@ -222,11 +222,11 @@ Result<StopReason> SessionImpl::generate_on(std::span<const TokenId> prompt, uin
   StreamDecoder text(text_.tokenizer(), show_special_);
   StopReason reason = StopReason::kLength;
   for (uint32_t count = 0; max_tokens == 0 || count < max_tokens; ++count) {
-    if (stop_) {
+    const TokenId token = stop_ ? 0 : sample();
+    if (stop_) {  // the logits function may have asked for it
       reason = StopReason::kRequested;
       break;
     }
-    const TokenId token = sample();
     if (token == kNoToken) return no_token_left();
     if (text_.tokenizer().is_end_of_generation(token)) {
       reason = StopReason::kEndOfText;

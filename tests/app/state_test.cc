@@ -89,7 +89,9 @@ TEST_CASE("program: a story that is saved and loaded goes on as the uncut one") 
 TEST_CASE("program: a seed is told where it is the run's, and not where the state has it") {
   const TempFolder folder;
   const std::string state = folder.file("state");
-  const auto seed = [&](const std::vector<std::string>& args) { return nlohmann::json::parse(told(args + std::vector<std::string>{"-n", "1", "--json"}).out)["seed"]; };
+  const auto seed = [&](const std::vector<std::string>& args) {
+    return nlohmann::json::parse(told(args + std::vector<std::string>{"-n", "1", "--json"}).out)["seed"];
+  };
   CHECK(seed(kStart + std::vector<std::string>{"--seed", "5", "--save-state", state}) == 5);
   CHECK(seed({"--load-state", state, "-p", ""}).is_null());
   CHECK(seed({"--load-state", state, "-p", "", "--seed", "6"}) == 6);
@@ -98,7 +100,8 @@ TEST_CASE("program: a seed is told where it is the run's, and not where the stat
 TEST_CASE("program: a chat begins with what a saved one has in common with it") {
   const TempFolder folder;
   const std::string state = folder.file("state");
-  const std::vector<std::string> chat = {"--chat", "--temp", "0", "--system", "You tell short stories about animals that live in the wood.", "--json"};
+  const std::string system = "You tell short stories about animals that live in the wood.";
+  const std::vector<std::string> chat = {"--chat", "--temp", "0", "--system", system, "--json"};
   const std::vector<std::string> question = {"-p", "Tell me about a fox.", "-n", "12"};
   const auto answer = [&](const std::vector<std::string>& args) { return nlohmann::json::parse(told(chat + args).out); };
   const auto alone = answer(question);
@@ -209,7 +212,8 @@ TEST_CASE("program: Ctrl-C before the first word leaves the former state") {
     for (int i = 0; i < 1'500; ++i) words += "The dog ran to the tree. ";
     return words;
   }());
-  const ProgramResult cut = run_shell("\"$HOTSET\" run --device cpu --ctx 16384 -f " + text + " --save-state " + state + " & sleep 0.5; kill -INT $!; wait $!");
+  const ProgramResult cut = run_shell("\"$HOTSET\" run --device cpu --ctx 16384 -f " + text + " --save-state " + state +
+                                      " & sleep 0.5; kill -INT $!; wait $!");
   CHECK(cut.exit_code == 130);
   CHECK(cut.out.empty());
   CHECK(bytes_of(state) == "former");

@@ -325,7 +325,7 @@ TEST_CASE("session state: two sessions that save to one path at once leave one o
     for (int times = 0; times < 50 && done[i].ok(); ++times) done[i] = sessions[i]->save_state(path);
     --running;
   };
-  std::thread threads[] = {std::thread(save, 0), std::thread(save, 1)};
+  std::jthread threads[] = {std::jthread(save, 0), std::jthread(save, 1)};
   const auto reader = open_session(*engine);
   const auto check = [&] {
     const Status loaded = reader->load_state(path);
@@ -334,7 +334,7 @@ TEST_CASE("session state: two sessions that save to one path at once leave one o
     CHECK((state == states[0] || state == states[1]));
   };
   while (running > 0) check();
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   check();
   for (const Status& status : done) CHECK_MESSAGE(status.ok(), status.message());
   CHECK_FALSE(has_partial(path));
