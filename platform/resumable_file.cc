@@ -19,6 +19,7 @@ std::string state_text(const std::string& key, uint64_t size_bytes, uint64_t don
 }  // namespace
 
 Result<std::unique_ptr<ResumableFile>> ResumableFile::open(const std::string& path, const std::string& key, uint64_t size_bytes) {
+  if (path.empty()) return error(Code::kInvalidArgument, "no name was given for the file to write");
   if (os::name_is_taken(path)) return error(Code::kInvalidArgument, "'%s' exists already: it is not written over", path.c_str());
   const std::string part = path + ".part";
   const os::OpenedFile opened = os::open_to_write(part, false);

@@ -17,8 +17,8 @@ uint32_t common_prefix(std::span<const hotset_token> a, std::span<const hotset_t
   return static_cast<uint32_t>(end - a.begin());
 }
 
-SessionChatModel::SessionChatModel(const api::engine& engine, api::session& session)
-    : engine_(engine), session_(session), context_tokens_(engine.info().context_tokens) {
+SessionChatModel::SessionChatModel(const api::engine& engine, api::session& session, bool prefill_only)
+    : engine_(engine), session_(session), context_tokens_(engine.info().context_tokens), prefill_only_(prefill_only) {
   session.show_special(true);  // they are marks of the parser
 }
 
@@ -28,6 +28,10 @@ std::vector<hotset_token> SessionChatModel::tokens(const std::string& prompt) co
 
 hotset_stop_reason SessionChatModel::generate(const std::string& prompt, std::span<const hotset_token> rest, uint32_t max_tokens,
                                               const PartSink& sink) {
+  if (prefill_only_) {
+    session_.feed(rest);
+    return HOTSET_STOP_LENGTH;
+  }
   api::parser parser(engine_, prompt);
   bool wanted = true;
   const auto take = [&](hotset_part part, std::string_view text) { wanted = sink(part, text) && wanted; };

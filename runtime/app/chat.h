@@ -39,7 +39,8 @@ class ChatModel {
 // The one that the library runs. Both outlive it.
 class SessionChatModel final : public ChatModel {
  public:
-  SessionChatModel(const api::engine& engine, api::session& session);
+  // `prefill_only`: prompts are fed, and nothing is written.
+  SessionChatModel(const api::engine& engine, api::session& session, bool prefill_only = false);
 
   uint32_t context_tokens() const override { return context_tokens_; }
   std::string prompt(std::span<const api::message> messages) const override { return engine_.apply_chat_template(messages); }
@@ -53,6 +54,7 @@ class SessionChatModel final : public ChatModel {
   const api::engine& engine_;
   api::session& session_;
   const uint32_t context_tokens_;
+  const bool prefill_only_;
 };
 
 // Keeps the messages and what of them lies on the session's timeline. Main thread.

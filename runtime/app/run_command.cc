@@ -39,9 +39,10 @@ class RunCommand : public Command {
                  wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
     app.add_option("--save-state", save_state_,
                    wrap_help("Keep the timeline in a file at the end, so that another run with --load-state goes on from there: a long "
-                             "system message or text is then read once (with -n 1). Ctrl-C keeps what was written so far. An earlier file "
+                             "system message or text is then read once (see --prefill-only). Ctrl-C keeps what was written so far. An earlier file "
                              "stays until the new one is whole, and when Ctrl-C comes before the first word or the run fails."))
         ->type_name("FILE");
+    app.add_flag("--prefill-only", prefill_only_, wrap_help("With --save-state: read the prompt and write nothing."));
     app.add_option("--load-state", load_state_,
                    wrap_help("Begin with the timeline of such a file. A plain prompt goes on after it, and -p '' as if there had been no "
                              "break; a chat goes on from what it has in common with it. Of the same model and --kv-type. Sampling goes on "
@@ -57,6 +58,8 @@ class RunCommand : public Command {
   Status check_usage() const override {
     if (prompt_ && file_) return error(Code::kInvalidArgument, "--prompt and --file were both given: one of them is enough");
     if (trace_links_ && !trace_) return error(Code::kInvalidArgument, "--trace-links goes with --trace, which names the file");
+    if (prefill_only_ && !save_state_) return error(Code::kInvalidArgument, "--prefill-only goes with --save-state, which keeps what was read");
+    if (prefill_only_ && max_tokens_) return error(Code::kInvalidArgument, "--prefill-only writes nothing: leave out --max-tokens");
     return ok_status();
   }
 
@@ -68,7 +71,7 @@ class RunCommand : public Command {
  private:
   Status run(Console& console, Interrupt& interrupt) {
     HOTSET_RETURN_IF_ERROR(check_state_files());
-    const bool interactive = !prompt_ && !file_ && console.input_is_terminal() && !flags_.json;
+    const bool interactive = !prompt_ && !file_ && console.input_is_terminal() && !flags_.json && !prefill_only_;
     HOTSET_ASSIGN(const std::string prompt, interactive ? std::string() : load_prompt());
     const api::engine engine = open_engine(flags_, console, interrupt);
     if ((interactive || chat_) && !engine.info().has_chat_template) {
@@ -173,13 +176,15 @@ class RunCommand : public Command {
                                       const Chat::TextSink& sink) const {
     const Interrupt::Watch watch(interrupt, session);
     if (chat_) {
-      SessionChatModel model(engine, session);
+      SessionChatModel model(engine, session, prefill_only_);
       return Chat(model, system_, max_tokens_.value_or(0)).answer(prompt, sink);
     }
     const bool begins = session.position() == 0;
     const auto tokens = engine.tokenize(prompt, begins ? HOTSET_ADD_SPECIAL : 0);
     if (tokens.empty() && begins) return error(Code::kInvalidArgument, "the prompt is empty: give a text to continue");
-    return session.generate(tokens, max_tokens_.value_or(kPlainTokens), sink);
+    if (!prefill_only_) return session.generate(tokens, max_tokens_.value_or(kPlainTokens), sink);
+    session.feed(tokens);
+    return hotset_stop_reason{HOTSET_STOP_LENGTH};
   }
 
   void show_progress(const Console& console, const api::session& session) {
@@ -209,6 +214,7 @@ class RunCommand : public Command {
   const CLI::App* app_ = nullptr;  // knows which flags were given
   bool sampling_is_loaded_ = false;
   bool has_told_ = false;
+  bool prefill_only_ = false;
   uint64_t watched_ns_ = 0;
 };
 

@@ -223,7 +223,7 @@ constexpr std::array kTable = {
                [](const O& o) { return number_text(o.sampler.repeat_penalty); }},
     OptionSpec{"repeat-last-n", kSampler, kCount, "N",
                "How many recent tokens the repeat penalty sees. Raise it against long loops.",
-               [](O& o, V text) { return set_count(o.sampler.repeat_last_n, text, 0u, kMostContext); },
+               [](O& o, V text) { return set_count(o.sampler.repeat_last_n, text, 0u, kMaxRepeatTokens); },
                [](const O& o) { return std::to_string(o.sampler.repeat_last_n); }},
 };
 

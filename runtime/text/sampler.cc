@@ -12,7 +12,6 @@ namespace hotset {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
-constexpr uint32_t kMaxRepeatTokens = 1u << 16;
 constexpr size_t kFirstSorted = 256;  // how many of the best are sorted before top-p looks further
 
 bool is_finite_at_least(float value, float least) { return std::isfinite(value) && value >= least; }

@@ -24,6 +24,8 @@ struct SamplerOptions {
   uint32_t repeat_last_n = 64;
 };
 
+constexpr uint32_t kMaxRepeatTokens = 1u << 16;  // that repeat_last_n may be
+
 // Error: a number that is not finite or outside what its field can be; says which.
 Status check_sampler_options(const SamplerOptions& options);
 

@@ -111,6 +111,20 @@ TEST_CASE("program: a chat begins with what a saved one has in common with it") 
   CHECK(after["figures"]["prompt"]["tokens"].get<int>() + 8 < alone["figures"]["prompt"]["tokens"].get<int>());
 }
 
+TEST_CASE("program: a prompt is read and kept, and nothing written") {
+  const TempFolder folder;
+  const std::string state = folder.file("state");
+  const std::vector<std::string> sampling = {"--temp", "0.9", "--seed", "7"}, keep = {"--prefill-only", "--save-state", state};
+  const std::vector<std::string> go_on = {"--load-state", state, "-n", "12"};
+  CHECK(told(kStart + sampling + keep).out.empty());
+  CHECK(told(go_on + std::vector<std::string>{"-p", ""}).out == told(kStart + sampling + std::vector<std::string>{"-n", "12"}).out);
+  const std::vector<std::string> chat = {"--chat", "--temp", "0", "-p", "Tell me about a fox."};
+  CHECK(told(chat + keep).out.empty());
+  CHECK(told(chat + go_on).out == told(chat + std::vector<std::string>{"-n", "12"}).out);
+  CHECK(tell(kStart + std::vector<std::string>{"--prefill-only"}).exit_code == 2);
+  CHECK(tell(kStart + keep + std::vector<std::string>{"-n", "1"}).exit_code == 2);
+}
+
 TEST_CASE("program: a path that cannot be saved to is told before the story") {
   const TempFolder folder;
   const std::string file = folder.write("file", "mine");

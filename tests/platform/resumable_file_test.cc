@@ -69,6 +69,8 @@ TEST_CASE("resumable file: what is not of the same kind is begun anew") {
     folder.write("model.part.state", state);
     CHECK(found("a", 8) == 0);
   }
+  CHECK(ResumableFile::open("", "a", 8).status().code() == Code::kInvalidArgument);
+  CHECK(!std::filesystem::exists(".part"));
   // What is begun anew holds nothing of what was there.
   CHECK(read_whole_file(path + ".part", 100).value() == std::string(8, '\0'));
 }
