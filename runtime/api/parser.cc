@@ -1,7 +1,6 @@
 // The C functions that take a model's output apart.
 #include "runtime/api/calls.h"
 #include "runtime/api/report_text.h"
-#include "runtime/format/json_document.h"
 
 namespace {
 
@@ -30,8 +29,7 @@ struct PartSink {
 
 Status check_tools(const char* tools) {
   if (tools == nullptr || *tools == '\0') return ok_status();
-  const auto offered = parse_json(tools);
-  return offered.ok() && offered->is_array() ? ok_status() : error(Code::kInvalidArgument, "the tools are no JSON array");
+  return Json::parse(tools, nullptr, false).is_array() ? ok_status() : error(Code::kInvalidArgument, "the tools are no JSON array");
 }
 
 // `call`: what an open parser makes of more output, as a Result<ModelOutput>.
