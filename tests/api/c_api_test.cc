@@ -7,17 +7,13 @@
 #include <cstring>
 
 #include "runtime/engine/option_table.h"
+#include "tests/api/small_engine.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
+using hotset::test::small_on_cpu;
 
 namespace {
-
-api::options small_on_cpu() {
-  api::options options;
-  options.set("device", "cpu").set("ctx", "96").set("temp", "0");
-  return options;
-}
 
 std::string story(api::session& session, std::span<const hotset_token> prompt, uint32_t tokens) {
   std::string text;

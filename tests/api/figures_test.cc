@@ -5,24 +5,11 @@
 #include <hotset/hotset.hpp>
 #include <numeric>
 
+#include "tests/api/small_engine.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
-
-namespace {
-
-api::options small_on_cpu() {
-  api::options options;
-  options.set("device", "cpu").set("ctx", "96").set("temp", "0");
-  return options;
-}
-
-const api::engine& small_engine() {
-  static const api::engine engine({}, small_on_cpu());
-  return engine;
-}
-
-}  // namespace
+using hotset::test::small_engine;
 
 TEST_CASE("figures: what the struct says adds up") {
   api::session session(small_engine());

@@ -10,22 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/api/small_engine.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
+using hotset::test::small_engine;
+using hotset::test::small_on_cpu;
 
 namespace {
-
-api::options small_on_cpu() {
-  api::options options;
-  options.set("device", "cpu").set("ctx", "96").set("temp", "0");
-  return options;
-}
-
-const api::engine& small_engine() {
-  static const api::engine engine({}, small_on_cpu());
-  return engine;
-}
 
 struct Said : hotset_error {
   Said() : hotset_error(HOTSET_ERROR_INIT) {}

@@ -5,17 +5,13 @@
 
 #include <string>
 
+#include "tests/api/small_engine.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
+using hotset::test::small_on_cpu;
 
 namespace {
-
-api::options small_on_cpu() {
-  api::options options;
-  options.set("device", "cpu").set("ctx", "96").set("temp", "0");
-  return options;
-}
 
 struct OfMine {};
 
