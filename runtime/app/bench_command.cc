@@ -35,16 +35,16 @@ class BenchCommand : public Command {
   const char* name() const override { return "bench"; }
   const char* summary() const override { return "Measure prefill and decode speed"; }
 
-  void add_flags(CLI::App& app) override {
-    add_model_flags(app, flags_);
+  void add_flags(Flags& flags) override {
+    add_model_flags(flags, flags_);
     const auto count = [&](const char* flag, uint32_t& field, const char* help, uint32_t least) {
-      app.add_option(flag, field, wrap_help(help))->type_name("N")->capture_default_str()->check(CLI::Range(least, 1u << 24).description(""));
+      flags.add(flag, &field, help).value_name("N").show_default().range(least, 1u << 24);
     };
     count("--prompt-tokens", prompt_tokens_, "Length of the prompt, of tokens drawn by a fixed rule.", 1);
     count("--gen-tokens", gen_tokens_, "Tokens to decode after the prompt, the likeliest each time.", 0);
     count("--reps", reps_, "Measured repetitions. Raise it when min and max lie far apart.", 1);
     count("--warmup", warmup_, "Repetitions before the measured ones. Set 0 to measure a cold expert cache.", 0);
-    add_json_flag(app, flags_.json, "Write the figures as JSON.");
+    add_json_flag(flags, flags_.json, "Write the figures as JSON.");
   }
 
   Status execute(Console& console) override {

@@ -3,12 +3,13 @@
 // main makes each once, lets it declare its flags, and executes the one that was named. Main thread only.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "platform/status.h"
 #include "runtime/app/console.h"
+#include "runtime/app/flags.h"
 
 namespace hotset {
 
@@ -19,7 +20,7 @@ class Command {
   virtual const char* name() const = 0;
   virtual const char* summary() const = 0;
   // Adds flags to its own part of the command line; they are stored in the command.
-  virtual void add_flags(CLI::App& app) = 0;
+  virtual void add_flags(Flags& flags) = 0;
   // What the command line's own rules cannot say, such as flags that need each other. Called after parsing.
   virtual Status check_usage() const { return ok_status(); }
   // Error: one line for the user. kCancelled means that Ctrl-C ended it.
@@ -40,5 +41,8 @@ std::unique_ptr<Command> make_tokenize_command();
 
 // All commands, in the order of help.
 std::vector<std::unique_ptr<Command>> make_commands();
+
+// The flags of each, in that order. The commands must outlive the parsing.
+std::vector<CommandFlags> declare_flags(std::span<const std::unique_ptr<Command>> commands);
 
 }  // namespace hotset

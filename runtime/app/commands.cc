@@ -18,4 +18,13 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   return commands;
 }
 
+std::vector<CommandFlags> declare_flags(std::span<const std::unique_ptr<Command>> commands) {
+  std::vector<CommandFlags> declared;
+  for (const auto& command : commands) {
+    declared.push_back({command->name(), command->summary(), {}});
+    command->add_flags(declared.back().flags);
+  }
+  return declared;
+}
+
 }  // namespace hotset

@@ -7,6 +7,7 @@
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
 #include "runtime/app/progress_bar.h"
+#include "runtime/app/word_list.h"
 
 namespace hotset {
 namespace {
@@ -16,16 +17,16 @@ class ConvertCommand : public Command {
   const char* name() const override { return "convert"; }
   const char* summary() const override { return "Make a .gguf file of a checkpoint folder with safetensors; goes on where it was stopped"; }
 
-  void add_flags(CLI::App& app) override {
-    app.add_option("FOLDER", folder_, "A folder with config.json, tokenizer.json and *.safetensors.")->type_name("")->required();
-    app.add_option("OUT", out_, "The .gguf file to write. OUT.part and OUT.part.state lie beside it until it is whole.")->type_name("")->required();
-    std::string types;
-    for (const std::string& type : api::convert_types()) types += (types.empty() ? "" : ", ") + type;
-    app.add_option("--type", type_, "Of the large matrices: " + types + ". Default: MXFP4 or Q4_0 where the folder holds 4 bits already, else Q8_0.")
-        ->type_name("TYPE")
-        ->check(CLI::IsMember(api::convert_types()));
-    app.add_option("--threads", threads_, "CPU threads. Default: one for each core.")->type_name("N");
-    app.add_flag("--json", json_, "Write what was done as JSON.");
+  void add_flags(Flags& flags) override {
+    flags.add("FOLDER", &folder_, "A folder with config.json, tokenizer.json and *.safetensors.").required();
+    flags.add_unwrapped("OUT", &out_, "The .gguf file to write. OUT.part and OUT.part.state lie beside it until it is whole.").required();
+    const std::vector<std::string> types = api::convert_types();
+    flags.add_unwrapped("--type", &type_, "Of the large matrices: " + joined(types, ", ") +
+                                              ". Default: MXFP4 or Q4_0 where the folder holds 4 bits already, else Q8_0.")
+        .value_name("TYPE:{" + joined(types, ",") + "}")
+        .one_of(types);
+    flags.add("--threads", &threads_, "CPU threads. Default: one for each core.").value_name("N");
+    flags.add("--json", &json_, "Write what was done as JSON.");
   }
 
   Status execute(Console& console) override {

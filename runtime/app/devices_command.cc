@@ -13,19 +13,15 @@ class DevicesCommand : public Command {
  public:
   const char* name() const override { return "devices"; }
   const char* summary() const override { return "List the Vulkan devices: heaps, budgets, queues, features"; }
-  void add_flags(CLI::App& app) override {
-    add_json_flag(app, json_, "Write the list as JSON.");
-    app.add_option("--links", links_path_,
-                   wrap_help("Instead of the list: measure the links of a device and write them to a file, for `hotset plan --links` and "
-                             "`hotset simulate --links`, on this machine or another."))
-        ->type_name("FILE");
-    app.add_option("--device", device_, wrap_help("With --links: the device, by index or part of its name."))
-        ->type_name("NAME")
-        ->capture_default_str();
-    app.add_option("--disk", disk_path_,
-                   wrap_help("With --links: a large file, such as a model, on the disk that experts would be read from; without it the "
-                             "disk is left out."))
-        ->type_name("FILE");
+  void add_flags(Flags& flags) override {
+    add_json_flag(flags, json_, "Write the list as JSON.");
+    flags.add("--links", &links_path_,
+              "Instead of the list: measure the links of a device and write them to a file, for `hotset plan --links` and `hotset simulate "
+              "--links`, on this machine or another.").value_name("FILE");
+    flags.add("--device", &device_, "With --links: the device, by index or part of its name.").value_name("NAME").show_default();
+    flags.add("--disk", &disk_path_,
+              "With --links: a large file, such as a model, on the disk that experts would be read from; without it the disk is left out.")
+        .value_name("FILE");
   }
 
   Status check_usage() const override {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "platform/os_file.h"
 #include "runtime/app/command.h"
@@ -65,26 +66,18 @@ class EvalCommand : public Command {
   const char* name() const override { return "eval"; }
   const char* summary() const override { return "Write the logits of given tokens, or score a text"; }
 
-  void add_flags(CLI::App& app) override {
-    add_model_flags(app, flags_);
-    app.add_option("--tokens", tokens_, wrap_help("Token ids to feed: 1,2,3, or @FILE for a file that holds such a list."))
-        ->type_name("IDS")
-        ->check(CLI::Validator([](const std::string& text) { return token_list_flaw(text); }, "", "token list"));
-    app.add_option("--logits", logits_path_,
-                   wrap_help("Where the logits go: little-endian float32 [positions][vocabulary]. Goes with --tokens."))
-        ->type_name("OUT");
-    app.add_flag("--one-by-one", one_by_one_, wrap_help("Feed each token as a step of its own instead of one prompt."));
-    app.add_option("--text", text_path_, wrap_help("A text file to score: token count, mean negative log-likelihood (nats), "
-                                                   "perplexity. - is standard input."))
-        ->type_name("FILE");
-    app.add_option("--window", window_, wrap_help("Tokens of one context when scoring; a window's first token is not scored. "
-                                                  "Change it to compare with figures that used another."))
-        ->type_name("TOKENS=512")
-        ->check(CLI::Range(2u, 1u << 24).description(""));
-    app.add_option("--max-tokens", max_tokens_, wrap_help("Score only this many tokens of the text; 0 is all."))
-        ->type_name("N")
-        ->capture_default_str();
-    add_json_flag(app, flags_.json, "Write the result and the run's figures as JSON.");
+  void add_flags(Flags& flags) override {
+    add_model_flags(flags, flags_);
+    flags.add("--tokens", &tokens_, "Token ids to feed: 1,2,3, or @FILE for a file that holds such a list.").value_name("IDS").check(token_list_flaw);
+    flags.add("--logits", &logits_path_, "Where the logits go: little-endian float32 [positions][vocabulary]. Goes with --tokens.").value_name("OUT");
+    flags.add("--one-by-one", &one_by_one_, "Feed each token as a step of its own instead of one prompt.");
+    flags.add("--text", &text_path_, "A text file to score: token count, mean negative log-likelihood (nats), perplexity. - is standard input.")
+        .value_name("FILE");
+    flags.add("--window", &window_,
+              "Tokens of one context when scoring; a window's first token is not scored. Change it to compare with figures that used another.")
+        .value_name("TOKENS=512").range(2, 1u << 24);
+    flags.add("--max-tokens", &max_tokens_, "Score only this many tokens of the text; 0 is all.").value_name("N").show_default();
+    add_json_flag(flags, flags_.json, "Write the result and the run's figures as JSON.");
   }
 
   Status check_usage() const override {

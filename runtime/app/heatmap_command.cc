@@ -10,16 +10,13 @@ class HeatmapCommand : public Command {
   const char* name() const override { return "heatmap"; }
   const char* summary() const override { return "Draw a routing trace or a run: use of experts by layer, hit rate and links over time"; }
 
-  void add_flags(CLI::App& app) override {
-    app.add_option("TRACE", trace_,
-                   wrap_help("A routing trace, as `hotset run --trace` writes it, or the figures of a run, as `hotset run --json` writes them."))
-        ->type_name("FILE")
-        ->required();
-    app.add_option("-o,--output", picture_, wrap_help("The PNG to write."))->type_name("FILE")->required();
-    app.add_option("--policy", policy_, wrap_help("Eviction policy of the cache that the trace is replayed through; else the default one."))
-        ->type_name("NAME");
-    app.add_option("--capacity", capacity_, wrap_help("Share of all experts that the cache holds."))->type_name("PERCENT")->capture_default_str();
-    add_json_flag(app, json_, "Write what was drawn as JSON.");
+  void add_flags(Flags& flags) override {
+    flags.add("TRACE", &trace_, "A routing trace, as `hotset run --trace` writes it, or the figures of a run, as `hotset run --json` writes them.")
+        .value_name("FILE").required();
+    flags.add("-o,--output", &picture_, "The PNG to write.").value_name("FILE").required();
+    flags.add("--policy", &policy_, "Eviction policy of the cache that the trace is replayed through; else the default one.").value_name("NAME");
+    flags.add("--capacity", &capacity_, "Share of all experts that the cache holds.").value_name("PERCENT").show_default();
+    add_json_flag(flags, json_, "Write what was drawn as JSON.");
   }
 
   Status execute(Console& console) override {

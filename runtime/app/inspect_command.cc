@@ -10,9 +10,9 @@ class InspectCommand : public Command {
   const char* name() const override { return "inspect"; }
   const char* summary() const override { return "Show a model file: metadata, tensors, experts, what fits at which budget"; }
 
-  void add_flags(CLI::App& app) override {
-    add_model_argument(app, model_);
-    add_json_flag(app, json_, "Write the report as JSON.");
+  void add_flags(Flags& flags) override {
+    add_model_argument(flags, model_);
+    add_json_flag(flags, json_, "Write the report as JSON.");
   }
 
   Status execute(Console& console) override {

@@ -6,6 +6,7 @@
 
 #include "platform/standard_streams.h"
 #include "runtime/app/command.h"
+#include "runtime/app/command_line.h"
 
 namespace {
 
@@ -13,9 +14,9 @@ using namespace hotset;
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongFlags = 2, kInterrupted = 130 };
 
-int wrong_flags(const Console& console, const CLI::App& app, const std::string& message) {
-  const auto named = app.get_subcommands();
-  const std::string help = named.empty() ? "hotset --help" : "hotset " + named.front()->get_name() + " --help";
+// `command`: the one that was named, or empty.
+int wrong_flags(const Console& console, const std::string& command, const std::string& message) {
+  const std::string help = command.empty() ? "hotset --help" : "hotset " + command + " --help";
   console.note("hotset: " + message + "; see '" + help + "'");
   return kWrongFlags;
 }
@@ -52,27 +53,19 @@ Status execute(Command& command, Console& console) {
 }
 
 int run_program(const std::vector<std::string>& words, Console& console) {
-  CLI::App app("Runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM.", "hotset");
-  app.set_version_flag("--version", std::string("hotset ") + api::version());
-  app.require_subcommand(1);
-  app.get_formatter()->column_width(32);
   const auto commands = make_commands();
-  for (const auto& command : commands) {
-    CLI::App* part = app.add_subcommand(command->name(), command->summary());
-    command->add_flags(*part);
-  }
   const std::string flaw = command_flaw(words, commands);
-  if (!flaw.empty()) return wrong_flags(console, app, flaw);
-  try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend() - 1));  // last word first
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-    return wrong_flags(console, app, e.what());
-  }
+  if (!flaw.empty()) return wrong_flags(console, "", flaw);
+  const ProgramText program = {.name = "hotset",
+                               .description = "Runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM.",
+                               .version = std::string("hotset ") + api::version()};
+  const ParsedLine line = parse_command_line(program, declare_flags(commands), words);
+  if (line.is_answered) return kDone;
+  if (!line.flaw.empty()) return wrong_flags(console, line.command, line.flaw);
   for (const auto& command : commands) {
-    if (!app.got_subcommand(command->name())) continue;
+    if (line.command != command->name()) continue;
     const Status usage = command->check_usage();
-    return usage.ok() ? finish(console, execute(*command, console)) : wrong_flags(console, app, usage.message());
+    return usage.ok() ? finish(console, execute(*command, console)) : wrong_flags(console, line.command, usage.message());
   }
   return kWrongFlags;
 }

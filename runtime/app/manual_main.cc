@@ -8,6 +8,7 @@
 
 #include "platform/file.h"
 #include "runtime/app/command.h"
+#include "runtime/app/word_list.h"
 
 namespace {
 
@@ -26,58 +27,51 @@ std::string roff(const std::string& text) {
   return out;
 }
 
-std::vector<std::string> long_names(const CLI::App& command) {
+std::vector<std::string> long_names(const CommandFlags& command) {
   std::vector<std::string> names;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  for (const FlagSpec& flag : command.flags.specs()) {
+    for (const std::string& name : flag.long_names()) names.push_back(name);
   }
   return names;
 }
 
-std::string options_page(const CLI::App& command) {
+std::string options_page(const CommandFlags& command) {
   std::string page;
-  for (const CLI::Option* option : command.get_options()) {
-    const std::string value = option->get_type_size() > 0 ? " " + option->get_type_name() : "";
-    page += ".TP\n.B " + roff(option->get_name(true, true)) + roff(value) + "\n" + roff(option->get_description()) + "\n";
+  for (const FlagSpec& flag : command.flags.specs()) {
+    page += ".TP\n.B " + roff(flag.names + " " + flag.value_name) + "\n" + roff(flag.help) + "\n";
   }
   return page;
 }
 
-std::string man_page(const CLI::App& program, const std::vector<CLI::App*>& commands) {
-  std::string page = std::string(".TH HOTSET 1 \"\" \"hotset ") + api::version() + "\" \"User Commands\"\n.SH NAME\nhotset \\- " + roff(program.get_description()) +
+std::string man_page(const std::string& description, const std::vector<CommandFlags>& commands) {
+  std::string page = std::string(".TH HOTSET 1 \"\" \"hotset ") + api::version() + "\" \"User Commands\"\n.SH NAME\nhotset \\- " + roff(description) +
                      "\n.SH SYNOPSIS\n.B hotset\n.I COMMAND\n[\\fIOPTIONS\\fR]\n.SH COMMANDS\n";
-  for (const CLI::App* command : commands) page += ".TP\n.B " + roff(command->get_name()) + "\n" + roff(command->get_description()) + "\n";
-  for (const CLI::App* command : commands) {
-    page += ".SH HOTSET " + roff(command->get_name()) + "\n" + roff(command->get_description()) + "\n" + options_page(*command);
+  for (const CommandFlags& command : commands) page += ".TP\n.B " + roff(command.name) + "\n" + roff(command.summary) + "\n";
+  for (const CommandFlags& command : commands) {
+    page += ".SH HOTSET " + roff(command.name) + "\n" + roff(command.summary) + "\n" + options_page(command);
   }
   page += ".SH EXIT STATUS\n0: done. 1: it failed, and one line on stderr says why. 2: wrong flags. 130: Ctrl\\-C.\n"
           ".SH FILES\n.TP\n.I ~/.cache/hotset\nWhat was measured of this machine's devices and links. It may be deleted.\n";
   return page;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string all;
-  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
-  return all;
-}
-
-std::string command_names(const std::vector<CLI::App*>& commands) {
+std::string command_names(const std::vector<CommandFlags>& commands) {
   std::vector<std::string> names;
-  for (const CLI::App* command : commands) names.push_back(command->get_name());
-  return joined(names);
+  for (const CommandFlags& command : commands) names.push_back(command.name);
+  return joined(names, " ");
 }
 
-std::string bash_completion(const std::vector<CLI::App*>& commands) {
+std::string bash_completion(const std::vector<CommandFlags>& commands) {
   std::string script = "_hotset() {\n  local word=${COMP_WORDS[COMP_CWORD]} words=\n  if [ \"$COMP_CWORD\" -eq 1 ]; then words='" +
                        command_names(commands) + "'; else case ${COMP_WORDS[1]} in\n";
-  for (const CLI::App* command : commands) script += "    " + command->get_name() + ") words='" + joined(long_names(*command)) + "' ;;\n";
+  for (const CommandFlags& command : commands) script += "    " + command.name + ") words='" + joined(long_names(command), " ") + "' ;;\n";
   script += "  esac; fi\n  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n}\ncomplete -o default -F _hotset hotset\n";
   return script;
 }
 
-std::string zsh_completion(const std::vector<CLI::App*>& commands) {
+std::string zsh_completion(const std::vector<CommandFlags>& commands) {
   std::string script = "#compdef hotset\nif (( CURRENT == 2 )); then compadd -- " + command_names(commands) + "; return; fi\ncase $words[2] in\n";
-  for (const CLI::App* command : commands) script += "  " + command->get_name() + ") compadd -- " + joined(long_names(*command)) + " ;;\n";
+  for (const CommandFlags& command : commands) script += "  " + command.name + ") compadd -- " + joined(long_names(command), " ") + " ;;\n";
   return script + "esac\n_files\n";
 }
 
@@ -87,13 +81,13 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-std::string fish_completion(const std::vector<CLI::App*>& commands) {
+std::string fish_completion(const std::vector<CommandFlags>& commands) {
   std::string script;
-  for (const CLI::App* command : commands) {
-    script += "complete -c hotset -n __fish_use_subcommand -a " + command->get_name() + " -d " + quoted(command->get_description()) + "\n";
-    for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        script += "complete -c hotset -n '__fish_seen_subcommand_from " + command->get_name() + "' -l " + name + " -d " + quoted(option->get_description()) + "\n";
+  for (const CommandFlags& command : commands) {
+    script += "complete -c hotset -n __fish_use_subcommand -a " + command.name + " -d " + quoted(command.summary) + "\n";
+    for (const FlagSpec& flag : command.flags.specs()) {
+      for (const std::string& name : flag.long_names()) {
+        script += "complete -c hotset -n '__fish_seen_subcommand_from " + command.name + "' -l " + name.substr(2) + " -d " + quoted(flag.help) + "\n";
       }
     }
   }
@@ -101,14 +95,10 @@ std::string fish_completion(const std::vector<CLI::App*>& commands) {
 }
 
 Status write_all(const std::string& folder) {
-  CLI::App program("runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM", "hotset");
   const auto made = make_commands();
-  std::vector<CLI::App*> commands;
-  for (const auto& command : made) {
-    commands.push_back(program.add_subcommand(command->name(), command->summary()));
-    command->add_flags(*commands.back());
-  }
-  HOTSET_RETURN_IF_ERROR(write_whole_file(folder + "/hotset.1", man_page(program, commands)));
+  const auto commands = declare_flags(made);
+  const char* description = "runs Mixture-of-Experts language models larger than the GPU, their hot experts cached in VRAM";
+  HOTSET_RETURN_IF_ERROR(write_whole_file(folder + "/hotset.1", man_page(description, commands)));
   HOTSET_RETURN_IF_ERROR(write_whole_file(folder + "/hotset.bash", bash_completion(commands)));
   HOTSET_RETURN_IF_ERROR(write_whole_file(folder + "/_hotset", zsh_completion(commands)));
   return write_whole_file(folder + "/hotset.fish", fish_completion(commands));

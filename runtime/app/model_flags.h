@@ -1,13 +1,13 @@
 // ModelFlags: the flags that every command with a model shares, and opening the model as they say.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include <hotset/hotset.hpp>
 
 #include "platform/status.h"
 #include "runtime/app/console.h"
+#include "runtime/app/flags.h"
 #include "runtime/app/interrupt.h"
 
 namespace hotset {
@@ -22,16 +22,13 @@ struct ModelFlags {
 
 enum class FlagGroup { kEngine, kSampler };
 
-// Adds [MODEL]. `flags` must outlive the parsing, here and below.
-void add_model_argument(CLI::App& app, std::string& model);
-// Adds the library's options of one group.
-void add_options(CLI::App& app, FlagGroup group, api::options& options);
+// Adds [MODEL]. What is filled in must outlive the parsing, here and below.
+void add_model_argument(Flags& flags, std::string& model);
+// Adds the library's options of one group. `is_given`, where there is one, becomes true when the command line has any of them.
+void add_options(Flags& flags, FlagGroup group, api::options& options, bool* is_given = nullptr);
 // Adds [MODEL], the engine's options, --log-level and --verbose.
-void add_model_flags(CLI::App& app, ModelFlags& flags);
-void add_json_flag(CLI::App& app, bool& json, const char* help);
-
-// Breaks a help text into lines for the column that CLI11 leaves.
-std::string wrap_help(const std::string& text);
+void add_model_flags(Flags& flags, ModelFlags& model_flags);
+void add_json_flag(Flags& flags, bool& json, const char* help);
 
 // Opens the engine under a progress bar; Ctrl-C cancels it. Its log goes to the console. Throws what the library says.
 api::engine open_engine(const ModelFlags& flags, const Console& console, const Interrupt& interrupt);

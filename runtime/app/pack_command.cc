@@ -15,11 +15,11 @@ class PackCommand : public Command {
   const char* name() const override { return "pack"; }
   const char* summary() const override { return "Write a side file in which each expert is one run of bytes, to read from disk faster"; }
 
-  void add_flags(CLI::App& app) override {
-    app.add_option("MODEL", model_, "A .gguf file, or the first part of a split one.")->type_name("")->required();
-    app.add_option("OUT", out_, "The file to write; `hotset run --pack OUT` reads it.")->type_name("")->required();
-    app.add_flag("--check", check_, "Write nothing: read OUT and compare every expert with its checksum.");
-    app.add_flag("--json", json_, "Write what was done as JSON.");
+  void add_flags(Flags& flags) override {
+    flags.add("MODEL", &model_, "A .gguf file, or the first part of a split one.").required();
+    flags.add("OUT", &out_, "The file to write; `hotset run --pack OUT` reads it.").required();
+    flags.add("--check", &check_, "Write nothing: read OUT and compare every expert with its checksum.");
+    flags.add("--json", &json_, "Write what was done as JSON.");
   }
 
   Status execute(Console& console) override {

@@ -12,29 +12,23 @@ class PlanCommand : public Command {
   const char* name() const override { return "plan"; }
   const char* summary() const override { return "Say what of a model goes where on a machine and how fast it will be, without running it"; }
 
-  void add_flags(CLI::App& app) override {
-    app.add_option("MODEL", model_, wrap_help("A model file. Without one, name a published shape with --shape."))->type_name("FILE");
-    app.add_option("--shape", shape_, wrap_help("A published model, such as qwen3-30b-a3b, that needs no file."))->type_name("NAME");
-    app.add_option("--gpu", gpu_, wrap_help("A graphics card, such as 'RTX 3060 12GB'. Its rates are expected ones."))->type_name("NAME");
-    app.add_option(
-           "--links", links_,
-           wrap_help("A JSON file with the rates of a machine, in place of the card's expected ones; --vram or --gpu says how much memory it has."))
-        ->type_name("FILE");
-    app.add_option("--ram", ram_, wrap_help("RAM that experts may take."))->type_name("SIZE");
-    app.add_option("--vram", vram_, wrap_help("VRAM that may be used. Set it when other programs need the card; else 90 % of the card's."))
-        ->type_name("SIZE");
-    app.add_option("--ctx", contexts_, wrap_help("Context lengths to plan for, with commas; else three usual ones."))
-        ->type_name("TOKENS")
-        ->delimiter(',')
-        ->check(CLI::Range(uint32_t{1}, kMostContextTokens).description(""));
-    app.add_option("--quant", quant_, wrap_help("Quantisation of a shape, such as Q4_K_M; else the best one is looked for."))->type_name("NAME");
-    app.add_option("--ram-rate", ram_rate_,
-                   wrap_help("Bytes a second that RAM gives, without --links. Set it for a machine with other than two channels of DDR5."))
-        ->type_name("SIZE");
-    app.add_option("--disk-rate", disk_rate_, wrap_help("Bytes a second that the disk gives, without --links; 0: no experts on disk."))
-        ->type_name("SIZE");
-    app.add_flag("--list", list_, "List the shapes, cards and quantisations that are known.");
-    add_json_flag(app, json_, "Write the plan as JSON.");
+  void add_flags(Flags& flags) override {
+    flags.add("MODEL", &model_, "A model file. Without one, name a published shape with --shape.").value_name("FILE");
+    flags.add("--shape", &shape_, "A published model, such as qwen3-30b-a3b, that needs no file.").value_name("NAME");
+    flags.add("--gpu", &gpu_, "A graphics card, such as 'RTX 3060 12GB'. Its rates are expected ones.").value_name("NAME");
+    flags.add("--links", &links_,
+              "A JSON file with the rates of a machine, in place of the card's expected ones; --vram or --gpu says how much memory it has.")
+        .value_name("FILE");
+    flags.add("--ram", &ram_, "RAM that experts may take.").value_name("SIZE");
+    flags.add("--vram", &vram_, "VRAM that may be used. Set it when other programs need the card; else 90 % of the card's.").value_name("SIZE");
+    flags.add("--ctx", &contexts_, "Context lengths to plan for, with commas; else three usual ones.")
+        .value_name("TOKENS").comma_separated().range(1, kMostContextTokens);
+    flags.add("--quant", &quant_, "Quantisation of a shape, such as Q4_K_M; else the best one is looked for.").value_name("NAME");
+    flags.add("--ram-rate", &ram_rate_, "Bytes a second that RAM gives, without --links. Set it for a machine with other than two channels of DDR5.")
+        .value_name("SIZE");
+    flags.add("--disk-rate", &disk_rate_, "Bytes a second that the disk gives, without --links; 0: no experts on disk.").value_name("SIZE");
+    flags.add("--list", &list_, "List the shapes, cards and quantisations that are known.");
+    add_json_flag(flags, json_, "Write the plan as JSON.");
   }
 
   Status check_usage() const override {

@@ -1,5 +1,5 @@
 // `hotset run`: continues a prompt, answers it, or chats.
-#include <algorithm>
+#include <optional>
 #include <random>
 
 #include "platform/clock.h"
@@ -21,38 +21,30 @@ class RunCommand : public Command {
   const char* name() const override { return "run"; }
   const char* summary() const override { return "Continue a prompt, or chat when there is none and this is a terminal"; }
 
-  void add_flags(CLI::App& app) override {
-    add_model_flags(app, flags_);
-    app.add_option("-p,--prompt", prompt_, wrap_help("Text to continue. Without it and --file: standard input, or a chat on a "
-                                                     "terminal."))
-        ->type_name("PROMPT");
-    app.add_option("-f,--file", file_, wrap_help("Read the prompt from a file; - is standard input."))->type_name("FILE");
-    app.add_option("-n,--max-tokens", max_tokens_,
-                   wrap_help("Most tokens to write; 0 is until the text ends or the context is full. Without it: 256, and no "
-                             "limit in a chat."))
-        ->type_name("N");
-    app.add_flag("--chat", chat_, wrap_help("Put the prompt through the model's chat template, so that it answers."));
-    app.add_option("--system", system_, wrap_help("System message of a chat."))->type_name("TEXT");
-    app.add_option("--trace", trace_, wrap_help("Write the experts that each token chooses to a file, for `hotset simulate` and `hotset heatmap`."))
-        ->type_name("FILE");
-    app.add_flag("--trace-links", trace_links_,
-                 wrap_help("With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`."));
-    app.add_option("--save-state", save_state_,
-                   wrap_help("Keep the timeline in a file at the end, so that another run with --load-state goes on from there: a long "
-                             "system message or text is then read once (see --prefill-only). Ctrl-C keeps what was written so far. An earlier file "
-                             "stays until the new one is whole, and when Ctrl-C comes before the first word or the run fails."))
-        ->type_name("FILE");
-    app.add_flag("--prefill-only", prefill_only_, wrap_help("With --save-state: read the prompt and write nothing."));
-    app.add_option("--load-state", load_state_,
-                   wrap_help("Begin with the timeline of such a file. A plain prompt goes on after it, and -p '' as if there had been no "
-                             "break; a chat goes on from what it has in common with it. Of the same model and --kv-type. Sampling goes on "
-                             "as it was saved, or anew as any sampling flags of this run say."))
-        ->type_name("FILE");
-    app.add_flag("--explain", explain_, wrap_help("Say before the text what goes where and why, and what speed is expected of it."));
-    app.add_flag("--watch", watch_, wrap_help("Show speed, hit rate and links on standard error, about once a second."));
-    add_options(app, FlagGroup::kSampler, flags_.options);
-    app_ = &app;
-    add_json_flag(app, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
+  void add_flags(Flags& flags) override {
+    add_model_flags(flags, flags_);
+    flags.add("-p,--prompt", &prompt_, "Text to continue. Without it and --file: standard input, or a chat on a terminal.").value_name("PROMPT");
+    flags.add("-f,--file", &file_, "Read the prompt from a file; - is standard input.").value_name("FILE");
+    flags.add("-n,--max-tokens", &max_tokens_,
+              "Most tokens to write; 0 is until the text ends or the context is full. Without it: 256, and no limit in a chat.").value_name("N");
+    flags.add("--chat", &chat_, "Put the prompt through the model's chat template, so that it answers.");
+    flags.add("--system", &system_, "System message of a chat.").value_name("TEXT");
+    flags.add("--trace", &trace_, "Write the experts that each token chooses to a file, for `hotset simulate` and `hotset heatmap`.")
+        .value_name("FILE");
+    flags.add("--trace-links", &trace_links_, "With --trace: also write when each expert crossed which link, for the picture of `hotset heatmap`.");
+    flags.add("--save-state", &save_state_,
+              "Keep the timeline in a file at the end, so that another run with --load-state goes on from there: a long system message or text is "
+              "then read once (see --prefill-only). Ctrl-C keeps what was written so far. An earlier file stays until the new one is whole, and "
+              "when Ctrl-C comes before the first word or the run fails.").value_name("FILE");
+    flags.add("--prefill-only", &prefill_only_, "With --save-state: read the prompt and write nothing.");
+    flags.add("--load-state", &load_state_,
+              "Begin with the timeline of such a file. A plain prompt goes on after it, and -p '' as if there had been no break; a chat goes on "
+              "from what it has in common with it. Of the same model and --kv-type. Sampling goes on as it was saved, or anew as any sampling "
+              "flags of this run say.").value_name("FILE");
+    flags.add("--explain", &explain_, "Say before the text what goes where and why, and what speed is expected of it.");
+    flags.add("--watch", &watch_, "Show speed, hit rate and links on standard error, about once a second.");
+    add_options(flags, FlagGroup::kSampler, flags_.options, &sampling_is_given_);
+    add_json_flag(flags, flags_.json, "Write one JSON object with the text and the run's figures, instead of the text.");
   }
 
   Status check_usage() const override {
@@ -121,15 +113,9 @@ class RunCommand : public Command {
       const char* advice = code == Code::kCorrupt ? "; make it anew with --save-state" : "";
       return error(code, "%s%s", failed.what(), advice);
     }
-    sampling_is_loaded_ = !sampling_is_given();
+    sampling_is_loaded_ = !sampling_is_given_;
     if (!sampling_is_loaded_) session.set_sampler(flags_.options);
     return ok_status();
-  }
-
-  bool sampling_is_given() const {
-    return std::ranges::any_of(api::option_list(), [&](const hotset_option_info& info) {
-      return info.is_sampler_option != 0 && app_->count(std::string("--") + info.name) > 0;
-    });
   }
 
   // After Ctrl-C an error would be taken for its work, and is told here.
@@ -211,7 +197,7 @@ class RunCommand : public Command {
   bool trace_links_ = false;
   bool explain_ = false;
   bool watch_ = false;
-  const CLI::App* app_ = nullptr;  // knows which flags were given
+  bool sampling_is_given_ = false;
   bool sampling_is_loaded_ = false;
   bool has_told_ = false;
   bool prefill_only_ = false;

@@ -4,41 +4,30 @@
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
+#include "runtime/app/word_list.h"
 
 namespace hotset {
 namespace {
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
-  return text;
-}
 
 class SimulateCommand : public Command {
  public:
   const char* name() const override { return "simulate"; }
   const char* summary() const override { return "Replay routing traces through caches: hit rates by policy and size, expected speed"; }
 
-  void add_flags(CLI::App& app) override {
-    app.add_option("TRACE", paths_, wrap_help("Routing traces, as `hotset run --trace` writes them."))->type_name("FILE")->required();
-    app.add_option("--policy", policies_,
-                   wrap_help("Eviction policies to compare, with commas; belady is the bound that knows the future. All by default."))
-        ->type_name("NAMES")
-        ->delimiter(',');
-    app.add_option("--capacity", capacities_, wrap_help("Shares of all experts that have room, with commas."))
-        ->type_name("PERCENT")
-        ->delimiter(',')
-        ->default_str("10%,25%,50%,75%");
-    app.add_option("--scope", scope_, wrap_help("global: one memory for all layers, as in a run. layer: a fixed part for each."))
-        ->type_name("global|layer")
-        ->check(CLI::IsMember({"global", "layer"}).description(""))
-        ->capture_default_str();
-    app.add_option("--warm", warm_, wrap_help("Tokens at the start that are not counted; else 64, fewer of short traces."))->type_name("TOKENS");
-    app.add_option("--links", links_, wrap_help("A JSON file with the rates of a machine: tokens a second are estimated too. Needs --expert-size."))
-        ->type_name("FILE");
-    app.add_option("--expert-size", expert_size_, wrap_help("Size of one expert's weights, with --links."))->type_name("SIZE");
-    app.add_option("--dense-size", dense_size_, wrap_help("Weights that every token reads besides, with --links; 0 by default."))->type_name("SIZE");
-    add_json_flag(app, json_, "Write the results as JSON.");
+  void add_flags(Flags& flags) override {
+    flags.add("TRACE", &paths_, "Routing traces, as `hotset run --trace` writes them.").value_name("FILE").required();
+    flags.add("--policy", &policies_, "Eviction policies to compare, with commas; belady is the bound that knows the future. All by default.")
+        .value_name("NAMES").comma_separated();
+    flags.add("--capacity", &capacities_, "Shares of all experts that have room, with commas.")
+        .value_name("PERCENT").comma_separated().show_default("10%,25%,50%,75%");
+    flags.add("--scope", &scope_, "global: one memory for all layers, as in a run. layer: a fixed part for each.")
+        .value_name("global|layer").one_of({"global", "layer"}).show_default();
+    flags.add("--warm", &warm_, "Tokens at the start that are not counted; else 64, fewer of short traces.").value_name("TOKENS");
+    flags.add("--links", &links_, "A JSON file with the rates of a machine: tokens a second are estimated too. Needs --expert-size.")
+        .value_name("FILE");
+    flags.add("--expert-size", &expert_size_, "Size of one expert's weights, with --links.").value_name("SIZE");
+    flags.add("--dense-size", &dense_size_, "Weights that every token reads besides, with --links; 0 by default.").value_name("SIZE");
+    add_json_flag(flags, json_, "Write the results as JSON.");
   }
 
   Status check_usage() const override {
@@ -48,7 +37,7 @@ class SimulateCommand : public Command {
   }
 
   Status execute(Console& console) override {
-    const std::string policies = joined(policies_), capacities = joined(capacities_);
+    const std::string policies = joined(policies_, ","), capacities = joined(capacities_, ",");
     hotset_simulate_params params = HOTSET_SIMULATE_PARAMS_INIT;
     params.policies = given(policies);
     params.capacities = capacities.c_str();

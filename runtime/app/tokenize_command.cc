@@ -1,4 +1,6 @@
 // `hotset tokenize`: text to ids and back, with a model's tokenizer and without a device.
+#include <optional>
+
 #include "runtime/app/command.h"
 #include "runtime/app/json_writer.h"
 #include "runtime/app/model_flags.h"
@@ -12,16 +14,14 @@ class TokenizeCommand : public Command {
   const char* name() const override { return "tokenize"; }
   const char* summary() const override { return "Turn text into token ids, or ids into text"; }
 
-  void add_flags(CLI::App& app) override {
-    app.add_option("MODEL", first_, wrap_help("A .gguf file; without it, the shipped model."))->type_name("");
-    app.add_option("TEXT", second_, wrap_help("The text; without it, --file or standard input."))->type_name("");
-    app.add_option("-f,--file", file_, wrap_help("Read the text from a file; - is standard input."))->type_name("FILE");
-    app.add_option("--decode", decode_, wrap_help("Ids to turn into text: 1,2,3, or @FILE."))
-        ->type_name("IDS")
-        ->check(CLI::Validator([](const std::string& text) { return token_list_flaw(text); }, "", "token list"));
-    app.add_flag("--ids", ids_only_, wrap_help("Print the ids alone, as 1,2,3."));
-    app.add_flag("--special", special_, wrap_help("Recognise special tokens in the text, and show them when decoding."));
-    add_json_flag(app, json_, "Write ids and pieces as JSON.");
+  void add_flags(Flags& flags) override {
+    flags.add("MODEL", &first_, "A .gguf file; without it, the shipped model.");
+    flags.add("TEXT", &second_, "The text; without it, --file or standard input.");
+    flags.add("-f,--file", &file_, "Read the text from a file; - is standard input.").value_name("FILE");
+    flags.add("--decode", &decode_, "Ids to turn into text: 1,2,3, or @FILE.").value_name("IDS").check(token_list_flaw);
+    flags.add("--ids", &ids_only_, "Print the ids alone, as 1,2,3.");
+    flags.add("--special", &special_, "Recognise special tokens in the text, and show them when decoding.");
+    add_json_flag(flags, json_, "Write ids and pieces as JSON.");
   }
 
   Status check_usage() const override {

@@ -7,7 +7,6 @@
 #include "runtime/app/bench_summary.h"
 #include "runtime/app/console.h"
 #include "runtime/app/figures.h"
-#include "runtime/app/model_flags.h"
 #include "runtime/app/perplexity.h"
 #include "runtime/app/progress_bar.h"
 #include "runtime/app/token_list.h"
@@ -142,10 +141,4 @@ TEST_CASE("progress: the bar at its ends") {
   CHECK(progress_line("loading", 512, 1024) == "loading [###############               ]  50 %, 512 B of 1 KiB");
   CHECK(progress_line("loading", 4096, 1024) == "loading [##############################] 100 %, 1 KiB of 1 KiB");
   CHECK(progress_line("loading", 0, 0) == "loading [##############################] 100 %, 0 B of 0 B");
-}
-
-TEST_CASE("help: texts are broken between words") {
-  const std::string text = wrap_help("one two " + std::string(66, 'x') + " three");
-  CHECK(text == "one two\n" + std::string(66, 'x') + "\nthree");
-  CHECK(wrap_help("") == "");
 }
