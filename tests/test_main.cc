@@ -3,7 +3,7 @@
 #include "tests/test_support.h"
 
 #include <doctest/doctest.h>
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HOTSET_SANITIZED
 #include <dlfcn.h>
 #endif
 
@@ -53,7 +53,7 @@ void note_skip(const char* why) {
 // A leak in a library that was unloaded before the end has no name to be suppressed by: the libraries that Vulkan loads
 // and unloads as it likes stay.
 void keep_driver_libraries() {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HOTSET_SANITIZED
   for (const char* name : {"libVkLayer_khronos_validation.so", "libvulkan_lvp.so"}) dlopen(name, RTLD_LAZY | RTLD_NODELETE);
 #endif
 }

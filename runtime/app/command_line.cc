@@ -25,8 +25,18 @@ struct FlagAdder {
   }
 };
 
+// CLI11 turns "-1" into the largest number.
+std::string not_negative(const std::string& text) { return text.starts_with('-') ? text + " is below 0" : ""; }
+
+bool is_number(const FlagTarget& target) {
+  return std::holds_alternative<uint32_t*>(target) || std::holds_alternative<uint64_t*>(target) ||
+         std::holds_alternative<std::optional<uint32_t>*>(target) || std::holds_alternative<std::optional<uint64_t>*>(target) ||
+         std::holds_alternative<std::vector<uint32_t>*>(target);
+}
+
 // Checks describe themselves in help unless told not to; the value's name says there what is good.
 void add_checks(CLI::Option& option, const FlagSpec& spec) {
+  if (is_number(spec.target)) option.check(CLI::Validator(not_negative, "", spec.names));
   if (spec.check) option.check(CLI::Validator([check = spec.check](const std::string& text) { return check(text); }, "", spec.names));
   if (spec.range) option.check(CLI::Range(spec.range->first, spec.range->second).description(""));
   if (!spec.choices.empty()) option.check(CLI::IsMember(spec.choices).description(""));

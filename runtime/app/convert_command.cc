@@ -19,10 +19,10 @@ class ConvertCommand : public Command {
 
   void add_flags(Flags& flags) override {
     flags.add("FOLDER", &folder_, "A folder with config.json, tokenizer.json and *.safetensors.").required();
-    flags.add_unwrapped("OUT", &out_, "The .gguf file to write. OUT.part and OUT.part.state lie beside it until it is whole.").required();
+    flags.add("OUT", &out_, "The .gguf file to write. OUT.part and OUT.part.state lie beside it until it is whole.").required();
     const std::vector<std::string> types = api::convert_types();
-    flags.add_unwrapped("--type", &type_, "Of the large matrices: " + joined(types, ", ") +
-                                              ". Default: MXFP4 or Q4_0 where the folder holds 4 bits already, else Q8_0.")
+    flags.add("--type", &type_,
+              "Of the large matrices: " + joined(types, ", ") + ". Default: MXFP4 or Q4_0 where the folder holds 4 bits already, else Q8_0.")
         .value_name("TYPE:{" + joined(types, ",") + "}")
         .one_of(types);
     flags.add("--threads", &threads_, "CPU threads. Default: one for each core.").value_name("N");

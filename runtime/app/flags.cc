@@ -96,14 +96,10 @@ Flag& Flag::group(std::string heading) {
 Flags::Flags() { add("-h,--help", std::monostate(), "Print this help message and exit"); }
 
 Flag Flags::add(std::string names, FlagTarget target, const std::string& help) {
-  return add_unwrapped(std::move(names), std::move(target), wrap_help(help));
-}
-
-Flag Flags::add_unwrapped(std::string names, FlagTarget target, std::string help) {
   FlagSpec& spec = specs_.emplace_back();
   spec.names = std::move(names);
   spec.target = std::move(target);
-  spec.help = std::move(help);
+  spec.help = wrap_help(help);
   return Flag(spec);
 }
 

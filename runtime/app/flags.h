@@ -74,8 +74,6 @@ class Flags {
 
   // `help` is broken into lines for its column.
   Flag add(std::string names, FlagTarget target, const std::string& help);
-  // The same, with help left on one line.
-  Flag add_unwrapped(std::string names, FlagTarget target, std::string help);
 
   // In the order of declaration.
   const std::deque<FlagSpec>& specs() const { return specs_; }

@@ -57,6 +57,7 @@ const std::vector<WrongFlags> kTable = {
     {{"eval", "--tokens", "4294967296", "--logits", "o"}, "'4294967296' is not a token id"},
     {{"eval", "--tokens", ",", "--logits", "o"}, "no token ids"},
     {{"eval", "--text", "a", "--window", "1"}, "--window"},
+    {{"eval", "--text", "a", "--max-tokens", "-1"}, "--max-tokens: -1 is below 0"},
     {{"bench", "--reps", "0"}, "--reps"},
     {{"bench", "--prompt-tokens", "0"}, "--prompt-tokens"},
     {{"bench", "--gen-tokens", "-1"}, "--gen-tokens"},
