@@ -46,7 +46,7 @@ class FullDisk {
 #endif
 
 constexpr bool sanitized() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef HOTSET_SANITIZED
   return true;
 #else
   return false;
