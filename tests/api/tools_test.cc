@@ -5,11 +5,13 @@
 #include <hotset/hotset.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/engine/model_rig.h"
 #include "tests/temp_folder.h"
 #include "tests/test_support.h"
 
 namespace api = hotset::api;
 namespace fs = std::filesystem;
+using hotset::test::has_device;
 using hotset::test::TempFolder;
 using nlohmann::json;
 
@@ -152,6 +154,23 @@ TEST_CASE("tools: a pack is written, checked, and told from others") {
   CHECK_THROWS_AS(api::pack(params), api::error);
   params.pack_path = nullptr;
   CHECK_THROWS_AS(api::pack(params), api::error);
+}
+
+TEST_CASE("tools: the links of a device are measured to a file that plans read") {
+  if (!has_device()) HOTSET_SKIP("no usable Vulkan device");
+  const TempFolder folder;
+  const std::string path = folder.file("links.json");
+  api::measure_links({}, {}, path);
+  hotset_plan_params params = HOTSET_PLAN_PARAMS_INIT;
+  params.shape = "qwen3-30b-a3b";
+  params.links_path = path.c_str();
+  params.vram = "8G";
+  params.ram = "32G";
+  const json plan = json::parse(api::plan_report(params, HOTSET_JSON));
+  CHECK(plan["contexts"].size() >= 1);
+  CHECK_THROWS_AS(api::measure_links("no such card", {}, path), api::error);
+  CHECK_THROWS_AS(api::measure_links({}, {}, folder.file("no/such/folder.json")), api::error);
+  CHECK(json::parse(api::plan_report(params, HOTSET_JSON)) == plan);  // what was there stays
 }
 
 TEST_CASE("tools: conversions name their types, and say what a folder lacks") {
